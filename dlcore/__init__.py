@@ -1,0 +1,31 @@
+"""dlcore: experiments on how neural networks train, as pure functions compiled by JAX."""
+
+from dlcore import data, losses, metrics, models, optimizers, tasks
+from dlcore.errors import ArgumentError, DataError, DlcoreError
+from dlcore.model import Model, from_linen, from_nnx
+from dlcore.results import final_params
+from dlcore.setup import setup
+from dlcore.sweep import run, sweep
+from dlcore.training import State, Training, training
+
+__all__ = [
+    "ArgumentError",
+    "DataError",
+    "DlcoreError",
+    "Model",
+    "State",
+    "Training",
+    "data",
+    "final_params",
+    "from_linen",
+    "from_nnx",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "run",
+    "setup",
+    "sweep",
+    "tasks",
+    "training",
+]

@@ -1,0 +1,216 @@
+"""Programs: how trainings are compiled, and the loop over segments that runs them.
+
+A program executes `width` runs side by side (lanes) on each device. Its shape never depends on how many runs a study
+has or how long they are, so neither do its bits: studies are padded to whole lanes, and the number of records a call
+advances is an argument. What a training closes over (data sets, mostly) becomes an argument as well.
+"""
+
+import functools
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from dlcore.training import Training
+
+Cells = dict[str, Any]  # name of an axis to its values, [lanes] each
+RUNS = PartitionSpec("runs")
+RECORDS_OF_RUNS = PartitionSpec(None, "runs")
+REPLICATED = PartitionSpec()
+
+MAX_RECORDS_PER_CALL = 64
+MAX_BYTES_OF_RECORDS = 1 << 22  # on one device, per call
+SECONDS_PER_CALL = 0.2  # aimed at: the host looks after progress and interrupts in between
+MAX_PROGRAMS_KEPT = 64
+
+# Bytes of state (parameters and what the optimizer keeps) that the lanes of one device share, and most lanes.
+# Measured: see benchmarks/README.md, "Lane width".
+LANE_BUDGET = {"cpu": (1 << 19, 32)}
+LANE_BUDGET_ELSEWHERE = (1 << 26, 256)
+
+_compiled: OrderedDict[Any, jax.stages.Compiled] = OrderedDict()
+
+
+class Program(NamedTuple):
+    """The compiled program of one static cell.
+
+    start: `start(cells) -> (states, record)` at step 0; [num_lanes, ...] each.
+    advance: `advance(cells, states, n) -> (states, records)`; n records, [capacity, num_lanes, ...]; consumes states.
+    place: puts cells on the devices.
+    """
+
+    start: Callable[..., Any]
+    advance: Callable[..., Any]
+    place: Callable[[Cells], Cells]
+    capacity: int
+    num_lanes: int
+    num_records: int
+
+
+def default_lane_width(state: Any, platform: str) -> int:
+    """Runs side by side on one device, a power of two: as many as their states fit in fast memory together.
+
+    Args:
+      state: shapes and dtypes of one run's state.
+    """
+    budget, most = LANE_BUDGET.get(platform, LANE_BUDGET_ELSEWHERE)
+    return min(most, 1 << max(0, (budget // max(_size(state), 1)).bit_length() - 1))
+
+
+def build(
+    make: Callable[[Cells], Training],
+    cell: Cells,
+    *,
+    lane_width: int | None,
+    devices: Sequence[jax.Device],
+    pool: Executor,
+) -> Future[Program]:
+    """Trace the program of `make(cell)` now, compile it in the pool.
+
+    Args:
+      make: the training of one cell; pure, called under a trace.
+      cell: name to the scalar's shape and dtype.
+      lane_width: runs side by side on a device; None for one run by itself, not vectorised.
+    """
+    lanes = _alone if lane_width is None else functools.partial(jax.vmap, axis_size=lane_width)
+    width = lane_width or 1
+    lengths = []
+
+    def start_one(cell):
+        training = make(cell)
+        lengths.append(training.num_records)
+        state = training.init()
+        return state, {} if training.measure is None else training.measure(state)
+
+    def advance_one(cell, state):
+        return make(cell).advance(state)
+
+    def start(cells):
+        return _strongly_typed(lanes(start_one)(cells))
+
+    def advance(cells, states, n):
+        def record_next(i, carry):
+            states, records = carry
+            states, record = _strongly_typed(lanes(advance_one)(cells, states))
+            return states, jax.tree.map(lambda kept, new: kept.at[i].set(new), records, record)
+
+        empty = jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape), leaf.dtype), record)
+        return lax.fori_loop(0, n, record_next, (states, empty))
+
+    cells = {name: jax.ShapeDtypeStruct((width,), value.dtype) for name, value in cell.items()}
+    states, _ = jax.eval_shape(start, cells)
+    _, record = jax.eval_shape(lanes(advance_one), cells, states)
+    capacity = max(1, min(MAX_RECORDS_PER_CALL, MAX_BYTES_OF_RECORDS // max(_size(record), 1)))
+
+    mesh = Mesh(np.asarray(devices), ("runs",), axis_types=(AxisType.Auto,))
+    counter = jax.ShapeDtypeStruct((), jnp.int32)
+    placed: dict[int, Any] = {}
+    traced = [
+        _lower(start, (cells,), mesh, (RUNS,), RUNS, placed),
+        _lower(advance, (cells, states, counter), mesh, (RUNS, RUNS, REPLICATED), (RUNS, RECORDS_OF_RUNS), placed),
+    ]
+
+    def compiled() -> Program:
+        return Program(
+            *(_compile(*parts) for parts in traced),
+            place=lambda cells: jax.device_put(cells, NamedSharding(mesh, RUNS)),
+            capacity=capacity,
+            num_lanes=width * len(devices),
+            num_records=lengths[0],
+        )
+
+    return pool.submit(compiled)
+
+
+def execute(
+    program: Program, cells: Cells, on_records: Callable[[int], None]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Any]:
+    """Run one chunk of lanes to the end.
+
+    Args:
+      cells: name to values, [num_lanes].
+      on_records: called after each segment with its number of records.
+    Returns:
+      (the record at step 0 [num_lanes, ...], those after it [num_records, num_lanes, ...], final states on the devices).
+    """
+    cells = program.place(cells)
+    states, first = program.start(cells)
+    segments, done, n = [], 0, 1
+    while done < program.num_records:
+        n = min(n, program.capacity, program.num_records - done)
+        began = time.perf_counter()
+        states, records = program.advance(cells, states, np.int32(n))
+        segments.append({name: values[:n] for name, values in jax.device_get(records).items()})
+        done += n
+        on_records(n)
+        n = max(1, min(8 * n, int(n * SECONDS_PER_CALL / (time.perf_counter() - began))))
+    joined = {name: np.concatenate([segment[name] for segment in segments]) for name in segments[0]}
+    return jax.device_get(first), joined, states
+
+
+def _alone(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Like `vmap` over one lane, but without vectorising: the program of a single run."""
+
+    def mapped(*arguments):
+        results = function(*jax.tree.map(lambda leaf: leaf[0], arguments))
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], results)
+
+    return mapped
+
+
+def _size(tree: Any) -> int:
+    """Bytes of the arrays of a tree."""
+    return sum(leaf.size * np.dtype(leaf.dtype).itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _strongly_typed(tree: Any) -> Any:
+    """Drop weak types, which come from Python scalars: a loop's carry must keep its type."""
+    return jax.tree.map(lambda leaf: lax.convert_element_type(leaf, jnp.asarray(leaf).dtype), tree)
+
+
+def _lower(function, arguments, mesh: Mesh, in_specs, out_specs, placed: dict[int, Any]):
+    """Lower `function` over the mesh, with what it closes over as its first argument.
+
+    Args:
+      arguments: shapes and dtypes on one device.
+      placed: arrays already copied to the devices, by identity; shared by the functions of one program.
+    Returns:
+      (lowered, the closed-over arrays on the devices)
+    """
+    closed, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
+    for value in closed.consts:
+        if id(value) not in placed:
+            placed[id(value)] = jax.device_put(value, NamedSharding(mesh, REPLICATED))
+    constants = [placed[id(value)] for value in closed.consts]
+
+    def pure(constants, *arguments):
+        leaves = jax.core.eval_jaxpr(closed.jaxpr, constants, *jax.tree.leaves(arguments))
+        return jax.tree.unflatten(jax.tree.structure(shape), leaves)
+
+    def on_all(leaf, spec):
+        length = () if spec == REPLICATED else (leaf.shape[0] * mesh.size, *leaf.shape[1:])
+        return jax.ShapeDtypeStruct(length, leaf.dtype, sharding=NamedSharding(mesh, spec))
+
+    everywhere = [
+        jax.tree.map(functools.partial(on_all, spec=spec), part) for part, spec in zip(arguments, in_specs, strict=True)
+    ]
+    sharded = jax.shard_map(pure, mesh=mesh, in_specs=(REPLICATED, *in_specs), out_specs=out_specs, check_vma=False)
+    donated = (2,) if len(arguments) > 1 else ()  # the states: the call returns new ones
+    return jax.jit(sharded, donate_argnums=donated).lower(constants, *everywhere), constants
+
+
+def _compile(lowered: jax.stages.Lowered, constants: list[Any]) -> Callable[..., Any]:
+    """Compile, or take the program compiled before whose text and structure are the same."""
+    key = (lowered.as_text(), str(lowered.in_tree), str(lowered.out_tree))
+    if key not in _compiled:
+        _compiled[key] = lowered.compile()
+        while len(_compiled) > MAX_PROGRAMS_KEPT:
+            _compiled.popitem(last=False)
+    return functools.partial(_compiled[key], constants)

@@ -1,0 +1,17 @@
+"""Losses: each takes outputs and targets of a batch and returns one number per example, [B]."""
+
+import jax
+import optax
+
+softmax_cross_entropy = optax.losses.softmax_cross_entropy_with_integer_labels
+
+
+def logistic(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Binary cross-entropy: logits [B], labels [B] in {0, 1} -> [B], in nats."""
+    return optax.losses.sigmoid_binary_cross_entropy(logits, labels.astype(logits.dtype))
+
+
+def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
+    """Squared error, mean over target columns: [B, ...], [B, ...] -> [B]."""
+    errors = optax.losses.squared_error(predictions, targets)
+    return errors.reshape(len(errors), -1).mean(axis=1)

@@ -1,0 +1,19 @@
+"""Metrics: each takes outputs and targets of a whole split and returns a scalar."""
+
+import jax
+import jax.numpy as jnp
+
+
+def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Share of examples whose largest logit is the label: [N, num_classes], [N] -> []."""
+    return jnp.mean(jnp.argmax(logits, axis=-1) == labels)
+
+
+def binary_accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Share of examples on the right side of logit 0: [N], [N] in {0, 1} -> []."""
+    return jnp.mean((logits > 0) == (labels > 0))
+
+
+def r2(predictions: jax.Array, targets: jax.Array) -> jax.Array:
+    """Coefficient of determination, 1 - residual / total sum of squares: [N, ...], [N, ...] -> []."""
+    return 1 - jnp.sum((targets - predictions) ** 2) / jnp.sum((targets - targets.mean(axis=0)) ** 2)

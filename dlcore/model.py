@@ -1,0 +1,120 @@
+"""`Model`: a network as two pure functions, and the adapters that make Flax modules into one."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from flax import linen, nnx
+
+from dlcore.errors import ArgumentError
+
+Params = Any  # a pytree of arrays: what the optimizer changes
+ModelState = Any  # a pytree of arrays: what the forward pass changes (running means); {} for most models
+
+
+class Apply(Protocol):
+    """The forward pass. `x` is [B, ...]; returns the output [B, ...] and the next model state."""
+
+    def __call__(
+        self, params: Params, state: ModelState, x: Any, *, key: jax.Array | None = None, train: bool = False
+    ) -> tuple[Any, ModelState]: ...
+
+
+class Model(NamedTuple):
+    """A network as a pair of pure functions; one signature for all.
+
+    init: `init(key) -> (params, state)`; the key is consumed.
+    apply: `apply(params, state, x, *, key=None, train=False) -> (output, state)`. Dropout and noise draw from `key`,
+      batch statistics live in `state`; both matter only where `train` is true.
+    """
+
+    init: Callable[[jax.Array], tuple[Params, ModelState]]
+    apply: Apply
+
+
+def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
+    """Make a pure `Model` of a Flax NNX module.
+
+    Args:
+      build: `build(rngs) -> module`, with `module(x)` the forward pass. What it builds must not depend on random
+        values except through the module's arrays. `nnx.Param`s become `params`, all else but random streams `state`.
+    Example:
+      >>> from flax import nnx
+      >>> model = from_nnx(lambda rngs: nnx.Linear(4, 2, rngs=rngs))
+      >>> params, state = model.init(jax.random.key(0))
+      >>> params["kernel"].shape
+      (4, 2)
+    """
+
+    def split(module: nnx.Module):
+        return nnx.split(module, nnx.Param, nnx.RngState, ...)
+
+    @functools.cache
+    def template():
+        # Shapes only, and made once: the graph definition is static and the same for every key.
+        return split(nnx.eval_shape(lambda: build(nnx.Rngs(0))))
+
+    def init(key):
+        _, params, _, state = split(build(nnx.Rngs(key)))
+        return nnx.to_pure_dict(params), nnx.to_pure_dict(state)
+
+    def apply(params, state, x, *, key=None, train=False):
+        graphdef, params_template, streams, state_template = template()
+        if train and key is None and jax.tree.leaves(streams):
+            raise ArgumentError("this model draws random numbers in training (dropout, noise): pass key=jax.random.key(...).")
+        filled = [_filled(params_template, params), _streams(streams, key), _filled(state_template, state)]
+        module = nnx.merge(graphdef, *filled, copy=True)
+        module.train() if train else module.eval()
+        output = module(x)
+        return output, nnx.to_pure_dict(split(module)[3])
+
+    return Model(init, apply)
+
+
+def _filled(template: nnx.State, values: Any) -> nnx.State:
+    """The NNX state `template` holding the arrays of the plain tree `values`."""
+    return jax.tree.unflatten(jax.tree.structure(template), jax.tree.leaves(values))
+
+
+def _streams(template: nnx.State, key: jax.Array | None) -> nnx.State:
+    """Random streams started afresh from `key`, a different one for each layer that draws."""
+    leaves, structure = jax.tree.flatten(template)
+    root = jax.random.key(0) if key is None else key  # without a key nothing draws: apply() has made sure
+    fresh = [
+        jax.random.fold_in(root, i) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else jnp.zeros(leaf.shape, leaf.dtype)
+        for i, leaf in enumerate(leaves)
+    ]
+    return jax.tree.unflatten(structure, fresh)
+
+
+def from_linen(module: linen.Module, example_inputs: Any) -> Model:
+    """Make a pure `Model` of a Flax Linen module.
+
+    Args:
+      module: its `__call__` takes the inputs and, if it behaves differently in training, one of the keyword arguments
+        `train`, `training` or `deterministic`.
+      example_inputs: an array [B, ...] or shape-dtype struct like the inputs to come; only shape and dtype are used.
+    """
+    names = inspect.signature(type(module).__call__).parameters
+
+    def mode(train: bool) -> dict[str, bool]:
+        switches = {"train": train, "training": train, "deterministic": not train}
+        return {name: value for name, value in switches.items() if name in names}
+
+    def init(key):
+        inputs = jnp.zeros(example_inputs.shape, example_inputs.dtype)
+        variables = dict(module.init(key, inputs, **mode(train=False)))
+        return variables.pop("params", {}), variables
+
+    def apply(params, state, x, *, key=None, train=False):
+        rngs = {} if key is None else {"dropout": key}
+        variables = {"params": params, **state}
+        if not train:
+            return module.apply(variables, x, rngs=rngs, **mode(train)), state
+        output, changed = module.apply(variables, x, rngs=rngs, mutable=list(state), **mode(train))
+        return output, {**state, **changed}
+
+    return Model(init, apply)

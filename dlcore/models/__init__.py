@@ -1,0 +1,5 @@
+"""Built-in model families, one a file. Each function returns a pure `dlcore.Model`."""
+
+from dlcore.models.feed_forward import linear, mlp
+
+__all__ = ["linear", "mlp"]

@@ -1,0 +1,117 @@
+"""Optimizers and learning-rate schedules composed of optax transformations, by name; each takes a traced learning rate."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from dlcore.errors import ArgumentError, suggest
+
+Scalar = float | jax.Array
+Schedule = Callable[[Any], Any]
+
+OPTIMIZERS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
+    "sgd": optax.sgd,
+    "momentum": lambda learning_rate: optax.sgd(learning_rate, momentum=0.9),
+    "nesterov": lambda learning_rate: optax.sgd(learning_rate, momentum=0.9, nesterov=True),
+    "adam": optax.adam,
+}
+
+CLIPPINGS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
+    "value": optax.clip,
+    "global_norm": optax.clip_by_global_norm,
+    "adaptive": optax.adaptive_grad_clip,
+}
+
+
+def by_name(
+    name: str,
+    learning_rate: Scalar | Schedule,
+    *,
+    clip: str | None = None,
+    clip_at: Scalar = 1.0,
+) -> optax.GradientTransformation:
+    """The optimizer of that name, after a clipping of that name; for static axes of a sweep.
+
+    Args:
+      name: "sgd", "momentum" (0.9), "nesterov" (0.9) or "adam"; for other settings call optax.
+      learning_rate: a number, traced or not, or a schedule.
+      clip: None, "value" (each entry), "global_norm" (of all gradients together) or "adaptive" (each unit's gradient
+        relative to its weights, Brock et al. 2021).
+      clip_at: the bound of the clipping.
+    Raises:
+      ArgumentError: an unknown name; a learning rate or bound that is negative, zero for the bound, or not finite.
+    """
+    if name not in OPTIMIZERS:
+        raise ArgumentError(f"unknown optimizer {name!r}; {suggest(name, OPTIMIZERS)}")
+    if not callable(learning_rate):
+        _check("learning_rate", learning_rate, least=0.0)
+    optimizer = OPTIMIZERS[name](learning_rate)
+    if clip is None:
+        return optimizer
+    if clip not in CLIPPINGS:
+        raise ArgumentError(f"unknown clipping {clip!r}; {suggest(clip, CLIPPINGS)}")
+    _check("clip_at", clip_at, above=0.0)
+    return optax.chain(CLIPPINGS[clip](clip_at), optimizer)
+
+
+def constant(learning_rate: Scalar) -> Schedule:
+    """The same rate at every step."""
+    _check("learning_rate", learning_rate, least=0.0)
+    return optax.constant_schedule(learning_rate)
+
+
+def inverse_time(learning_rate: Scalar, decay_steps: Scalar) -> Schedule:
+    """`learning_rate / (1 + step / decay_steps)`: 1/t decay, whose sum diverges and whose sum of squares does not.
+
+    Args:
+      decay_steps: steps until the rate has halved; infinity for a constant rate.
+    Reference: Robbins and Monro, A stochastic approximation method, 1951.
+    """
+    _check("learning_rate", learning_rate, least=0.0)
+    _check("decay_steps", decay_steps, above=0.0, finite=False)
+    return lambda step: learning_rate / (1 + step / decay_steps)
+
+
+def step_decay(learning_rate: Scalar, *, every: int, factor: Scalar = 0.1) -> Schedule:
+    """`learning_rate * factor ** floor(step / every)`."""
+    _check("learning_rate", learning_rate, least=0.0)
+    _check("every", every, least=1)
+    _check("factor", factor, above=0.0)
+    return optax.exponential_decay(learning_rate, transition_steps=every, decay_rate=factor, staircase=True)
+
+
+def exponential(learning_rate: Scalar, *, decay_steps: int, factor: Scalar = math.exp(-1)) -> Schedule:
+    """`learning_rate * factor ** (step / decay_steps)`."""
+    _check("learning_rate", learning_rate, least=0.0)
+    _check("decay_steps", decay_steps, least=1)
+    _check("factor", factor, above=0.0)
+    return optax.exponential_decay(learning_rate, transition_steps=decay_steps, decay_rate=factor)
+
+
+def cosine(learning_rate: Scalar, *, num_steps: int) -> Schedule:
+    """Half a cosine from `learning_rate` at step 0 to zero at `num_steps`."""
+    _check("learning_rate", learning_rate, least=0.0)
+    _check("num_steps", num_steps, least=1)
+    return optax.cosine_decay_schedule(learning_rate, decay_steps=num_steps)
+
+
+def warm_up(schedule: Schedule, *, num_steps: int) -> Schedule:
+    """Raise the rate linearly from zero to `schedule(0)` in `num_steps` steps, then follow the schedule from its start."""
+    _check("num_steps", num_steps, least=1)
+    return optax.join_schedules([optax.linear_schedule(0.0, schedule(0), num_steps), schedule], [num_steps])
+
+
+def _check(name: str, value: Any, *, least: float = -math.inf, above: float = -math.inf, finite: bool = True) -> None:
+    """Check a number that is known; a traced one was checked as the value of its axis."""
+    if isinstance(value, jax.core.Tracer):
+        return
+    if not isinstance(value, int | float | np.number | np.ndarray | jax.Array) or jnp.ndim(value):
+        raise ArgumentError(f"{name} is {value!r}; expects a number.")
+    if not (value >= least and value > above and (math.isfinite(value) or not finite)) or value == -math.inf:
+        bound = f"at least {least:g}" if least > -math.inf else f"more than {above:g}"
+        raise ArgumentError(f"{name} is {value}; expects a {'finite ' * finite}number, {bound}.")

@@ -1,0 +1,79 @@
+"""`setup`: what has to be set before JAX starts its backend. Importing dlcore changes no global state."""
+
+import hashlib
+import os
+import pathlib
+import platform
+import warnings
+from typing import Literal
+
+import jax
+import jaxlib
+import platformdirs
+
+from dlcore.errors import ArgumentError
+
+# jax#39257, #40412: these versions can crash in CPU reductions of rank 7 and more, unless this fusion is off.
+# An unknown flag aborts the process, so it is set for no other version.
+_CRASHING_JAXLIB = ("0.10.2", "0.11.0")
+_AVOID_CRASH = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
+
+
+def setup(*, num_devices: int | None = None, cache: pathlib.Path | str | Literal[False] | None = None) -> None:
+    """Use every core of a CPU, and keep compiled programs on disk. Call it first, before JAX computes anything.
+
+    Args:
+      num_devices: devices that a CPU shows as; one per available core by default. A study shares its runs among them.
+        No effect on other platforms.
+      cache: folder for compiled programs; the user's cache folder by default, False for none.
+    Raises:
+      ArgumentError: a number that is not positive, or JAX has already started with another number of devices.
+    """
+    if num_devices is not None and (not isinstance(num_devices, int) or isinstance(num_devices, bool) or num_devices < 1):
+        raise ArgumentError(f"num_devices is {num_devices!r}; expects a positive integer, or None for one per core.")
+    wanted = num_devices or available_cores()
+    flags = os.environ.get("XLA_FLAGS", "")
+    if jaxlib.__version__ in _CRASHING_JAXLIB and "ynn_fusion_type" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_AVOID_CRASH}".strip()
+    try:
+        jax.config.update("jax_num_cpu_devices", wanted)
+    except RuntimeError as error:  # the backend is up
+        there = jax.local_device_count("cpu")
+        if there != wanted:
+            raise ArgumentError(
+                f"JAX has already started with {there} CPU device(s), setup asks for {wanted}. Call dl.setup() before "
+                "anything computes (in a notebook: restart the kernel and run it in the first cell)."
+            ) from error
+    if cache is not False:
+        folder = pathlib.Path(cache) if cache else pathlib.Path(platformdirs.user_cache_dir("dlcore"), "compiled")
+        jax.config.update("jax_compilation_cache_dir", str(folder / _machine()))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_warned = False
+
+
+def warn_of_idle_cores() -> None:
+    """Say once that a study could use more cores."""
+    global _warned
+    cores = available_cores()
+    if not _warned and jax.default_backend() == "cpu" and jax.device_count() == 1 and cores > 1:
+        _warned = True
+        warnings.warn(
+            f"this study runs on 1 of {cores} cores; call dlcore.setup() before anything computes to use them all.",
+            stacklevel=3,
+        )
+
+
+def _machine() -> str:
+    """A folder name for what compiled CPU code depends on besides the program."""
+    try:
+        cpu = next(line for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
+    except (OSError, StopIteration):
+        cpu = platform.processor()
+    return f"jaxlib-{jaxlib.__version__}-{hashlib.sha256(cpu.encode()).hexdigest()[:12]}"

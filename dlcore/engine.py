@@ -32,7 +32,7 @@ MAX_PROGRAMS_KEPT = 64
 
 # Bytes of state (parameters and what the optimizer keeps) that the lanes of one device share, and most lanes.
 # Measured: see benchmarks/README.md, "Lane width".
-LANE_BUDGET = {"cpu": (1 << 19, 32)}
+LANE_BUDGET = {"cpu": (1 << 20, 32)}
 LANE_BUDGET_ELSEWHERE = (1 << 26, 256)
 
 _compiled: OrderedDict[Any, jax.stages.Compiled] = OrderedDict()
@@ -137,6 +137,7 @@ def execute(
     Args:
       cells: name to values, [num_lanes].
       on_records: called after each segment with its number of records.
+
     Returns:
       (the record at step 0 [num_lanes, ...], those after it [num_records, num_lanes, ...], final states on the devices).
     """
@@ -181,6 +182,7 @@ def _lower(function, arguments, mesh: Mesh, in_specs, out_specs, placed: dict[in
     Args:
       arguments: shapes and dtypes on one device.
       placed: arrays already copied to the devices, by identity; shared by the functions of one program.
+
     Returns:
       (lowered, the closed-over arrays on the devices)
     """

@@ -26,12 +26,15 @@ def final_params(results: xr.Dataset, model: Model, **cell: Any) -> tuple[Params
       results: of `dl.run` or `dl.sweep` with `final_params=True`, or read back from Zarr.
       model: the model that was trained; gives the structure.
       cell: axis to its label, for a study: `seed=0, learning_rate=0.1` (the nearest label, for numbers).
+
     Raises:
       ArgumentError: `results` holds no parameters of this model, or `cell` leaves more than one run.
     """
     for axis, label in cell.items():
         if axis not in results.dims:
-            raise ArgumentError(f"{axis!r} is no dimension of these results; they have {', '.join(map(str, results.dims))}.")
+            raise ArgumentError(
+                f"{axis!r} is no dimension of these results; they have {', '.join(map(str, results.dims))}."
+            )
         method = "nearest" if results[axis].dtype.kind in "iuf" else None
         results = results.sel({axis: label}, method=method)
     shapes = dict(zip(("params", "state"), jax.eval_shape(model.init, jax.random.key(0)), strict=True))
@@ -113,7 +116,9 @@ class Table:
         self._records: dict[str, np.ndarray] = {}
         self._final: dict[str, np.ndarray] = {}
 
-    def put(self, position: int, rows: np.ndarray, first: Mapping[str, Any], records: Mapping[str, Any], states: Any) -> None:
+    def put(
+        self, position: int, rows: np.ndarray, first: Mapping[str, Any], records: Mapping[str, Any], states: Any
+    ) -> None:
         """Take the records of one chunk.
 
         Args:
@@ -123,7 +128,11 @@ class Table:
         """
         for name, values in records.items():
             if first:
-                start = first[name] if name in first else np.full(values.shape[1:], np.nan, np.result_type(values.dtype, np.float16))
+                start = (
+                    first[name]
+                    if name in first
+                    else np.full(values.shape[1:], np.nan, np.result_type(values.dtype, np.float16))
+                )
                 values = np.concatenate([start[None], values])
             self._store(self._records, name, position, rows, np.moveaxis(values, 0, 1))
         if states is not None:
@@ -131,7 +140,9 @@ class Table:
             for name, values in _by_path(final).items():
                 self._store(self._final, name, position, rows, values)
 
-    def _store(self, kept: dict[str, np.ndarray], name: str, position: int, rows: np.ndarray, values: np.ndarray) -> None:
+    def _store(
+        self, kept: dict[str, np.ndarray], name: str, position: int, rows: np.ndarray, values: np.ndarray
+    ) -> None:
         values = values[: len(rows)]
         array = kept.setdefault(name, np.empty((*self._size, *values.shape[1:]), values.dtype))
         if array.shape[2:] != values.shape[1:]:
@@ -141,7 +152,9 @@ class Table:
             )
         array[position, rows] = values
 
-    def dataset(self, along: str, coordinates: Coordinates, descriptions: Mapping[str, str], attrs: Mapping[str, Any]) -> xr.Dataset:
+    def dataset(
+        self, along: str, coordinates: Coordinates, descriptions: Mapping[str, str], attrs: Mapping[str, Any]
+    ) -> xr.Dataset:
         """The results with the axes in the order given, then time, then each variable's own dims `NAME_0`, ..."""
         axes = self._study.axes
         by_kind = (*self._study.static, *self._study.traced)

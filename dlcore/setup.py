@@ -26,10 +26,13 @@ def setup(*, num_devices: int | None = None, cache: pathlib.Path | str | Literal
       num_devices: devices that a CPU shows as; one per available core by default. A study shares its runs among them.
         No effect on other platforms.
       cache: folder for compiled programs; the user's cache folder by default, False for none.
+
     Raises:
       ArgumentError: a number that is not positive, or JAX has already started with another number of devices.
     """
-    if num_devices is not None and (not isinstance(num_devices, int) or isinstance(num_devices, bool) or num_devices < 1):
+    if num_devices is not None and (
+        not isinstance(num_devices, int) or isinstance(num_devices, bool) or num_devices < 1
+    ):
         raise ArgumentError(f"num_devices is {num_devices!r}; expects a positive integer, or None for one per core.")
     wanted = num_devices or available_cores()
     flags = os.environ.get("XLA_FLAGS", "")

@@ -27,6 +27,7 @@ def run(training: Training, *, final_params: bool = False, progress: bool | None
     Args:
       final_params: keep the last parameters too; see `dlcore.final_params`.
       progress: show a progress bar; by default where somebody watches.
+
     Returns:
       the records, dim "step", with the one at step 0; coordinates epoch and examples.
     """
@@ -58,8 +59,10 @@ def sweep(
       progress: show a progress bar; by default where somebody watches.
       axes: parameter of `fn` to its values. A NumPy or JAX array [n] is traced and mapped; a list or tuple is static
         and compiles once per value.
+
     Returns:
       the records, dims (*axes in the order given, along, ...); coordinates epoch and examples; provenance in attrs.
+
     Raises:
       ArgumentError: an axis or parameter that does not fit, before anything compiles.
     """

@@ -69,6 +69,7 @@ def classification(
       data: integer targets [N] in [0, num_classes).
       metrics: further metrics of (logits, labels).
       penalty: as in `supervised`; `l2(...)` for instance.
+
     Raises:
       DataError: targets that are not integers [N], a label out of range, an output of another shape.
     """
@@ -108,6 +109,7 @@ def regression(
     Args:
       model: output of the targets' shape; [B, 1] also fits targets [N].
       data: float targets [N] or [N, ...].
+
     Raises:
       DataError: integer targets, an output that does not fit them.
     """

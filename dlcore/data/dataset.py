@@ -28,6 +28,7 @@ class Dataset:
       validation, test: the same with other rows, or None.
       name, source: what it is called and where it came from.
       target_names: of classes or of target columns, in order.
+
     Raises:
       DataError: no rows, inputs and targets of different length, not numbers, NaN or inf, splits of different shape.
     """
@@ -83,6 +84,7 @@ def from_arrays(
       validation, test: fraction of the rows for these splits; 0 for none. The rest is the train split.
       seed: of the split; part of what the data set is, so it does not change with the seeds of runs.
       stratify: keep the classes' proportions in every split (integer targets [N]).
+
     Raises:
       DataError: as `Dataset`; also fractions outside [0, 1) or that leave a split empty.
     """
@@ -125,7 +127,9 @@ def _held_out(rows: np.ndarray, count: int, classes: np.ndarray | None, seed: in
     from sklearn.model_selection import train_test_split  # 0.5 s to import
 
     if not 0 < count < len(rows):
-        raise DataError(f"{name} would have {count} of {len(rows)} rows; each split needs at least one. Change its fraction.")
+        raise DataError(
+            f"{name} would have {count} of {len(rows)} rows; each split needs at least one. Change its fraction."
+        )
     try:
         return train_test_split(
             rows, test_size=count, random_state=seed, stratify=None if classes is None else classes[rows]
@@ -137,9 +141,13 @@ def _held_out(rows: np.ndarray, count: int, classes: np.ndarray | None, seed: in
 def _checked_split(pair: Any, name: str) -> Split:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise DataError(f"{name} is a {type(pair).__name__}; expects a pair (inputs, targets).")
-    inputs, targets = (_checked_array(values, f"{name}: {part}") for part, values in zip(Split._fields, pair, strict=True))
+    inputs, targets = (
+        _checked_array(values, f"{name}: {part}") for part, values in zip(Split._fields, pair, strict=True)
+    )
     if len(inputs) != len(targets):
-        raise DataError(f"{name} has {len(inputs)} inputs and {len(targets)} targets; expects one target for each input.")
+        raise DataError(
+            f"{name} has {len(inputs)} inputs and {len(targets)} targets; expects one target for each input."
+        )
     return Split(inputs, targets)
 
 
@@ -149,7 +157,9 @@ def _checked_array(values: Any, name: str) -> np.ndarray:
     except ValueError as error:
         raise DataError(f"{name} are not a rectangular array ({error}). Pad the rows to one length.") from error
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
-        raise DataError(f"{name} have dtype {array.dtype}; expects numbers. Encode strings and objects as integers first.")
+        raise DataError(
+            f"{name} have dtype {array.dtype}; expects numbers. Encode strings and objects as integers first."
+        )
     if array.ndim == 0 or array.shape[0] == 0:
         raise DataError(f"{name} have shape {array.shape}; expects at least one row along the first dimension.")
     return _canonical(array, name)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -12,10 +12,13 @@ import xarray as xr
 
 from dlcore import engine
 from dlcore.errors import ArgumentError
+from dlcore.setup import available_cores
 from dlcore.training import Training
 
 
-def steps_to_target(history: xr.Dataset, metric: str, target: float, *, along: str = "step") -> xr.DataArray:
+def steps_to_target(
+    history: xr.Dataset, metric: str, target: float, *, along: str = "step", consecutive: int = 1
+) -> xr.DataArray:
     """Where along time `metric` is first at or below `target`, at the resolution of the records.
 
     Args:
@@ -36,6 +39,9 @@ def steps_to_target(history: xr.Dataset, metric: str, target: float, *, along: s
     if along not in history.dims:
         raise ArgumentError(f"no dimension {along!r} in the history; it has {', '.join(map(str, history.dims))}.")
     reached = history[metric] <= target
+    if consecutive > 1:
+        ahead = [reached.shift({along: -i}, fill_value=False) for i in range(consecutive)]
+        reached = xr.concat(ahead, "ahead").all("ahead")
     first = xr.where(reached, history[along], np.inf).min(along)
     return first.where(np.isfinite(first)).rename(f"{along}s_to_target")
 
@@ -134,20 +140,31 @@ def fit_scaling(batch_sizes: np.ndarray, steps: np.ndarray) -> Scaling:
     return Scaling(float(fewest), float(critical))
 
 
-def seconds_per_step(training: Training, *, repeats: int = 5, seconds: float = 0.1) -> float:
-    """Median wall-clock time of an optimizer step of this run, alone on one device, after compilation; in seconds.
+def seconds_per_step(trainings: Sequence[Training], *, repeats: int = 5, seconds: float = 0.1) -> np.ndarray:
+    """Median wall-clock time of an optimizer step of each run, alone on one device, after compilation; [k] seconds.
 
-    The run's records are part of it: to time the steps, describe it with `evaluate=()` and long intervals.
+    A run's records are part of it: to time the steps, describe it with `evaluate=()` and long intervals.
 
     Args:
-      training: its "step" coordinate tells the steps of a record.
+      trainings: timed one after the other; the "step" coordinate tells the steps of a record.
       repeats: timings to take the median of.
       seconds: how long each lasts, at least.
     """
-    with ThreadPoolExecutor(1) as pool:
-        program = engine.build(
-            lambda cell: training, {}, lane_width=None, devices=jax.devices()[:1], pool=pool
-        ).result()
+    device = jax.devices()[:1]
+    with ThreadPoolExecutor(available_cores()) as pool:
+        programs = [
+            engine.build(lambda cell, training=training: training, {}, lane_width=None, devices=device, pool=pool)
+            for training in trainings
+        ]
+    return np.array(
+        [
+            _seconds_per_record(program(), repeats, seconds) / np.diff(training.coordinates["step"])[0]
+            for program, training in zip(programs, trainings, strict=True)
+        ]
+    )
+
+
+def _seconds_per_record(program: engine.Program, repeats: int, seconds: float) -> float:
     states, _ = program.start({})
 
     def timed(states, num_records):
@@ -162,5 +179,4 @@ def seconds_per_step(training: Training, *, repeats: int = 5, seconds: float = 0
     for _ in range(repeats):
         states, elapsed = timed(states, calls)
         times.append(elapsed)
-    steps_per_record = float(training.coordinates["step"][1] - training.coordinates["step"][0])
-    return float(np.median(times)) / (calls * steps_per_record)
+    return float(np.median(times)) / calls

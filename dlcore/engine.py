@@ -9,7 +9,7 @@ import functools
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
 import jax
@@ -71,8 +71,8 @@ def build(
     lane_width: int | None,
     devices: Sequence[jax.Device],
     pool: Executor,
-) -> Future[Program]:
-    """Trace the program of `make(cell)` now, compile it in the pool.
+) -> Callable[[], Program]:
+    """Trace the program of `make(cell)` now, compile it in the pool; the result waits for that.
 
     Args:
       make: the training of one cell; pure, called under a trace.
@@ -117,16 +117,18 @@ def build(
         _lower(advance, (cells, states, counter), mesh, (RUNS, RUNS, REPLICATED), (RUNS, RECORDS_OF_RUNS), placed),
     ]
 
-    def compiled() -> Program:
+    functions = [pool.submit(_compile, *parts) for parts in traced]
+
+    def program() -> Program:
         return Program(
-            *(_compile(*parts) for parts in traced),
+            *(function.result() for function in functions),
             place=lambda cells: jax.device_put(cells, NamedSharding(mesh, RUNS)),
             capacity=capacity,
             num_lanes=width * len(devices),
             num_records=lengths[0],
         )
 
-    return pool.submit(compiled)
+    return program
 
 
 def execute(

@@ -1,6 +1,7 @@
 """Labelled results: from the records of a study to an `xarray.Dataset`, and final parameters back out of it."""
 
 import functools
+import os
 import pathlib
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -192,6 +193,7 @@ def provenance() -> dict[str, Any]:
         "num_devices": jax.device_count(),
         "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),
         "x64": int(jax.config.jax_enable_x64),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "source_revision": _revision(),
     }
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -115,7 +115,7 @@ def _programs(
     study: Study, lane_widths: Sequence[int] | None, devices: Sequence[jax.Device], pool: ThreadPoolExecutor
 ) -> Iterator[engine.Program]:
     """The program of each static cell, compiled a few ahead while the present one runs."""
-    waiting: deque[Future[engine.Program]] = deque()
+    waiting: deque[Callable[[], engine.Program]] = deque()
     for position, static in enumerate(study.static_cells()):
         width = None if lane_widths is None else lane_widths[position]
         waiting.append(
@@ -128,6 +128,6 @@ def _programs(
             )
         )
         if len(waiting) > available_cores():
-            yield waiting.popleft().result()
+            yield waiting.popleft()()
     while waiting:
-        yield waiting.popleft().result()
+        yield waiting.popleft()()

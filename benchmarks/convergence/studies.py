@@ -1,0 +1,285 @@
+"""Measurements made for one claim each: gradients, determinism, endurance, shuffling, wells, size of the train set."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import xarray as xr
+
+import dlcore as dl
+from benchmarks.convergence.measure import GRID, Scale, grid, size_of, steps_to, timed
+from benchmarks.convergence.problems import PROBLEMS, BatchSize, Problem, logistic_loss, newton, with_gap
+from dlcore import convergence
+from dlcore.data import Split
+
+
+def gradients(num_seeds: int) -> xr.Dataset:
+    """How far one example's gradient, and the mean of all of them, are from the gradient over the whole set.
+
+    Returns:
+      single, mean: relative distances ||g - full|| / ||full||, dims (problem, seed); single: median over examples.
+    """
+
+    def distances(problem: Problem, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        task, data = problem.task, Split(*map(jnp.asarray, problem.task.data.train))
+        params, state = task.model.init(key)
+
+        def gradient(batch):
+            found = jax.grad(lambda p: task.objective(p, state, batch)[0])(params)
+            return jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(found)])
+
+        full = gradient(data)
+        each = jax.lax.map(lambda row: gradient(jax.tree.map(lambda leaf: leaf[None], row)), data, batch_size=64)
+        norm = jnp.linalg.norm(full)
+        single = jnp.median(jnp.linalg.norm(each - full, axis=1)) / norm
+        return single, jnp.linalg.norm(each.mean(0) - full) / norm
+
+    keys = [jax.random.key(seed) for seed in range(num_seeds)]
+    compiled = {name: jax.jit(functools.partial(distances, make())) for name, make in PROBLEMS.items()}
+    values = np.array([[function(key) for key in keys] for function in compiled.values()])
+    dims = ("problem", "seed")
+    return xr.Dataset(
+        {"single": (dims, values[..., 0]), "mean": (dims, values[..., 1])}, coords={"problem": list(compiled)}
+    )
+
+
+def determinism(scale: Scale) -> xr.Dataset:
+    """Train gap after some epochs from one start, under several orders of the examples.
+
+    Returns:
+      gap, dims (problem, batch_size, seed).
+    """
+    epochs: dict[BatchSize, int] = {"full": 20, 1: 2}
+
+    def final_gap(problem: Problem, batch_size: BatchSize) -> np.ndarray:
+        model = problem.task.model
+        same_start = model._replace(init=lambda key: model.init(jax.random.key(0)))
+        fixed = problem._replace(task=problem.task._replace(model=same_start))
+        rate = problem.learning_rates[batch_size] / 2
+        history = grid(fixed, batch_size, epochs=epochs[batch_size], learning_rates=[rate], num_seeds=scale.num_seeds)
+        return history.train_gap.isel(decay=0, learning_rate=0, step=-1).values
+
+    values = np.stack([[final_gap(make(), size) for size in epochs] for make in PROBLEMS.values()])
+    coords = {"problem": list(PROBLEMS), "batch_size": [str(size) for size in epochs]}
+    return xr.Dataset({"gap": (("problem", "batch_size", "seed"), values)}, coords=coords)
+
+
+def endurance(scale: Scale) -> xr.Dataset:
+    """The train gap that long runs end at, at the rate that makes it smallest; problems with a known optimum.
+
+    Full batch gets 5 000 epochs, single examples 200 with a constant and with a decaying rate.
+
+    Returns:
+      gap, dims (problem, method, seed): the geometric mean of the last tenth of the records.
+    """
+    methods: dict[str, tuple[BatchSize, float, int]] = {
+        "full": ("full", 0.0, 5000),
+        "1 constant": (1, 0.0, 200),
+        "1 decaying": (1, 1.0, 200),
+    }
+    names = [name for name in PROBLEMS if name != "network"]
+
+    def measured(problem: Problem, batch_size: BatchSize, decay: float, epochs: float) -> np.ndarray:
+        def measure(rates):
+            # Full-batch descent is deterministic here (see `determinism`): one run stands for all seeds.
+            seeds = 1 if batch_size == "full" else scale.num_seeds
+            history = grid(
+                problem,
+                batch_size,
+                epochs=epochs * scale.epochs,
+                learning_rates=rates,
+                num_seeds=seeds,
+                decays=(decay,),
+                num_records=100,
+            ).isel(decay=0)
+            late = history.train_gap.isel(step=slice(-history.sizes["step"] // 10, None))
+            return xr.Dataset({"gap": np.exp(np.log(np.abs(late) + 1e-12).mean("step")).fillna(np.inf)})
+
+        first = problem.learning_rates[batch_size] * GRID / (1 if batch_size == "full" else 8)
+        found = convergence.tune(measure, first, lambda history: history.gap.median("seed"), max_rounds=3)
+        gap = found.history.gap.sel(learning_rate=float(found.best), method="nearest").values
+        return np.broadcast_to(gap, scale.num_seeds)
+
+    values = np.stack([[measured(PROBLEMS[name](), *method) for method in methods.values()] for name in names])
+    coords = {"problem": names, "method": list(methods)}
+    return xr.Dataset({"gap": (("problem", "method", "seed"), values)}, coords=coords)
+
+
+def shuffling(scale: Scale) -> xr.Dataset:
+    """Train gap after a few epochs over data stored in the order of its targets, by how the examples are drawn.
+
+    Returns:
+      gap, dims (problem, sampling, seed): single examples, at the best rate of each way of drawing; and "full
+      in_order", "full shuffled": full batch over the sorted data and over the same data shuffled.
+    """
+    samplings = ["in_order", "shuffle_once", "reshuffle"]
+    names = ["least_squares", "logistic_regression", "network"]
+
+    def single(problem: Problem, sampling: str) -> np.ndarray:
+        rates = problem.learning_rates[1] * 2.0 ** np.arange(-5, 3)
+        history = grid(
+            problem, 1, epochs=5 * scale.epochs, learning_rates=rates, num_seeds=scale.num_seeds, sampling=sampling
+        )
+        gap = history.train_gap.isel(decay=0, step=-1).fillna(np.inf)
+        return gap.isel(learning_rate=int(gap.median("seed").argmin("learning_rate"))).values
+
+    def full(problem: Problem) -> np.ndarray:
+        rate = problem.learning_rates["full"] / 2
+        history = grid(problem, "full", epochs=20, learning_rates=[rate], num_seeds=scale.num_seeds)
+        return history.train_gap.isel(decay=0, learning_rate=0, step=-1).values
+
+    def every_way(problem: Problem) -> list[np.ndarray]:
+        rows = np.argsort(problem.task.data.train.targets, kind="stable")
+        stored = _rearranged(problem, rows)
+        shuffled = _rearranged(problem, np.random.default_rng(0).permutation(rows))
+        return [*(single(stored, sampling) for sampling in samplings), full(stored), full(shuffled)]
+
+    values = np.stack([every_way(PROBLEMS[name]()) for name in names])
+    coords = {"problem": names, "sampling": [*samplings, "full in_order", "full shuffled"]}
+    return xr.Dataset({"gap": (("problem", "sampling", "seed"), values)}, coords=coords)
+
+
+def _rearranged(problem: Problem, rows: np.ndarray) -> Problem:
+    """The problem with its train examples stored in another order."""
+    train = problem.task.data.train
+    data = dataclasses.replace(problem.task.data, train=Split(train.inputs[rows], train.targets[rows]))
+    return problem._replace(task=problem.task._replace(data=data))
+
+
+# Depth, width and place of the shallow well and of the deep one.
+WELLS = {
+    "deep well flat": ((0.4, 0.25, -1.0), (1.0, 0.6, 1.0)),
+    "deep well sharp": ((0.4, 0.25, -1.0), (1.0, 0.2, 1.0)),
+}
+WELL_EXAMPLES, WELL_NOISE = 256, 1.5
+
+
+def wells(num_seeds: int) -> xr.Dataset:
+    """Share of runs that end in the deep one of two wells when started in the shallow one, on a one-dimensional loss.
+
+    Example i contributes `V(theta) + noise_i * theta` with noise that sums to zero: the full gradient is that of V
+    exactly, a minibatch's is V's plus noise.
+
+    Returns:
+      deep: bool, dims (landscape, batch_size, learning_rate, seed), after equally many examples.
+    """
+    sizes: list[BatchSize] = [1, 8, 64, "full"]
+    noise = np.random.default_rng(0).normal(0, WELL_NOISE, WELL_EXAMPLES)
+    noise = ((noise - noise.mean()) / noise.std() * WELL_NOISE).astype(np.float32)
+    rates = 2.0 ** np.arange(-8, 2)
+
+    def share(landscape) -> np.ndarray:
+        def potential(theta):
+            pits = sum(-depth * jnp.exp(-0.5 * ((theta - at) / width) ** 2) for depth, width, at in landscape)
+            return pits + 0.05 * theta**2
+
+        model = dl.Model(
+            init=lambda key: (jnp.full((1,), -1.0), {}),
+            apply=lambda params, state, x, *, key=None, train=False: (
+                potential(params[0]) + x[:, 0] * params[0],
+                state,
+            ),
+        )
+        data = dl.data.Dataset((noise[:, None], np.zeros(WELL_EXAMPLES, np.float32)), name="wells")
+        task = with_gap(dl.tasks.supervised(model, data, lambda output, _: output), lambda params, loss: params[0])
+
+        def fit(batch_size, learning_rate, seed):
+            return dl.training(
+                jax.random.key(seed),
+                task,
+                optax.sgd(learning_rate),
+                batch_size=batch_size,
+                num_epochs=200,
+                record_every=200 if batch_size == "full" else "epoch",
+                evaluate=("train",),
+                sampling="with_replacement",
+            )
+
+        positions = [
+            dl.sweep(
+                lambda learning_rate, seed, size=size: fit(size, learning_rate, seed),
+                learning_rate=rates,
+                seed=np.arange(num_seeds),
+            )
+            .train_gap.isel(step=-1)
+            .values
+            for size in sizes
+        ]
+        return np.abs(np.stack(positions) - 1.0) < 0.6
+
+    values = np.stack([share(landscape) for landscape in WELLS.values()])
+    return xr.Dataset(
+        {"deep": (("landscape", "batch_size", "learning_rate", "seed"), values)},
+        coords={"landscape": list(WELLS), "batch_size": [str(size) for size in sizes], "learning_rate": rates},
+    )
+
+
+def train_set_size(scale: Scale, sizes: Sequence[int] = (500, 2000, 8000, 32000)) -> xr.Dataset:
+    """Cost to 1 % of the initial gap against the number of examples, on logistic regression from one distribution.
+
+    Returns:
+      examples, seconds: dims (num_examples, method, seed), at each method's best rate; NaN where censored.
+    """
+    methods: tuple[BatchSize, ...] = ("full", 1)
+    problems = {size: _drawn_logistic_regression(size) for size in sizes}
+
+    def steps(problem: Problem, batch_size: BatchSize) -> np.ndarray:
+        num_seeds = 1 if batch_size == "full" else scale.num_seeds  # full-batch descent from zero is deterministic
+        found = convergence.tune(
+            lambda rates: grid(
+                problem, batch_size, epochs=problem.epochs[batch_size], learning_rates=rates, num_seeds=num_seeds
+            ).isel(decay=0),
+            problem.learning_rates[batch_size] * GRID,
+            lambda history: steps_to(problem, history).isel(target=0).fillna(np.inf).median("seed"),
+        )
+        reached = steps_to(problem, found.history).isel(target=0)
+        return np.broadcast_to(reached.sel(learning_rate=float(found.best), method="nearest"), scale.num_seeds)
+
+    taken = np.stack([[steps(problem, method) for method in methods] for problem in problems.values()])
+    per_step = [[size_of(problem, method) for method in methods] for problem in problems.values()]
+    seconds = convergence.seconds_per_step([timed(problem, m) for problem in problems.values() for m in methods])
+    dims = ("num_examples", "method", "seed")
+    return xr.Dataset(
+        {
+            "examples": (dims, taken * np.array(per_step)[..., None]),
+            "seconds": (dims, taken * seconds.reshape(len(sizes), len(methods), 1)),
+        },
+        coords={"num_examples": list(sizes), "method": [str(method) for method in methods]},
+    )
+
+
+def _drawn_logistic_regression(num_examples: int, num_inputs: int = 20, strength: float = 1e-2) -> Problem:
+    """Noisy linear labels on Gaussian inputs; the first rows are the same for every size."""
+    random = np.random.default_rng(0)
+    direction = random.normal(size=num_inputs)
+    inputs = np.random.default_rng(1).normal(size=(num_examples, num_inputs)).astype(np.float32)
+    labels = (inputs @ direction + np.random.default_rng(2).logistic(size=num_examples) > 0).astype(np.int32)
+    data = dl.data.Dataset((inputs, labels), name=f"drawn_{num_examples}", source="drawn from a logistic model")
+    design, signs = np.column_stack([inputs, np.ones(num_examples)]).astype(np.float64), 2.0 * labels - 1
+    optimum = logistic_loss(newton(design, signs, strength), design, signs, strength)
+    initial = float(np.log(2))
+    task = dl.tasks.classification(dl.models.linear(num_inputs), data, penalty=dl.tasks.l2(strength))
+    return Problem(
+        name="drawn",
+        title="",
+        task=with_gap(task, lambda params, loss: (loss - optimum) / (initial - optimum)),
+        optimum=optimum,
+        initial=initial,
+        targets=(1e-2,),
+        epochs={"full": 60, 1: 8000 / num_examples},
+        learning_rates={"full": 4.0, 1: 0.02},
+    )
+
+
+STUDIES: dict[str, Callable[[Scale], xr.Dataset]] = {
+    "gradients": lambda scale: gradients(scale.num_seeds),
+    "determinism": determinism,
+    "endurance": endurance,
+    "shuffling": shuffling,
+    "wells": lambda scale: wells(8 * scale.num_seeds),
+    "train_set_size": train_set_size,
+}

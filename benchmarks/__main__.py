@@ -1,0 +1,40 @@
+"""`python -m benchmarks NAME`: the command line of the benchmarks."""
+
+import pathlib
+import sys
+
+import tyro
+from rich.console import Console
+
+import dlcore as dl
+
+
+def convergence(*, quick: bool = False, output: pathlib.Path = pathlib.Path("results/convergence")) -> None:
+    """Compare batch, mini-batch and stochastic gradient descent: the main job.
+
+    Args:
+      quick: a quarter of the epochs and 4 seeds, to see it work; verdicts need the full run.
+      output: folder for the Zarr store, table.csv, figures and report.html.
+    """
+    dl.setup()
+    from benchmarks.convergence import job, report
+    from benchmarks.convergence.measure import Scale
+
+    console = Console()
+    results = job.measure(Scale(num_seeds=4, epochs=0.25) if quick else Scale(), console)
+    report.show(results, console)
+    job.store(results, output)
+    console.print(f"Written to {output}: report.html, table.csv, history.zarr and the figures.", soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point; Ctrl-C ends with exit code 130, and what was written before stays as it was."""
+    try:
+        tyro.extras.subcommand_cli_from_dict({"convergence": convergence}, prog="python -m benchmarks")
+    except KeyboardInterrupt:
+        print("interrupted; nothing of this run was written.", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

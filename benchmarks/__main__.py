@@ -13,15 +13,15 @@ def convergence(*, quick: bool = False, output: pathlib.Path = pathlib.Path("res
     """Compare batch, mini-batch and stochastic gradient descent: the main job.
 
     Args:
-      quick: a quarter of the epochs and 4 seeds, to see it work; verdicts need the full run.
+      quick: two problems, 4 seeds, half the epochs: to see it work. Verdicts need the full run.
       output: folder for the Zarr store, table.csv, figures and report.html.
     """
     dl.setup()
     from benchmarks.convergence import job, report
-    from benchmarks.convergence.measure import Scale
+    from benchmarks.convergence.measure import QUICK, Scale
 
     console = Console()
-    results = job.measure(Scale(num_seeds=4, epochs=0.25) if quick else Scale(), console)
+    results = job.measure(QUICK if quick else Scale(), console)
     report.show(results, console)
     job.store(results, output)
     console.print(f"Written to {output}: report.html, table.csv, history.zarr and the figures.", soft_wrap=True)

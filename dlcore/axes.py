@@ -132,10 +132,10 @@ def labels(values: np.ndarray | tuple) -> np.ndarray:
     """Coordinate labels of an axis: numbers and strings as they are, other things by their name."""
     if isinstance(values, np.ndarray):
         return values
-    for kind in (bool, int, int | float, str):
+    for kind in (bool, int, int | float):
         if all(isinstance(value, kind) for value in values):
             return np.asarray(values)
-    return np.asarray([getattr(value, "__name__", None) or str(value) for value in values])
+    return np.asarray([getattr(value, "__name__", None) or str(value) for value in values], object)
 
 
 def _check_range(name: str, values: np.ndarray) -> None:

@@ -28,7 +28,7 @@ def convergence_curves(tunings: Tunings) -> Figure:
     """Gap against epochs for each problem and batch size, at the rate tuned for the finest target that was reached."""
     figure = Figure(figsize=(11, 7.5), layout="constrained")
     axes = figure.subplots(2, 2)
-    for ax, (name, per_size) in zip(axes.flat, tunings.items(), strict=True):
+    for ax, (name, per_size) in zip(axes.flat, tunings.items(), strict=False):
         problem = PROBLEMS[name]()
         for size, tuning in per_size.items():
             for decay, style in enumerate(SCHEDULES.values()):
@@ -54,7 +54,7 @@ def batch_size_scaling(tunings: Tunings) -> Figure:
     """Steps to each target against batch size, with perfect scaling and the fit s_min (1 + B_crit / B)."""
     figure = Figure(figsize=(11, 7.5), layout="constrained")
     shades = ["#0072B2", "#CC79A7", "#009E73"]
-    for ax, (name, per_size) in zip(figure.subplots(2, 2).flat, tunings.items(), strict=True):
+    for ax, (name, per_size) in zip(figure.subplots(2, 2).flat, tunings.items(), strict=False):
         problem = PROBLEMS[name]()
         sizes = np.array([size_of(problem, size) for size in per_size], float)
         for position, (target, colour) in enumerate(zip(problem.targets, shades, strict=False)):
@@ -85,23 +85,20 @@ def _best_steps(tuning: Tuning, target: int) -> float:
 
 
 def noise_floor(study: xr.Dataset) -> Figure:
-    """Gap that SGD settles at, against its learning rate, with a constant and a decaying rate."""
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    ax = figure.subplots()
-    for size in study.batch_size.values:
-        for decay, style in enumerate(SCHEDULES.values()):
-            floor = study.floor.sel(batch_size=size).isel(decay=decay)
-            geometric = np.exp(np.log(floor).mean("seed"))
-            ax.plot(geometric.learning_rate, geometric, f"o{style}", color=COLOURS[int(size)], markersize=4)
-    rates = study.learning_rate.values
-    middle = float(study.floor.isel(decay=0, batch_size=0).median())
-    ax.plot(rates, middle * rates / np.median(rates), color="0.8", linewidth=4, zorder=0)
-    handles = [Line2D([], [], color=COLOURS[int(size)], label=label(int(size))) for size in study.batch_size.values]
-    handles += [Line2D([], [], color="0.4", linestyle=style, label=f"{name} rate") for name, style in SCHEDULES.items()]
-    handles += [Line2D([], [], color="0.8", linewidth=4, label="proportional to the rate")]
-    ax.legend(handles=handles, fontsize=8, frameon=False)
-    ax.set(xscale="log", yscale="log", xlabel="learning rate / stability limit", ylabel="share of the initial gap")
-    ax.set_title("Least squares from the optimum: the noise floor")
+    """Gap that SGD settles at, against its learning rate, by sampling, batch size and schedule."""
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    for ax, sampling in zip(figure.subplots(1, 2, sharey=True), study.sampling.values, strict=True):
+        for size in study.batch_size.values:
+            for decay, (name, style) in enumerate(SCHEDULES.items()):
+                floor = study.floor.sel(batch_size=size, sampling=sampling).isel(decay=decay)
+                geometric = np.exp(np.log(floor).mean("seed"))
+                text = f"{label(int(size))}, {name} rate"
+                colour = COLOURS[int(size)]
+                ax.plot(geometric.learning_rate, geometric, f"o{style}", color=colour, markersize=4, label=text)
+        ax.set(xscale="log", yscale="log", xlabel="learning rate / stability limit")
+        ax.set_title(str(sampling).replace("_", " ").capitalize())
+    figure.axes[0].set_ylabel("share of the initial gap")
+    figure.axes[0].legend(fontsize=8, frameon=False)
     return figure
 
 

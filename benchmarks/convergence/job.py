@@ -11,22 +11,15 @@ import pandas as pd
 import xarray as xr
 from rich.console import Console
 
+import dlcore as dl
 from benchmarks.convergence import claims, report
-from benchmarks.convergence.measure import (
-    Scale,
-    Tuning,
-    batch_sizes,
-    linear_rate,
-    noise_floor,
-    published,
-    timed,
-    tuned,
-)
+from benchmarks.convergence.measure import Scale, Tuning, batch_sizes, timed, tuned
 from benchmarks.convergence.problems import PROBLEMS, BatchSize
 from benchmarks.convergence.studies import STUDIES
 from dlcore import convergence
 from dlcore.experiment import Verdict
 from dlcore.results import provenance
+from dlcore.store import replace_folder
 
 
 class Results(NamedTuple):
@@ -52,9 +45,10 @@ def measure(scale: Scale, console: Console) -> Results:
         console.print(f"[dim]{time.perf_counter() - began:6.1f} s[/dim]  {part}")
 
     tunings: dict[str, dict[BatchSize, Tuning]] = {}
-    for name, make in PROBLEMS.items():
-        note(f"{make().title}: learning rates for each batch size")
-        tunings[name] = {size: tuned(make(), size, scale) for size in batch_sizes(make())}
+    for name in scale.problems:
+        problem = PROBLEMS[name]()
+        note(f"{problem.title}: learning rates")
+        tunings[name] = {size: tuned(problem, size, scale) for size in batch_sizes(problem, scale)}
     note("single runs: seconds per step")
     pairs = [(name, size) for name in tunings for size in tunings[name]]
     seconds = convergence.seconds_per_step([timed(PROBLEMS[name](), size) for name, size in pairs])
@@ -62,12 +56,7 @@ def measure(scale: Scale, console: Console) -> Results:
     for (name, size), value in zip(pairs, seconds, strict=True):
         times[name][size] = float(value)
     studies = {}
-    for name, study in {
-        "published": lambda scale: published(8 * scale.num_seeds),
-        "linear_rate": lambda scale: linear_rate(PROBLEMS["least_squares"]()),
-        "noise_floor": lambda scale: noise_floor(PROBLEMS["least_squares"](), scale),
-        **STUDIES,
-    }.items():
+    for name, study in STUDIES.items():
         note(f"study: {name.replace('_', ' ')}")
         studies[name] = study(scale)
     note("done")
@@ -101,7 +90,7 @@ def _table(
                             "seconds_per_step": times[name][size],
                             "runs": best.sizes["seed"],
                             "censored": int(best.steps.isnull().sum()),
-                            "limit_epochs": float(best.limit_epochs),
+                            **{f"limit_{cost}": float(best[f"limit_{cost}"]) for cost in median},
                         }
                     )
     return pd.DataFrame(rows)
@@ -118,13 +107,8 @@ def store(results: Results, folder: pathlib.Path) -> None:
             groups[f"{name}/batch_{size}/history"] = tuning.history
             groups[f"{name}/batch_{size}/best"] = tuning.best
     tree = xr.DataTree.from_dict(groups)
-    tree.attrs = {**provenance(), **results.scale._asdict(), "seconds": results.seconds}
-    tree.to_zarr(new / "history.zarr", mode="w", consolidated=False)
+    tree.attrs = {**provenance(), "num_seeds": results.scale.num_seeds, "epochs": results.scale.epochs}
+    dl.save(tree, new / "history.zarr")
     results.table.to_csv(new / "table.csv", index=False)
     report.write(results, new)
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    replace_folder(new, folder)

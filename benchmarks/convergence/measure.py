@@ -9,31 +9,45 @@ import optax
 import xarray as xr
 
 import dlcore as dl
-from benchmarks.convergence.problems import BatchSize, Problem
+from benchmarks.convergence.problems import PROBLEMS, BatchSize, Problem
 from dlcore import convergence, optimizers
 from dlcore.training import Training
 
-BATCH_SIZES: tuple[BatchSize, ...] = (1, 8, 64, 512, "full")
 GRID = 2.0 ** np.arange(-2, 3)  # around a problem's first guess; it grows by itself
 DECAYED_TO = 20  # a decaying rate ends at 1 / (1 + this) of its start
 CONSECUTIVE = 3  # records in a row at a target before it counts as reached
-RECORDS = {"network": 50, "noisy_quadratic": 300, "drawn": 100}
+RECORDS = {"network": 50, "noisy_quadratic": 150, "drawn": 100}
 DEFAULT_RECORDS = 600
 FIRST_SEED = 100  # the pilots that sized the runs and the thresholds used seeds 0 to 7
 FULL_BATCH_LANES = 8  # each lane's pass over all examples fills the cache
 
 
 class Scale(NamedTuple):
-    """How much is measured: number of seeds, and the share of the epochs of a full-scale run."""
+    """How much is measured.
+
+    epochs: share of the epochs of a full-scale run. problems: names in `PROBLEMS`. train_set_sizes: for claim (c).
+    """
 
     num_seeds: int = 8
     epochs: float = 1.0
+    problems: tuple[str, ...] = tuple(PROBLEMS)
+    batch_sizes: tuple[BatchSize, ...] = (1, 8, 64, 512, "full")
+    train_set_sizes: tuple[int, ...] = (500, 2000, 8000, 32000)
 
 
-def batch_sizes(problem: Problem) -> tuple[BatchSize, ...]:
-    """Those of `BATCH_SIZES` that the problem has examples for."""
+QUICK = Scale(
+    num_seeds=4,
+    epochs=0.5,
+    problems=("least_squares", "logistic_regression"),
+    batch_sizes=(1, 64, "full"),
+    train_set_sizes=(500, 4000),
+)
+
+
+def batch_sizes(problem: Problem, scale: Scale) -> tuple[BatchSize, ...]:
+    """Those of the scale's batch sizes that the problem has examples for."""
     num_examples = len(problem.task.data.train.inputs)
-    return tuple(size for size in BATCH_SIZES if size == "full" or size < num_examples)
+    return tuple(size for size in scale.batch_sizes if size == "full" or size < num_examples)
 
 
 def size_of(problem: Problem, batch_size: BatchSize) -> int:
@@ -162,19 +176,19 @@ def timed(problem: Problem, batch_size: BatchSize) -> Training:
     )
 
 
-def noise_floor(problem: Problem, scale: Scale, sizes: Sequence[int] = (1, 8, 64)) -> xr.Dataset:
-    """Where SGD with a constant rate ends up when it starts at the optimum, and what decay does to it.
+def noise_floor(problem: Problem, scale: Scale, sizes: Sequence[int] = (1, 8)) -> xr.Dataset:
+    """Where SGD ends up that starts at the optimum: with and without replacement, with a constant and a decaying rate.
 
     Returns:
-      floor: mean train gap of the last quarter of the records; dims (batch_size, decay, learning_rate, seed).
+      floor: mean train gap of the last quarter of the records; dims (sampling, batch_size, decay, learning_rate, seed).
       learning_rate is in units of the stability limit 2 / (largest Hessian eigenvalue).
     """
     assert problem.hessian_eigenvalues is not None, f"{problem.name} has no constant Hessian"
     model = problem.task.model._replace(init=lambda key: (problem.minimiser, {}))
     at_optimum = problem._replace(task=problem.task._replace(model=model))
-    relative = 2.0 ** np.arange(-9, -3)
+    relative = 2.0 ** np.arange(-10, -4)
 
-    def floor(batch_size):
+    def floor(sampling, batch_size):
         history = grid(
             at_optimum,
             batch_size,
@@ -182,11 +196,16 @@ def noise_floor(problem: Problem, scale: Scale, sizes: Sequence[int] = (1, 8, 64
             learning_rates=relative * 2 / problem.hessian_eigenvalues[-1],
             num_seeds=scale.num_seeds,
             decays=(0.0, 1.0),
+            sampling=sampling,
         )
         last = history.train_gap.isel(step=slice(-(history.sizes["step"] // 4), None)).mean("step")
         return last.assign_coords(learning_rate=relative)
 
-    return xr.concat([floor(size) for size in sizes], xr.Variable("batch_size", list(sizes))).to_dataset(name="floor")
+    by_sampling = [
+        xr.concat([floor(sampling, size) for size in sizes], xr.Variable("batch_size", list(sizes)))
+        for sampling in ("with_replacement", "reshuffle")
+    ]
+    return xr.concat(by_sampling, xr.Variable("sampling", ["with_replacement", "reshuffle"])).to_dataset(name="floor")
 
 
 def linear_rate(problem: Problem) -> xr.Dataset:
@@ -218,8 +237,6 @@ def published(num_seeds: int = 64) -> xr.Dataset:
     Returns:
       test_loss, dims (learning_rate, seed, step); seeds are partitions of the examples into batches.
     """
-    from benchmarks.convergence.problems import PROBLEMS
-
     problem = PROBLEMS["noisy_quadratic"]()
 
     def fit(learning_rate, seed):

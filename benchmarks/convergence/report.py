@@ -1,7 +1,7 @@
 """The results in the terminal and as a self-contained HTML page."""
 
 import base64
-import io
+import itertools
 import json
 import pathlib
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import jinja2
 import numpy as np
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -36,15 +37,21 @@ def cost_tables(results: "Results") -> dict[str, pd.DataFrame]:
         tables[PROBLEMS[name]().title] = pd.DataFrame(
             {
                 "batch": rows.batch_size,
-                "rate": rows.schedule,
+                "rate": rows.schedule.map({"constant": "const", "decaying": "1/t"}),
                 "gap": rows.target_gap.map("{:g}".format),
                 "best rate": [
-                    "none" if np.isnan(rate) else f"{rate:.3g}{'' if inside else ' (edge)'}"
+                    "-" if np.isnan(rate) else f"{rate:.3g}{'' if inside else ' (edge)'}"
                     for rate, inside in zip(rows.learning_rate, rows.interior, strict=True)
                 ],
-                **{cost: rows[cost].map(_cost) for cost in ("steps", "epochs", "examples")},
-                "seconds": rows.seconds.map(_cost),
-                "censored": [f"{censored}/{runs}" for censored, runs in zip(rows.censored, rows.runs, strict=True)],
+                **{
+                    cost: [_cost(value, limit) for value, limit in zip(rows[cost], rows[f"limit_{cost}"], strict=True)]
+                    for cost in ("steps", "epochs", "examples")
+                },
+                "ms": [
+                    _cost(1e3 * steps * each, 1e3 * limit * each)
+                    for steps, limit, each in zip(rows.steps, rows.limit_steps, rows.seconds_per_step, strict=True)
+                ],
+                "cens.": [f"{censored}/{runs}" for censored, runs in zip(rows.censored, rows.runs, strict=True)],
             }
         )
     return tables
@@ -59,7 +66,7 @@ def published_table(results: "Results") -> pd.DataFrame:
             measured = loss.sel(learning_rate=rate, method="nearest").isel(step=position)
             rows.append((f"test loss after {epochs.replace('_', ' ')}, rate {rate:g}", value, measured))
     for rate, value in PUBLISHED["growth_per_step"].items():
-        late = loss.sel(learning_rate=rate, method="nearest").sel(step=slice(280, 385))
+        late = loss.sel(learning_rate=rate, method="nearest").sel(step=slice(280, 336))  # before float32 overflows
         growth = (late.isel(step=-1) / late.isel(step=0)) ** (1 / float(late.step[-1] - late.step[0]))
         rows.append((f"late growth per step, rate {rate:g} (limit 0.03764)", value, growth))
     return pd.DataFrame(
@@ -89,14 +96,20 @@ def rate_table(results: "Results") -> pd.DataFrame:
 
 def floor_table(results: "Results") -> pd.DataFrame:
     """Exponent of the noise floor in the learning rate, and what decay leaves of the floor."""
-    floor = results.studies["noise_floor"].floor
+    study = results.studies["noise_floor"].floor
     rows = []
-    for size in floor.batch_size.values:
-        constant, decaying = (np.log(floor.sel(batch_size=size).isel(decay=i)) for i in (0, 1))
-        rates = np.repeat(np.log(floor.learning_rate.values), floor.sizes["seed"])
-        slope = slope_interval(rates, constant.transpose("learning_rate", "seed").values.ravel())
-        left = np.exp(float((decaying - constant).mean()))
-        rows.append({"batch": size, "exponent of the rate": str(slope), "floor with decay / without": f"{left:.2f}"})
+    for sampling, size in itertools.product(study.sampling.values, study.batch_size.values):
+        floor = np.log(study.sel(batch_size=size, sampling=sampling).transpose("decay", "learning_rate", "seed"))
+        constant, decaying = floor.values
+        slope = slope_interval(np.repeat(np.log(study.learning_rate.values), floor.sizes["seed"]), constant.ravel())
+        rows.append(
+            {
+                "sampling": sampling.replace("_", " "),
+                "batch": size,
+                "exponent of the rate": str(slope),
+                "floor, decaying / constant": f"{np.exp((decaying - constant).mean()):.3f}",
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -124,11 +137,10 @@ def write(results: "Results", folder: pathlib.Path) -> None:
     """Write the figures as PNG and SVG, and `report.html` with all of them inside."""
     pictures = []
     for name, (figure, caption) in figures.all_figures(results.tunings, results.studies).items():
-        figure.savefig(folder / f"{name}.png", dpi=110)
-        figure.savefig(folder / f"{name}.svg")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=110)
-        pictures.append((name, caption, base64.b64encode(buffer.getvalue()).decode()))
+        picture = folder / f"{name}.png"
+        figure.savefig(picture, dpi=110)
+        figure.savefig(picture.with_suffix(".svg"))
+        pictures.append((name, caption, base64.b64encode(picture.read_bytes()).decode()))
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((pathlib.Path(__file__).parent / "report.html.jinja").read_text())
     page = template.render(
@@ -146,15 +158,18 @@ def write(results: "Results", folder: pathlib.Path) -> None:
     (folder / "report.html").write_text(page)
 
 
-def _cost(value: float) -> str:
-    return "not reached" if not np.isfinite(value) else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def _cost(value: float, limit: float) -> str:
+    """A median cost; where half the runs are censored, that it is more than what they had spent."""
+    if not np.isfinite(value):
+        return f">{_cost(limit, limit)}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _print(console: Console, title: str, frame: pd.DataFrame, *, lines: bool = False) -> None:
-    table = Table(title=title, title_justify="left", show_lines=lines)
+    table = Table(title=title, title_justify="left", show_lines=lines, box=box.SIMPLE_HEAD, pad_edge=False)
     for column in frame.columns:
-        numeric = lines or column in ("rate", "quantity")
-        table.add_column(str(column), justify="left" if numeric else "right")
+        left = lines or column in ("rate", "quantity", "sampling")
+        table.add_column(str(column), justify="left" if left else "right")
     for row in frame.itertuples(index=False):
         table.add_row(*map(str, row))
     console.print(table)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -11,14 +11,25 @@ import optax
 import xarray as xr
 
 import dlcore as dl
-from benchmarks.convergence.measure import FIRST_SEED, GRID, Scale, grid, size_of, steps_to, timed
+from benchmarks.convergence.measure import (
+    FIRST_SEED,
+    GRID,
+    Scale,
+    grid,
+    linear_rate,
+    noise_floor,
+    published,
+    size_of,
+    steps_to,
+    timed,
+)
 from benchmarks.convergence.problems import PROBLEMS, BatchSize, Problem, logistic_loss, newton, with_gap
 from dlcore import convergence
 from dlcore.data import Split
 from dlcore.tasks import Task
 
 
-def gradients(num_seeds: int) -> xr.Dataset:
+def gradients(scale: Scale) -> xr.Dataset:
     """How far one example's gradient, and the mean of all of them, are from the gradient over the whole set.
 
     Returns:
@@ -39,8 +50,8 @@ def gradients(num_seeds: int) -> xr.Dataset:
         single = jnp.median(jnp.linalg.norm(each - full, axis=1)) / norm
         return single, jnp.linalg.norm(each.mean(0) - full) / norm
 
-    keys = [jax.random.key(FIRST_SEED + i) for i in range(num_seeds)]
-    compiled = {name: jax.jit(functools.partial(distances, make())) for name, make in PROBLEMS.items()}
+    keys = [jax.random.key(FIRST_SEED + i) for i in range(scale.num_seeds)]
+    compiled = {name: jax.jit(functools.partial(distances, PROBLEMS[name]())) for name in scale.problems}
     values = np.array([[function(key) for key in keys] for function in compiled.values()])
     dims = ("problem", "seed")
     return xr.Dataset(
@@ -52,7 +63,8 @@ def determinism(scale: Scale) -> xr.Dataset:
     """Train gap after some epochs from one start, under several orders of the examples.
 
     Returns:
-      gap, dims (problem, batch_size, seed).
+      gap, dims (problem, batch_size, seed); repeats, dims (problem): whether single-sample descent gives the
+      same bits again for the same seeds.
     """
     epochs: dict[BatchSize, int] = {"full": 20, 1: 2}
 
@@ -64,9 +76,16 @@ def determinism(scale: Scale) -> xr.Dataset:
         history = grid(fixed, batch_size, epochs=epochs[batch_size], learning_rates=[rate], num_seeds=scale.num_seeds)
         return history.train_gap.isel(decay=0, learning_rate=0, step=-1).values
 
-    values = np.stack([[final_gap(make(), size) for size in epochs] for make in PROBLEMS.values()])
-    coords = {"problem": list(PROBLEMS), "batch_size": [str(size) for size in epochs]}
-    return xr.Dataset({"gap": (("problem", "batch_size", "seed"), values)}, coords=coords)
+    problems = [PROBLEMS[name]() for name in scale.problems]
+    values = np.stack([[final_gap(problem, size) for size in epochs] for problem in problems])
+    again = np.stack([final_gap(problem, 1) for problem in problems])
+    return xr.Dataset(
+        {
+            "gap": (("problem", "batch_size", "seed"), values),
+            "repeats": ("problem", (values[:, 1] == again).all(axis=1)),
+        },
+        coords={"problem": list(scale.problems), "batch_size": [str(size) for size in epochs]},
+    )
 
 
 def endurance(scale: Scale) -> xr.Dataset:
@@ -82,7 +101,7 @@ def endurance(scale: Scale) -> xr.Dataset:
         "1 constant": (1, 0.0, 200),
         "1 decaying": (1, 1.0, 200),
     }
-    names = [name for name in PROBLEMS if name != "network"]
+    names = [name for name in scale.problems if name != "network"]
 
     def measured(problem: Problem, batch_size: BatchSize, decay: float, epochs: float) -> np.ndarray:
         def measure(rates):
@@ -118,7 +137,7 @@ def shuffling(scale: Scale) -> xr.Dataset:
       in_order", "full shuffled": full batch over the sorted data and over the same data shuffled.
     """
     samplings = ["in_order", "shuffle_once", "reshuffle"]
-    names = ["least_squares", "logistic_regression", "network"]
+    names = [name for name in scale.problems if name != "noisy_quadratic"]
 
     def single(problem: Problem, sampling: str) -> np.ndarray:
         rates = problem.learning_rates[1] * 2.0 ** np.arange(-5, 3)
@@ -160,7 +179,7 @@ WELL_EXAMPLES, WELL_NOISE, WELL_EPOCHS = 256, 1.5, 200
 IN_DEEP_WELL = 0.6  # distance from its centre
 
 
-def wells(num_seeds: int) -> xr.Dataset:
+def wells(scale: Scale) -> xr.Dataset:
     """Whether runs that start in the shallow one of two wells end in the deep one, on a one-dimensional loss.
 
     Example i contributes `V(theta) + noise_i * theta` with noise that sums to zero: the full gradient is that of V
@@ -184,10 +203,10 @@ def wells(num_seeds: int) -> xr.Dataset:
                 evaluate=("train",),
             )
 
-        history = dl.sweep(fit, learning_rate=rates, seed=FIRST_SEED + np.arange(num_seeds))
+        history = dl.sweep(fit, learning_rate=rates, seed=FIRST_SEED + np.arange(4 * scale.num_seeds))
         return np.abs(history.train_gap.isel(step=-1).values - WELLS["deep well flat"][1][2]) < IN_DEEP_WELL
 
-    values = np.stack([[ends_deep(_well_task(wells), size) for size in sizes] for wells in WELLS.values()])
+    values = np.stack([[ends_deep(_well_task(landscape), size) for size in sizes] for landscape in WELLS.values()])
     return xr.Dataset(
         {"deep": (("landscape", "batch_size", "learning_rate", "seed"), values)},
         coords={"landscape": list(WELLS), "batch_size": [str(size) for size in sizes], "learning_rate": rates},
@@ -209,14 +228,14 @@ def _well_task(wells: tuple[tuple[float, float, float], ...]) -> Task:
     return with_gap(dl.tasks.supervised(model, data, lambda output, _: output), lambda params, loss: params[0])
 
 
-def train_set_size(scale: Scale, sizes: Sequence[int] = (500, 2000, 8000, 32000)) -> xr.Dataset:
+def train_set_size(scale: Scale) -> xr.Dataset:
     """Cost to 1 % of the initial gap against the number of examples, on logistic regression from one distribution.
 
     Returns:
       examples, seconds: dims (num_examples, descent, seed), at each method's best rate; NaN where censored.
     """
     methods: tuple[BatchSize, ...] = ("full", 1)
-    problems = {size: _drawn_logistic_regression(size) for size in sizes}
+    problems = {size: _drawn_logistic_regression(size) for size in scale.train_set_sizes}
 
     def steps(problem: Problem, batch_size: BatchSize) -> np.ndarray:
         num_seeds = 1 if batch_size == "full" else scale.num_seeds  # full-batch descent from zero is deterministic
@@ -237,9 +256,9 @@ def train_set_size(scale: Scale, sizes: Sequence[int] = (500, 2000, 8000, 32000)
     return xr.Dataset(
         {
             "examples": (dims, taken * np.array(per_step)[..., None]),
-            "seconds": (dims, taken * seconds.reshape(len(sizes), len(methods), 1)),
+            "seconds": (dims, taken * seconds.reshape(len(problems), len(methods), 1)),
         },
-        coords={"num_examples": list(sizes), "descent": [str(method) for method in methods]},
+        coords={"num_examples": list(problems), "descent": [str(method) for method in methods]},
     )
 
 
@@ -267,10 +286,8 @@ def _drawn_logistic_regression(num_examples: int, num_inputs: int = 20, strength
 
 
 STUDIES: dict[str, Callable[[Scale], xr.Dataset]] = {
-    "gradients": lambda scale: gradients(scale.num_seeds),
-    "determinism": determinism,
-    "endurance": endurance,
-    "shuffling": shuffling,
-    "wells": lambda scale: wells(4 * scale.num_seeds),
-    "train_set_size": train_set_size,
+    "published": lambda scale: published(8 * scale.num_seeds),
+    "linear_rate": lambda scale: linear_rate(PROBLEMS["least_squares"]()),
+    "noise_floor": lambda scale: noise_floor(PROBLEMS["least_squares"](), scale),
+    **{study.__name__: study for study in (gradients, determinism, endurance, shuffling, wells, train_set_size)},
 }

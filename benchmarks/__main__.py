@@ -13,7 +13,7 @@ def convergence(*, quick: bool = False, output: pathlib.Path = pathlib.Path("res
     """Compare batch, mini-batch and stochastic gradient descent: the main job.
 
     Args:
-      quick: two problems, 4 seeds, half the epochs: to see it work. Verdicts need the full run.
+      quick: two problems, two batch sizes, 4 seeds, half the epochs and six claims: to see it work.
       output: folder for the Zarr store, table.csv, figures and report.html.
     """
     dl.setup()

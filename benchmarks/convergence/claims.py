@@ -82,17 +82,17 @@ Times = Mapping[str, Mapping[BatchSize, float]]
 
 
 def judge(tunings: Tunings, times: Times, studies: Mapping[str, xr.Dataset]) -> list[Verdict]:
-    """A verdict for each claim."""
-    return [
-        _gradients(studies["gradients"]),
-        _expense(tunings, times),
-        _set_size(studies["train_set_size"]),
-        _determinism(studies["determinism"]),
-        _endurance(studies["endurance"]),
-        _shuffling(studies["shuffling"]),
-        _wells(studies["wells"]),
-        _speed(tunings, times),
-    ]
+    """A verdict for each claim whose study was made."""
+    by_study = {
+        "gradients": _gradients,
+        "train_set_size": _set_size,
+        "determinism": _determinism,
+        "endurance": _endurance,
+        "shuffling": _shuffling,
+        "wells": _wells,
+    }
+    verdicts = [by_study[name](study) for name, study in studies.items() if name in by_study]
+    return sorted([*verdicts, _expense(tunings, times), _speed(tunings, times)], key=lambda verdict: verdict.claim.name)
 
 
 def _gradients(study: xr.Dataset) -> Verdict:

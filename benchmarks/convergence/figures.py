@@ -38,8 +38,7 @@ def convergence_curves(tunings: Tunings) -> Figure:
                     continue
                 rate = float(best.learning_rate[reached[-1]])
                 runs = tuning.history.train_gap.isel(decay=decay).sel(learning_rate=rate, method="nearest")
-                median = runs.median("seed").isel(step=slice(1, None))
-                ax.plot(median.epoch, median, style, color=COLOURS[size], linewidth=1.3)
+                ax.plot(*_smoothed(runs), style, color=COLOURS[size], linewidth=1.3)
         for target in problem.targets:
             ax.axhline(target, color="0.8", linewidth=0.8, zorder=0)
         ax.set(xscale="log", yscale="log", title=problem.title, xlabel="epochs", ylabel="share of the initial gap")
@@ -48,6 +47,17 @@ def convergence_curves(tunings: Tunings) -> Figure:
     handles += [Line2D([], [], color="0.4", linestyle=style, label=f"{name} rate") for name, style in SCHEDULES.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     return figure
+
+
+def _smoothed(runs: xr.DataArray, num_bins: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs and gap, geometric mean of the seeds' medians within logarithmic bins of time."""
+    median = np.abs(runs.median("seed").isel(step=slice(1, None)))
+    logs = np.log(median.epoch.values)
+    bins = np.digitize(logs, np.linspace(logs[0], logs[-1], num_bins))
+    used = np.unique(bins)
+    with np.errstate(divide="ignore"):
+        values = np.log(median.values)
+    return tuple(np.exp([part[bins == b].mean() for b in used]) for part in (logs, values))
 
 
 def batch_size_scaling(tunings: Tunings) -> Figure:
@@ -130,28 +140,24 @@ def train_set_size(study: xr.Dataset) -> Figure:
 
 
 def all_figures(tunings: Tunings, studies: Mapping[str, xr.Dataset]) -> dict[str, tuple[Figure, str]]:
-    """Name to (figure, caption)."""
-    return {
+    """Name to (figure, caption), for what was measured."""
+    pictures = {
         "convergence": (
             convergence_curves(tunings),
-            "Share of the initial gap left against epochs: median over seeds, learning rate tuned for the finest "
-            "target that was reached. Grey lines are the targets.",
+            "Share of the initial gap left against epochs: median over seeds, averaged within 40 intervals of time, "
+            "learning rate tuned for the finest target that was reached. Grey lines are the targets.",
         ),
         "batch_size_scaling": (
             batch_size_scaling(tunings),
             f"Steps until {CONSECUTIVE} records in a row are at the target; better of a constant and a decaying rate. "
             "Lines: fit of s_min (1 + B_crit / B). Dotted: perfect scaling from the smallest batch.",
         ),
-        "noise_floor": (
-            noise_floor(studies["noise_floor"]),
-            "Runs start at the optimum; what they settle at is noise.",
-        ),
-        "escape_from_wells": (
-            escape_from_wells(studies["wells"]),
-            "Runs start in the shallow well of a one-dimensional loss with two.",
-        ),
-        "train_set_size": (
-            train_set_size(studies["train_set_size"]),
-            "Logistic regression from one distribution; each method at its best learning rate.",
-        ),
     }
+    for name, draw, caption in (
+        ("noise_floor", noise_floor, "Runs start at the optimum; what they settle at is noise."),
+        ("wells", escape_from_wells, "Runs start in the shallow well of a one-dimensional loss with two."),
+        ("train_set_size", train_set_size, "Logistic regression, one distribution; each method at its best rate."),
+    ):
+        if name in studies:
+            pictures[name] = (draw(studies[name]), caption)
+    return pictures

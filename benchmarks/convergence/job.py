@@ -57,6 +57,8 @@ def measure(scale: Scale, console: Console) -> Results:
         times[name][size] = float(value)
     studies = {}
     for name, study in STUDIES.items():
+        if name in scale.without:
+            continue
         note(f"study: {name.replace('_', ' ')}")
         studies[name] = study(scale)
     note("done")

@@ -27,10 +27,32 @@ def convergence(*, quick: bool = False, output: pathlib.Path = pathlib.Path("res
     console.print(f"Written to {output}: report.html, table.csv, history.zarr and the figures.", soft_wrap=True)
 
 
+def throughput(parts: tuple[str, ...] = (), /, *, repeats: int = 5, output: pathlib.Path | None = None) -> None:
+    """Measure speed, compile time, memory and import time.
+
+    Args:
+      parts: which to measure; all by default.
+      repeats: timings to take the median of, after a warm-up.
+      output: JSON file to write.
+    """
+    dl.setup(cache=False)
+    from benchmarks import throughput
+
+    unknown = set(parts) - set(throughput.PARTS)
+    if unknown:
+        raise dl.ArgumentError(f"no part {unknown.pop()!r}; there are {', '.join(throughput.PARTS)}.")
+    throughput.run(parts, repeats, output)
+
+
 def main() -> None:
     """Entry point; Ctrl-C ends with exit code 130, and what was written before stays as it was."""
     try:
-        tyro.extras.subcommand_cli_from_dict({"convergence": convergence}, prog="python -m benchmarks")
+        tyro.extras.subcommand_cli_from_dict(
+            {"convergence": convergence, "throughput": throughput}, prog="python -m benchmarks"
+        )
+    except dl.DlcoreError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted; nothing of this run was written.", file=sys.stderr)
         sys.exit(130)

@@ -59,17 +59,6 @@ class Study:
         """Shape and dtype of each traced value of one cell."""
         return {name: jax.ShapeDtypeStruct((), values.dtype) for name, values in self.traced.items()}
 
-    def template(self, static: Mapping[str, Any]) -> tuple[Training, Any]:
-        """The training under these static values, and its state's shapes; traced, nothing is compiled."""
-        trainings = []
-
-        def init(cell):
-            trainings.append(self.training({**cell, **static}))
-            return trainings[0].init()
-
-        state = jax.eval_shape(init, self.abstract_cell())
-        return trainings[0], state
-
 
 def study_of(fn: Callable[..., Training], axes: Mapping[str, Any]) -> Study:
     """The study of `fn` over `axes`; raises `ArgumentError` for what cannot be one."""

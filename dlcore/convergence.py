@@ -153,7 +153,9 @@ def seconds_per_step(trainings: Sequence[Training], *, repeats: int = 5, seconds
     device = jax.devices()[:1]
     with ThreadPoolExecutor(available_cores()) as pool:
         programs = [
-            engine.build(lambda cell, training=training: training, {}, lane_width=None, devices=device, pool=pool)
+            engine.build(
+                engine.trace(lambda cell, training=training: training, {}), lane_width=None, devices=device, pool=pool
+            )
             for training in trainings
         ]
     return np.array(

@@ -122,7 +122,7 @@ def _scaled(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return ((values - mean) / np.where(deviation > 0, deviation, 1)).astype(reference.dtype)
 
 
-def _held_out(rows: np.ndarray, count: int, classes: np.ndarray | None, seed: int, name: str):
+def _held_out(rows: Any, count: int, classes: np.ndarray | None, seed: int, name: str):
     """Split `rows` into (rest, held out)."""
     from sklearn.model_selection import train_test_split  # 0.5 s to import
 

@@ -191,8 +191,8 @@ def provenance() -> dict[str, Any]:
         "platform": device.platform,
         "device_kind": device.device_kind,
         "num_devices": jax.device_count(),
-        "matmul_precision": str(jax.config.read("jax_default_matmul_precision") or "default"),
-        "x64": int(jax.config.read("jax_enable_x64")),
+        "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),  # pyright: ignore
+        "x64": int(jax.config.jax_enable_x64),  # pyright: ignore
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "source_revision": _revision(),
     }

@@ -1,0 +1,71 @@
+"""`python -m experiments list | run NAME | all`: the command line of the experiments."""
+
+import importlib
+import pathlib
+import pkgutil
+import sys
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+import dlcore as dl
+import experiments
+from dlcore.errors import suggest
+from dlcore.experiment import Experiment
+
+
+def names() -> list[str]:
+    """Modules of the package that define an experiment."""
+    return sorted(module.name for module in pkgutil.iter_modules(experiments.__path__) if module.name != "__main__")
+
+
+def load(name: str) -> Experiment:
+    """The experiment of that name."""
+    if name not in names():
+        raise dl.ArgumentError(f"no experiment {name!r}; {suggest(name, names())}")
+    return importlib.import_module(f"experiments.{name}").EXPERIMENT
+
+
+def list_() -> None:
+    """Print the experiments and their questions."""
+    table = Table("name", "question", box=None)
+    for name in names():
+        table.add_row(name, load(name).question)
+    Console().print(table)
+
+
+def run(name: str, /, *, output: pathlib.Path = pathlib.Path("results")) -> None:
+    """Measure, judge and plot one experiment; results go to OUTPUT/NAME."""
+    dl.setup()
+    experiment = load(name)
+    results = experiment.measure()
+    folder = output / name
+    dl.save(results, folder / "results.zarr")
+    experiment.plot(results).savefig(folder / "figure.png", dpi=110)
+    table = Table("claim", "verdict", "evidence", title=experiment.question, title_justify="left", show_lines=True)
+    for verdict in experiment.judge(results):
+        table.add_row(verdict.claim.statement, str(verdict.outcome), verdict.summary)
+    Console().print(table)
+
+
+def all_(*, output: pathlib.Path = pathlib.Path("results")) -> None:
+    """Run every experiment."""
+    for name in names():
+        run(name, output=output)
+
+
+def main() -> None:
+    """Entry point."""
+    try:
+        tyro.extras.subcommand_cli_from_dict({"list": list_, "run": run, "all": all_}, prog="python -m experiments")
+    except dl.DlcoreError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted.", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

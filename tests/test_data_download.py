@@ -19,7 +19,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server:
-    """Serves `files`; the first `breaks` answers break off after `limit` bytes; `ranges` says whether it can resume."""
+    """Serves `files`; the first `breaks` answers break off after `limit` bytes; `ranges`: whether it can resume."""
 
     def __init__(self, files):
         self.files, self.breaks, self.limit, self.ranges, self.log = files, 0, 300_000, True, []
@@ -29,7 +29,7 @@ class Server:
             def do_GET(self):
                 outer.answer(self)
 
-            def log_message(self, format, *args):
+            def log_message(self, *arguments):
                 pass
 
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -107,14 +107,14 @@ def test_part_that_is_already_whole(server, tmp_path):
 
 def test_wrong_checksum_removes_the_file_and_says_both(server, tmp_path):
     wrong = "0" * 64
-    with pytest.raises(dl.DataError, match=f"gave a file with SHA-256 {SHA256}; expects {wrong}. It is removed"):
+    with pytest.raises(dl.DataError, match=f"gave a file with SHA-256 {SHA256}; expects {wrong}"):
         downloads.download(f"{server.url}/file", tmp_path / "file", wrong)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_part_of_another_file_is_found_out(server, tmp_path):
     (tmp_path / "file.part").write_bytes(b"x" * 1000)
-    with pytest.raises(dl.DataError, match="expects .* It is removed"):
+    with pytest.raises(dl.DataError, match=r"expects .* It is removed"):
         downloads.download(f"{server.url}/file", tmp_path / "file", SHA256)
     assert downloads.download(f"{server.url}/file", tmp_path / "file", SHA256).read_bytes() == CONTENT
 
@@ -133,16 +133,16 @@ def test_processes_that_start_together_download_once(server, tmp_path):
 
 
 def test_only_https_from_elsewhere(server, tmp_path):
-    with pytest.raises(dl.DataError, match="http://example.com/a is not HTTPS; expects https://"):
+    with pytest.raises(dl.DataError, match=r"http://example.com/a is not HTTPS; expects https://"):
         downloads.download("http://example.com/a", tmp_path / "a", SHA256)
-    with pytest.raises(dl.DataError, match="file:///etc/passwd is not HTTPS"):
+    with pytest.raises(dl.DataError, match=r"file:///etc/passwd is not HTTPS"):
         downloads.download("file:///etc/passwd", tmp_path / "a", SHA256)
-    with pytest.raises(dl.DataError, match="http://example.com/file is not HTTPS"):
+    with pytest.raises(dl.DataError, match=r"http://example.com/file is not HTTPS"):
         downloads.download(f"{server.url}/moved/file", tmp_path / "a", SHA256)
 
 
 def test_missing_file_is_not_tried_again(server, tmp_path):
-    with pytest.raises(dl.DataError, match="nothing broke off after 0 bytes: .*404"):
+    with pytest.raises(dl.DataError, match=r"nothing broke off after 0 bytes: .*404"):
         downloads.download(f"{server.url}/nothing", tmp_path / "nothing", SHA256)
     assert len(server.log) == 1
 

@@ -147,7 +147,7 @@ def test_csv_with_classes_and_numbers(tmp_path):
     np.testing.assert_array_equal(data.train.targets, [1, 0, 1])
     assert data.target_names == ("a", "b")
     numbers = dl.data.from_csv(path, "height", drop=["city", "kind"])
-    np.testing.assert_array_equal(numbers.train.targets, np.float32([1.5, 1.25, 2]))
+    np.testing.assert_array_equal(numbers.train.targets, np.asarray([1.5, 1.25, 2], np.float32))
     both = dl.data.from_csv(path, ["age", "height"], drop=["city"], one_hot=["kind"])
     np.testing.assert_array_equal(both.train.targets, [[30, 1.5], [40, 1.25], [50, 2]])
     assert dl.data.from_csv(path, "age", drop=["city", "kind"], target_kind="number").train.targets.dtype == np.float32
@@ -174,10 +174,10 @@ def test_parquet_gives_what_the_frame_gives(tmp_path):
 def test_npz(tmp_path, names):
     arrays = {
         names[0]: np.arange(8.0).reshape(4, 2),
-        names[1]: np.int64([[0], [1], [0], [1]]),
+        names[1]: np.asarray([[0], [1], [0], [1]]),
         "x_test": np.ones((1, 2)),
     }
-    np.savez_compressed(tmp_path / "a.npz", **arrays, y_test=np.int64([[1]]))
+    np.savez_compressed(tmp_path / "a.npz", **arrays, y_test=np.asarray([[1]]))
     data = dl.data.from_npz(tmp_path / "a.npz")
     np.testing.assert_array_equal(data.train.inputs, arrays[names[0]])
     np.testing.assert_array_equal(data.train.targets, [0, 1, 0, 1])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import dlcore as dl
 
-LABELS = np.uint8([0, 1, 1, 0, 1])
+LABELS = np.asarray([0, 1, 1, 0, 1], np.uint8)
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 4, 3), np.uint8)
 TABLE = "x,y,kind\n1.5,2,a\n2.5,3,b\n3.25,4,a\n0.5,1,b\n"
 TEXT = "To be, or not to be: caf\u00e9.\nA line.\nAnother\n"

@@ -1,5 +1,5 @@
 """Each real file loads in three lines with the right count, shape and names."""
-# pyright: reportOptionalMemberAccess=false
+# pyright: reportOptionalMemberAccess=false, reportArgumentType=false
 
 import numpy as np
 from data_support import needs_shared_data, private_cache  # noqa: F401

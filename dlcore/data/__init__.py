@@ -1,6 +1,8 @@
 """Data sets: pure arrays in memory, checked when made."""
 
+from dlcore.data.augment import crop, flip, noise, shift
 from dlcore.data.builtin import breast_cancer, diabetes, digits, iris, wine
+from dlcore.data.canvas import digit_pictures, scattered_digits
 from dlcore.data.cifar import from_cifar
 from dlcore.data.dataset import Dataset, Split
 from dlcore.data.idx import from_idx, read_idx
@@ -8,7 +10,32 @@ from dlcore.data.images import from_image_folder
 from dlcore.data.named import cifar10, fashion_mnist, mnist
 from dlcore.data.normalise import standardize
 from dlcore.data.npz import from_npz
+from dlcore.data.photos import photo_patches
+from dlcore.data.prepare import bag_of_words, flatten, in_training, one_hot, prepared, standardizer, unit_range
+from dlcore.data.sequences import (
+    PLACES,
+    adding_problem,
+    copy_memory,
+    date_vocabulary,
+    dates,
+    stories,
+    story_vocabulary,
+)
 from dlcore.data.splits import first, folds, from_arrays, from_parts
+from dlcore.data.synthetic import (
+    UNKNOWN_LABEL,
+    blobs,
+    from_split,
+    moons,
+    noisy_labels,
+    parity,
+    polynomial,
+    sine,
+    sparse_labels,
+    sparse_linear,
+    spirals,
+    xor,
+)
 from dlcore.data.tables import from_csv, from_frame, from_parquet, from_pen_strokes
 from dlcore.data.text import (
     english,
@@ -23,19 +50,30 @@ from dlcore.data.text import (
 from dlcore.data.vocabulary import Vocabulary, characters, mask, pad, words
 
 __all__ = [
-    "cifar10",
-    "fashion_mnist",
-    "mnist",
+    "PLACES",
+    "UNKNOWN_LABEL",
     "Dataset",
     "Split",
     "Vocabulary",
+    "adding_problem",
+    "bag_of_words",
+    "blobs",
     "breast_cancer",
     "characters",
+    "cifar10",
+    "copy_memory",
+    "crop",
+    "date_vocabulary",
+    "dates",
     "diabetes",
+    "digit_pictures",
     "digits",
     "english",
     "english_text",
+    "fashion_mnist",
     "first",
+    "flatten",
+    "flip",
     "folds",
     "from_aligned_text",
     "from_arrays",
@@ -48,16 +86,38 @@ __all__ = [
     "from_parquet",
     "from_parts",
     "from_pen_strokes",
+    "from_split",
     "from_text",
     "from_text_classes",
+    "in_training",
     "iris",
     "mask",
+    "mnist",
+    "moons",
     "next_token",
+    "noise",
+    "noisy_labels",
+    "one_hot",
     "pad",
+    "parity",
+    "photo_patches",
+    "polynomial",
+    "prepared",
     "read_idx",
     "read_lines",
     "read_text",
+    "scattered_digits",
+    "shift",
+    "sine",
+    "sparse_labels",
+    "sparse_linear",
+    "spirals",
     "standardize",
+    "standardizer",
+    "stories",
+    "story_vocabulary",
+    "unit_range",
     "wine",
     "words",
+    "xor",
 ]

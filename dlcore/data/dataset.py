@@ -79,7 +79,7 @@ class Dataset:
         return description.dataset(self)
 
     def plot(self, split: str = "train", *, num_rows: int = 12, kind: str | None = None) -> "Figure":
-        """Draw the first rows of a split, each with its target.
+        """Draw rows spread evenly over a split, each with its target.
 
         Args:
           kind: "image", "text", "points" (1 or 2 features), "strokes" [N, points, 2], "series" [N, time, channels] or

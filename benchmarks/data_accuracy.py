@@ -8,7 +8,7 @@ import os
 import pathlib
 import sys
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -62,7 +62,7 @@ def shakespeare() -> Study:
 
 
 def reviews() -> Study:
-    """A linear model of the words in a sentence: is the review positive?"""
+    """Whether a review is positive, by a linear model of the words in it."""
     files = {"negative": FOLDER / "text" / "rt-polarity.neg", "positive": FOLDER / "text" / "rt-polarity.pos"}
     data = dl.data.from_text_classes(files, max_vocabulary=4000, test=0.2)
     return _classification(data, [4000, 2], 15, dl.data.bag_of_words(4000), learning_rate=0.03)
@@ -71,9 +71,12 @@ def reviews() -> Study:
 def sentence_pairs() -> Study:
     """The first word of the French sentence from the first 4 of the English one."""
     names = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
-    pairs = {split: (FOLDER / "multi30k" / f"{n}.en.gz", FOLDER / "multi30k" / f"{n}.fr.gz") for split, n in names.items()}
+    pairs: dict[str, Any] = {
+        split: (FOLDER / "multi30k" / f"{n}.en.gz", FOLDER / "multi30k" / f"{n}.fr.gz") for split, n in names.items()
+    }
     data = dl.data.from_aligned_text(**pairs, max_vocabulary=1000)
-    first = {split: (getattr(data, split).inputs[:, :4], getattr(data, split).targets[:, 1]) for split in data.splits}
+    splits = {split: getattr(data, split) for split in data.splits}
+    first: dict[str, Any] = {name: (split.inputs[:, :4], split.targets[:, 1]) for name, split in splits.items()}
     data = dl.data.Dataset(**first, name="first French word", target_names=data.target_vocabulary.tokens)
     return _classification(data, [4 * 1000, 1000], 3, dl.data.one_hot(1000), dl.data.flatten)
 
@@ -107,7 +110,10 @@ def main(names: list[str]) -> None:
         accuracy = float(dl.run(training).test_accuracy[-1])
         sizes = [len(getattr(task.data, split).inputs) for split in ("train", "test")]
         seconds = time.perf_counter() - began
-        print(f"{study.__name__:<16} {sizes[0]:>6} {sizes[1]:>5}  {accuracy:13.3f}  {guess:19.3f}  {seconds:7.1f}", flush=True)
+        print(
+            f"{study.__name__:<16} {sizes[0]:>6} {sizes[1]:>5}  {accuracy:13.3f}  {guess:19.3f}  {seconds:7.1f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from dlcore.data.named import cifar10, fashion_mnist, mnist
 from dlcore.data.normalise import standardize
 from dlcore.data.npz import from_npz
 from dlcore.data.photos import photo_patches
+from dlcore.data.pipeline import batches, load_position, save_position, stream_image_folder, stream_npz
 from dlcore.data.prepare import bag_of_words, flatten, in_training, one_hot, prepared, standardizer, unit_range
 from dlcore.data.sequences import (
     PLACES,
@@ -22,6 +23,7 @@ from dlcore.data.sequences import (
     story_vocabulary,
 )
 from dlcore.data.splits import first, folds, from_arrays, from_parts
+from dlcore.data.stream import Streamed
 from dlcore.data.synthetic import (
     UNKNOWN_LABEL,
     blobs,
@@ -54,9 +56,11 @@ __all__ = [
     "UNKNOWN_LABEL",
     "Dataset",
     "Split",
+    "Streamed",
     "Vocabulary",
     "adding_problem",
     "bag_of_words",
+    "batches",
     "blobs",
     "breast_cancer",
     "characters",
@@ -91,6 +95,7 @@ __all__ = [
     "from_text_classes",
     "in_training",
     "iris",
+    "load_position",
     "mask",
     "mnist",
     "moons",
@@ -106,6 +111,7 @@ __all__ = [
     "read_idx",
     "read_lines",
     "read_text",
+    "save_position",
     "scattered_digits",
     "shift",
     "sine",
@@ -116,6 +122,8 @@ __all__ = [
     "standardizer",
     "stories",
     "story_vocabulary",
+    "stream_image_folder",
+    "stream_npz",
     "unit_range",
     "wine",
     "words",

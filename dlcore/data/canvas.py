@@ -21,10 +21,12 @@ def scattered_digits(
       digits: pictures to place, inputs float [K, height, width] in [0, 1] and labels [K]; by default scikit-learn's
         1 797 digits of 8x8 pixels. Pass another part of them for a test split.
       canvas_size: side in pixels.
+
     Returns:
       inputs float [N, canvas_size, canvas_size] in [0, 1]; targets float [N, max_digits, 6]: whether there is such a
       digit, its label, and the box top, left, bottom, right in pixels, the last two exclusive. Rows of digits that are
       not there are 0.
+
     Raises:
       ArgumentError: a canvas too small for so many digits.
     """

@@ -37,8 +37,10 @@ def from_cifar(
       label_bytes: before each image; 1 for CIFAR-10, 2 for CIFAR-100, whose last one, the fine class, is used.
       cache: keep an archive's arrays in the user's cache folder.
       target_names: by default those in the archive's `batches.meta.txt`, or the numbers.
+
     Returns:
       uint8 [N, 32, 32, 3].
+
     Raises:
       DataError: no such files, a file that is not whole records, a label that has no name, an unsafe archive.
     Reference: Krizhevsky, Learning multiple layers of features from tiny images, 2009.

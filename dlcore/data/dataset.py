@@ -9,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 
 from dlcore.data import description
+from dlcore.data.stream import Streamed
 from dlcore.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class Dataset:
     """Data of a task, as host arrays; checked when made, moved to the device by the program that uses it.
 
     Integers stay integers: `dl.data.prepared` casts them inside the step. Arrays traced by JAX (synthetic data made
-    inside a compiled run) stay on the device; of them shape and dtype are checked, not values.
+    inside a compiled run) stay on the device, `Streamed` inputs in their files: of both, only shape and dtype are
+    checked.
 
     Args:
       train: a `Split` or any pair (inputs [N, ...], targets [N, ...]); float64 becomes JAX's default float.
@@ -41,6 +43,7 @@ class Dataset:
       normalisation: what was done to the values, in words.
       image_shape: (height, width) or (height, width, channels) of a row of inputs that are flattened images.
       input_vocabulary, target_vocabulary: of token ids.
+
     Raises:
       DataError: no rows, inputs and targets of different length, not numbers, NaN or inf, splits of different shape.
     """
@@ -84,6 +87,7 @@ class Dataset:
         Args:
           kind: "image", "text", "points" (1 or 2 features), "strokes" [N, points, 2], "series" [N, time, channels] or
             "table"; by default what the arrays look like.
+
         Raises:
           ArgumentError: a split there is not, a kind that does not fit the arrays.
         """
@@ -108,7 +112,7 @@ def checked_split(pair: Any, name: str) -> Split:
 
 def _checked_array(values: Any, name: str) -> Any:
     try:
-        array = values if isinstance(values, Tracer) else np.asarray(values)
+        array = values if isinstance(values, Tracer | Streamed) else np.asarray(values)
     except ValueError as error:
         raise DataError(f"{name} are not a rectangular array ({error}). Pad the rows to one length.") from error
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
@@ -117,7 +121,7 @@ def _checked_array(values: Any, name: str) -> Any:
         )
     if array.ndim == 0 or array.shape[0] == 0:
         raise DataError(f"{name} have shape {array.shape}; expects at least one row along the first dimension.")
-    return array if isinstance(array, Tracer) else _canonical(array, name)
+    return array if isinstance(array, Tracer | Streamed) else _canonical(array, name)
 
 
 def _canonical(array: np.ndarray, name: str) -> np.ndarray:

@@ -30,6 +30,7 @@ def download(url: str, target: pathlib.Path, sha256: str, *, progress: bool | No
       url: HTTPS; HTTP only from this machine.
       sha256: hexadecimal checksum of the whole file.
       progress: show a progress bar, in MB; by default where somebody watches.
+
     Raises:
       DataError: not HTTPS, no connection after a few attempts, another checksum (with both).
     """

@@ -64,6 +64,7 @@ def from_idx(
       test_images, test_labels: files of the test split, if there are any.
       validation, test, seed, stratify: as in `from_arrays`.
       target_names: of the classes; by default the labels as text.
+
     Raises:
       DataError: as `read_idx` and `from_arrays`; also different numbers of images and labels.
     """

@@ -58,8 +58,10 @@ def from_image_folder(
       max_bytes: most that may be in memory.
       progress: show a progress bar; by default where somebody watches.
       described: further fields of `Dataset`.
+
     Returns:
       uint8 images in order of their names, which count numbers ("2.png" before "10.png"); classes in that order too.
+
     Raises:
       DataError: a file that is no image, of another size or colour than the first (named); no images, an empty class;
         an archive that is unsafe.
@@ -147,6 +149,7 @@ def decode_image(data: bytes, where: str, size: tuple[int, int] | None, colour: 
     Args:
       where: name for messages.
       size: (height, width) to resize to, or None.
+
     Raises:
       DataError: not an image of `FORMATS`, damaged, more than `MAX_PIXELS`, more than 8 bits a channel.
     """

@@ -65,6 +65,7 @@ def mnist(*, validation: float = 0.0, seed: int = 0, base_url: str | None = None
     Args:
       validation, seed: as in `from_arrays`; stratified.
       base_url: of a mirror, where the files have the same names and contents.
+
     Raises:
       DataError: not found and not downloaded; a file with another checksum.
     """

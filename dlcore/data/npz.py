@@ -1,6 +1,8 @@
 """NumPy's .npz files: arrays by name. Object arrays, which are pickled, are refused."""
 
 import pathlib
+import struct
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,6 +43,7 @@ def from_npz(
         common use: inputs/targets, x_train/y_train and x_test/y_test, X/y, train_images/train_labels, ...
       validation, test, seed, stratify: as in `from_arrays`, for splits that are not in the file.
       max_bytes: most to be unpacked.
+
     Raises:
       DataError: not an .npz file, damaged, object arrays, names that are not there, and as `from_arrays`.
     """
@@ -84,3 +87,38 @@ def _read(path: pathlib.Path, max_bytes: int) -> dict[str, np.ndarray]:
 def _column_as_vector(array: np.ndarray) -> np.ndarray:
     """Labels stored as a column [N, 1] (Keras' CIFAR, MedMNIST) as [N]."""
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 and array.dtype.kind in "iu" else array
+
+
+def mapped(path: PathLike, name: str) -> np.ndarray:
+    """One array of an uncompressed .npz file, mapped into memory: rows are read from disk when they are asked for.
+
+    Raises:
+      DataError: no such array, a compressed or unsafe file, an object array.
+    """
+    path = existing_file(path)
+    archive, members = archives.open_zip(path)
+    with archive:
+        found = {member.filename.removesuffix(".npy"): member for member in members}
+        if name not in found:
+            raise DataError(f"{path} has no array {name!r}; {suggest(name, found)}")
+        if found[name].compress_type != zipfile.ZIP_STORED:
+            raise DataError(
+                f"{path}: {name!r} is compressed, so its rows cannot be read one by one. Write it with np.savez."
+            )
+        try:
+            with path.open("rb") as stream:
+                stream.seek(found[name].header_offset + 26)
+                lengths = struct.unpack("<HH", stream.read(4))  # of the name and the extra field before the data
+                stream.seek(sum(lengths), 1)
+                version = np.lib.format.read_magic(stream)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, fortran, dtype = read(stream)
+                if dtype.hasobject or not shape:
+                    raise DataError(f"{path}: {name!r} is {dtype}{list(shape)}; expects rows of numbers, not objects.")
+                order = "F" if fortran else "C"
+                return np.memmap(path, dtype, "r", stream.tell(), shape, order=order)
+        except DataError:
+            raise
+        # NumPy raises ValueError, OSError, SyntaxError, ... on damaged headers.
+        except Exception as error:
+            raise DataError(f"{path}: {name!r} is no readable array: {error}. Copy or write it again.") from error

@@ -34,8 +34,10 @@ def photo_patches(
       noise: standard deviation, for denoising.
       validation, test: fraction of the photographs' height and of the patches; 0 for none.
       seed: of the patches' places and of the noise.
+
     Returns:
       inputs and targets float32 [N, size * size] where grey, [N, size * size * 3] where RGB.
+
     Raises:
       ArgumentError: an unknown purpose, a strip less high than a patch, a split without a patch.
     """

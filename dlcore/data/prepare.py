@@ -36,6 +36,7 @@ def prepared(model: Model, *steps: Step | InTraining) -> Model:
     Args:
       steps: functions [B, ...] -> [B, ...]; those wrapped by `in_training` get a key of their own each training step
         and are left out in evaluation.
+
     Example:
       >>> images = dl.data.from_image_folder("pets.zip")
       >>> steps = [dl.data.in_training(dl.data.flip), dl.data.unit_range, dl.data.flatten]

@@ -80,6 +80,7 @@ def dates(key: jax.Array, num_examples: int, *, formats: tuple[str, ...] = DATE_
 
     Args:
       formats: templates with the fields {day} {day2} {ordinal} {month} {month2} {month3} {weekday} {year}.
+
     Returns:
       inputs int32 [N, length], padded; targets int32 [N, 10]; characters of `date_vocabulary()`.
     """

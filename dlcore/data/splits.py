@@ -35,6 +35,7 @@ def from_arrays(
       stratify: keep the classes' proportions in every split (integer targets [N]).
       groups: [N], numbers or strings; rows of one group (a patient, a writer) stay in one split.
       described: further fields of `Dataset`.
+
     Raises:
       DataError: as `Dataset`; also fractions outside [0, 1), or that leave a split or a class empty.
     """
@@ -98,6 +99,7 @@ def folds(
     Args:
       stratify: keep the classes' proportions in each fold.
       groups: [rows of train, then of validation]; rows of one group stay in one fold.
+
     Raises:
       DataError: fewer than 2 folds, more folds than rows, groups or rows of a class.
     """
@@ -134,6 +136,7 @@ def first(dataset: Dataset, num_rows: int, *, seed: int | None = None) -> Datase
     Args:
       num_rows: to keep.
       seed: shuffle the rows before; the same order for every `num_rows`, so that smaller sets lie in larger ones.
+
     Raises:
       DataError: not 1 to N rows, or rows that leave out a class.
     """

@@ -21,6 +21,7 @@ def from_split(split: Split, *, validation: float = 0.0, test: float = 0.0, **de
     Args:
       validation, test: fraction of the rows.
       described: fields of `Dataset`.
+
     Raises:
       DataError: fractions that leave a split empty.
     """
@@ -50,6 +51,7 @@ def blobs(
     Args:
       key: consumed.
       spread: standard deviation of each cloud.
+
     Returns:
       inputs float [N, num_features], targets int32 [N].
     """

@@ -31,6 +31,7 @@ def from_csv(
       header: whether the first line holds names; without it columns are called "0", "1", ...
       separator: between cells, e.g. a tab.
       options: as in `from_frame`.
+
     Raises:
       DataError: as `from_frame`; also text that is no table, or not UTF-8.
     """
@@ -56,6 +57,7 @@ def from_parquet(path: PathLike, target: Column | Sequence[Column], **options: A
 
     Args:
       target, options: as in `from_frame`.
+
     Raises:
       DataError: as `from_frame`; also a file that is not Parquet or damaged.
     """
@@ -95,8 +97,10 @@ def from_frame(
       groups: column whose rows of one value stay in one split; no input.
       stratify: keep the classes' proportions; by default for classes that are not split by group.
       validation, test, seed: as in `from_arrays`.
+
     Returns:
       float32 inputs [N, columns].
+
     Raises:
       DataError: an unknown column (near names listed), a missing or non-numeric cell (row and column named), and as
         `from_arrays`.
@@ -140,6 +144,7 @@ def from_pen_strokes(
     Returns:
       inputs float32 [N, points, 2] in [-1, 1], the order of the pen's way; the coordinates' common largest value,
       100 for pen digits, becomes 1. Class targets; stratified split.
+
     Raises:
       DataError: as `from_csv`; also an odd number of coordinates.
     Reference: Alimoglu and Alpaydin, Methods of combining multiple classifiers based on different representations

@@ -79,8 +79,10 @@ def next_token(
       predict: "sequence" for the inputs moved by one, targets [N, length]; "last" for the next token only, [N].
       max_vocabulary: size of a word vocabulary; it is made of the train part.
       validation, test: share of the text.
+
     Returns:
       int32 inputs [N, length], targets [N, length] or [N]; the vocabulary in both vocabulary fields.
+
     Raises:
       DataError: a part with fewer than `length + 1` tokens.
     """
@@ -129,8 +131,10 @@ def from_text_classes(
       length: of the padded lines, in tokens; longer ones are cut. By default that of the longest.
       max_vocabulary: size of a word vocabulary.
       validation, test, seed: as in `from_arrays`; stratified.
+
     Returns:
       int32 ids [N, length], class targets [N]. The vocabulary is made of all lines, without their labels.
+
     Raises:
       DataError: an empty line (named), and as `read_text` and `from_arrays`.
     """
@@ -173,8 +177,10 @@ def from_aligned_text(
       length: of the padded sentences, in tokens with the marks; longer ones are cut. By default those of the longest
         source and the longest target sentence.
       max_vocabulary: size of each of the two vocabularies, made of the train sentences.
+
     Returns:
       int32 inputs [N, source length], ended by `<end>`; targets [N, target length], between `<start>` and `<end>`.
+
     Raises:
       DataError: files with different numbers of lines, an empty line (named), and as `read_text`.
     """

@@ -75,9 +75,10 @@ def sentence_pairs() -> Study:
         split: (FOLDER / "multi30k" / f"{n}.en.gz", FOLDER / "multi30k" / f"{n}.fr.gz") for split, n in names.items()
     }
     data = dl.data.from_aligned_text(**pairs, max_vocabulary=1000)
+    names = data.target_vocabulary.tokens if data.target_vocabulary else ()
     splits = {split: getattr(data, split) for split in data.splits}
     first: dict[str, Any] = {name: (split.inputs[:, :4], split.targets[:, 1]) for name, split in splits.items()}
-    data = dl.data.Dataset(**first, name="first French word", target_names=data.target_vocabulary.tokens)
+    data = dl.data.Dataset(**first, name="first French word", target_names=names)
     return _classification(data, [4 * 1000, 1000], 3, dl.data.one_hot(1000), dl.data.flatten)
 
 

@@ -194,7 +194,8 @@ def _checked_splits(task: Task, evaluate: Sequence[str] | None) -> tuple[str, ..
         raise ArgumentError(f"evaluate is the string {evaluate!r}; expects a sequence of splits, e.g. ({evaluate!r},).")
     for split in evaluate or ():
         if split not in there:
-            raise ArgumentError(f"evaluate names {split!r}, {task.data.name} has the splits {', '.join(there)} in memory.")
+            hint = " The train split is streamed, not in memory." * (there != task.data.splits)
+            raise ArgumentError(f"evaluate names {split!r}, {task.data.name} has the splits {', '.join(there)}.{hint}")
     return there if evaluate is None else tuple(evaluate)
 
 

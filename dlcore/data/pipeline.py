@@ -28,9 +28,14 @@ def stream_image_folder(
     """
     path = existing(path)
     files = image_files(path)
-    described = {"name": path.stem, "source": f"image folder {path}, streamed", "target_names": files.classes} | options
+    described: dict[str, Any] = {
+        "name": path.stem,
+        "source": f"image folder {path}, streamed",
+        "target_names": files.classes,
+        "stratify": True,
+    } | options
     parts = {split: np.flatnonzero([name == split for name in files.splits]) for split in dict.fromkeys(files.splits)}
-    return _streamed(_Images(files, size, colour), files.labels, parts, **{"stratify": True} | described)
+    return _streamed(_Images(files, size, colour), files.labels, parts, **described)
 
 
 def stream_npz(paths: Sequence[PathLike], *, keys: tuple[str, str] = ("inputs", "targets"), **options: Any) -> Dataset:
@@ -51,7 +56,10 @@ def stream_npz(paths: Sequence[PathLike], *, keys: tuple[str, str] = ("inputs", 
             f"the shards hold {len(source)} inputs and {len(labels)} targets; expects one target for each input."
         )
     targets = np.concatenate([np.asarray(part) for part in labels.parts])
-    described = {"name": shards[0].stem, "source": f"{len(shards)} NPZ shards from {shards[0]}, streamed"} | options
+    described: dict[str, Any] = {
+        "name": shards[0].stem,
+        "source": f"{len(shards)} NPZ shards from {shards[0]}, streamed",
+    } | options
     return _streamed(source, targets, {"train": np.arange(len(source))}, **described)
 
 
@@ -115,7 +123,8 @@ class _Images:
     """Decoded images by number."""
 
     def __init__(self, files: ImageFiles, size: tuple[int, int] | None, colour: Colour):
-        self.files, self.size, self.colour = files, size, colour
+        self.files, self.size = files, size
+        self.colour: Colour = colour
 
     def __len__(self) -> int:
         return len(self.files)

@@ -88,8 +88,8 @@ def on_device(values: Any) -> Any:
 
 
 def take(values: Any, rows: jax.Array) -> jax.Array:
-    """Rows of an array on the device, or of streamed inputs."""
-    return values.fetch(rows) if isinstance(values, Streamed) else values[rows]
+    """Rows, all of them there, of an array on the device or of streamed inputs."""
+    return values.fetch(rows) if isinstance(values, Streamed) else values.at[rows].get(mode="promise_in_bounds")
 
 
 def in_memory(data: Any) -> tuple[str, ...]:

@@ -78,6 +78,8 @@ def test_different_numbers_of_images_and_labels(tmp_path):
         dl.data.from_idx(pictures, labels)
     with raises(r"holds uint8\[3, 2, 2\]; expects class labels.*right order"):
         dl.data.from_idx(labels, pictures)
+    with raises("holds label 2000000000; expects class numbers up to"):
+        dl.data.from_idx(pictures, write(tmp_path / "w", idx_bytes(np.asarray([0, 1, 2_000_000_000], np.int32))))
     with raises("test_images and test_labels go together"):
         dl.data.from_idx(pictures, labels, test_images=pictures)
 

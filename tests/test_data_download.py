@@ -137,6 +137,8 @@ def test_only_https_from_elsewhere(server, tmp_path):
         downloads.download("http://example.com/a", tmp_path / "a", SHA256)
     with pytest.raises(dl.DataError, match=r"file:///etc/passwd is not HTTPS"):
         downloads.download("file:///etc/passwd", tmp_path / "a", SHA256)
+    with pytest.raises(dl.DataError, match=r"broke off after 0 bytes: .*SSL"):  # the server speaks no TLS
+        downloads.download(f"{server.url.replace('http', 'https')}/file", tmp_path / "a", SHA256)
     with pytest.raises(dl.DataError, match=r"http://example.com/file is not HTTPS"):
         downloads.download(f"{server.url}/moved/file", tmp_path / "a", SHA256)
 

@@ -1,6 +1,5 @@
 """What happens to a batch inside the step: casts, augmentation, encodings; vocabularies, masks, printing, plots."""
 
-import dataclasses
 import itertools
 import subprocess
 import sys
@@ -176,44 +175,50 @@ def test_repr_says_what_it_is():
     assert "3 classes (rows in train): setosa 40, versicolor 40, virginica 40" in text
     assert "normalisation: inputs standardised per column on train" in text
     assert "targets from -" in repr(dl.data.diabetes())
+    flags = dl.data.from_arrays(np.zeros((4, 1)), np.eye(4, dtype=bool))
+    assert "targets from 0 to 1 (train)" in repr(flags)
+    large = dl.data.from_arrays(np.zeros((3, 1)), [0, 7, 2_000_000_000])
+    assert "3 classes (rows in train): class 0 1, class 7 1, class 2000000000 1" in repr(large)
     many = dl.data.from_arrays(
         np.zeros((50, 1)), np.minimum(np.arange(50) // 2, 23), target_names=tuple(f"n{i}" for i in range(24))
     )
     assert "24 classes (rows in train): from 2 (n0) to 4 (n23)" in repr(many)
 
 
-def drawings():
-    text = dl.data.next_token("To be, or $not$ to be: that is the question. " * 40, length=60)
-    classes = dataclasses.replace(
-        dl.data.iris(), train=dl.data.Split(dl.data.iris().train.inputs[:, :2], dl.data.iris().train.targets), test=None
-    )
-    pens = dl.data.Split(np.random.default_rng(0).normal(size=(9, 6, 2)), np.arange(9))
-    return {
-        "image": (dl.data.digits(), 12),
-        "image with boxes": (dl.data.from_split(dl.data.scattered_digits(KEY, 6)), 6),
-        "image of long names": (
-            dl.data.from_arrays(
-                np.asarray(IMAGES), np.zeros(40, int), target_names=("a name that is far too long for its place",)
-            ),
-            12,
-        ),
-        "text": (text, 8),
-        "points": (classes, 1),
-        "function": (dl.data.from_split(dl.data.sine(KEY, 50)), 1),
-        "strokes": (dl.data.Dataset(pens), 9),
-        "series": (dl.data.from_split(dl.data.adding_problem(KEY, 9, length=25)), 9),
-        "table": (dl.data.wine(), 12),
-    }
+def two_columns_of_iris():
+    split = dl.data.iris().train
+    return dl.data.from_arrays(split.inputs[:, :2], split.targets, target_names=dl.data.iris().target_names)
 
 
-@pytest.mark.parametrize("name", ["image", "image with boxes", "image of long names", "text", "points", "function",
-                                  "strokes", "series", "table"])  # fmt: skip
+def made(function, num_examples, **options):
+    split = jax.jit(partial(function, num_examples=num_examples, **options))(KEY)
+    return dl.data.Dataset(dl.data.Split(*split))
+
+
+LONG = ("a name that is far too long for its place",)
+DRAWINGS = {
+    "image": (dl.data.digits, 12),
+    "image with boxes": (lambda: made(dl.data.scattered_digits, 6), 6),
+    "image of long names": (
+        lambda: dl.data.from_arrays(np.asarray(IMAGES), np.zeros(40, int), target_names=LONG),
+        12,
+    ),
+    "text": (lambda: dl.data.next_token("To be, or $not$ to be: that is the question. " * 40, length=60), 8),
+    "points": (two_columns_of_iris, 1),
+    "function": (lambda: made(dl.data.sine, 50), 1),
+    "strokes": (lambda: dl.data.from_arrays(np.random.default_rng(0).normal(size=(9, 6, 2)), np.arange(9)), 9),
+    "series": (lambda: made(dl.data.adding_problem, 9, length=25), 9),
+    "table": (dl.data.wine, 12),
+}
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
 def test_plot_has_no_overlapping_labels(name, monkeypatch):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.text import Text
 
-    data, num_rows = drawings()[name]
-    figure = data.plot(num_rows=num_rows)
+    make, num_rows = DRAWINGS[name]
+    figure = make().plot(num_rows=num_rows)
     canvas, written, draw = FigureCanvasAgg(figure), [], Text.draw
     canvas.draw()  # lays everything out
     monkeypatch.setattr(Text, "draw", lambda text, renderer: (written.append(text), draw(text, renderer))[1])

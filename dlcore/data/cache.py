@@ -54,11 +54,11 @@ def _read(entry: pathlib.Path) -> Arrays | None:
         return None  # missing or damaged: decode again
 
 
-def _write(entry: pathlib.Path, arrays: Arrays) -> None:
+def _write(entry: pathlib.Path, arrays: dict[str, Any]) -> None:
     entry.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=entry.parent, suffix=".part", delete=False) as part:
         try:
-            np.savez(part, **arrays, allow_pickle=False)
+            np.savez(part, **arrays)
             part.close()
             pathlib.Path(part.name).replace(entry)
         except BaseException:

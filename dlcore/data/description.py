@@ -31,15 +31,20 @@ def class_balance(data: "Dataset") -> str:
     if isinstance(targets, Tracer):
         return ""
     if not is_labels(data):
-        return f"targets from {targets.min():.4g} to {targets.max():.4g} (train)"
-    counts = np.bincount(targets, minlength=len(data.target_names))
+        return f"targets from {float(targets.min()):.4g} to {float(targets.max()):.4g} (train)"
+    classes, counts = np.unique(targets, return_counts=True)
+    if data.target_names and classes[-1] < len(data.target_names):  # those without rows as well
+        classes, counts = range(len(data.target_names)), np.bincount(targets, minlength=len(data.target_names))
     total = f"{len(counts)} classes (rows in train): "
     if len(counts) > MAX_CLASSES_SHOWN:
         least, most = int(counts.argmin()), int(counts.argmax())
+        rare, common = label(data, int(classes[least])), label(data, int(classes[most]))
         if counts[least] == counts[most]:
             return total + f"{counts[least]} each"
-        return total + f"from {counts[least]} ({label(data, least)}) to {counts[most]} ({label(data, most)})"
-    return total + ", ".join(f"{label(data, i)} {count}" for i, count in enumerate(counts))
+        return total + f"from {counts[least]} ({rare}) to {counts[most]} ({common})"
+    return total + ", ".join(
+        f"{label(data, int(number))} {count}" for number, count in zip(classes, counts, strict=True)
+    )
 
 
 def is_labels(data: "Dataset") -> bool:

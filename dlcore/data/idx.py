@@ -11,6 +11,7 @@ from dlcore.data.files import MAX_BYTES, PathLike, existing_file, read_at_most, 
 from dlcore.data.splits import from_parts
 from dlcore.errors import DataError
 
+MAX_CLASSES = 1_000_000
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
@@ -75,7 +76,12 @@ def from_idx(
         parts["test"] = _pair(test_images, test_labels)
     described = {"name": _stem(images), "source": f"IDX files {images}, {labels}"} | described
     if not target_names:
-        target_names = tuple(str(i) for i in range(max(int(part[1].max()) for part in parts.values()) + 1))
+        highest = max(int(part[1].max()) for part in parts.values())
+        if highest > MAX_CLASSES:
+            raise DataError(
+                f"{labels} holds label {highest}; expects class numbers up to {MAX_CLASSES}. Is it the right file?"
+            )
+        target_names = tuple(str(i) for i in range(highest + 1))
     return from_parts(
         parts, validation=validation, test=test, seed=seed, stratify=stratify, target_names=target_names, **described
     )

@@ -155,7 +155,8 @@ def decode_image(data: bytes, where: str, size: tuple[int, int] | None, colour: 
     """
     Image = library("PIL.Image", "reading images")
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+            image = opened
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(
                     f"{where} is {image.width} x {image.height}; expects at most {MAX_PIXELS} pixels. Shrink it."
@@ -165,6 +166,8 @@ def decode_image(data: bytes, where: str, size: tuple[int, int] | None, colour: 
                     f"{where} has mode {image.mode!r}; expects 8 bits a channel. Convert it to grey or RGB."
                 )
             grey = colour == "grey" or (colour == "auto" and image.mode in GREY_MODES)
+            if "transparency" in image.info:
+                image = image.convert("RGBA")  # Pillow warns where a palette's transparency is dropped at once
             converted = image.convert("L" if grey else "RGB")
             if size is not None and converted.size != size[::-1]:
                 converted = converted.resize(size[::-1], Image.Resampling.BILINEAR)

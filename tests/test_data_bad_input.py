@@ -6,6 +6,7 @@ import io
 import pickle
 import stat
 import struct
+import sys
 import tarfile
 import zipfile
 
@@ -210,6 +211,24 @@ def test_no_archive(tmp_path):
         dl.data.from_cifar(write(tmp_path / "b.tar.gz", tar_bytes({"a.bin": bytes(range(256)) * 9})[:-40]))
 
 
+def test_damage_that_hides_members(tmp_path):
+    content = bytearray(zip_bytes(image_members()[0]))
+    second = content.index(b"PK\1\2", content.index(b"PK\1\2") + 1)
+    struct.pack_into("<H", content, second + 32, 56)  # the length of its comment, which swallows the third
+    with raises("lists 5 members and says it has 6"):
+        dl.data.from_image_folder(write(tmp_path / "a.zip", bytes(content)))
+    record = bytes([1]) + bytes(3072)
+    batches = {"data_batch_1.bin": record, "data_batch_2.bin": record}
+    content = bytearray(tar_bytes(batches, "w"))
+    content[content.index(b"data_batch_2")] ^= 1  # its header's checksum is wrong, which tarfile takes for the end
+    with raises("is damaged: there is data after its end"):
+        dl.data.from_cifar(write(tmp_path / "b.tar", bytes(content)))
+    content = bytearray(tar_bytes(batches))
+    content[-6] ^= 1
+    with raises("no readable tar file: CRC check failed"):
+        dl.data.from_cifar(write(tmp_path / "c.tar.gz", bytes(content)))
+
+
 def test_cifar_that_is_not_whole_records(tmp_path):
     with raises("data_batch_1.bin has 3074 bytes; expects whole records of 3073"):
         dl.data.from_cifar(write(tmp_path / "a.tar.gz", tar_bytes({"c/data_batch_1.bin": bytes(3074)})))
@@ -256,6 +275,8 @@ def test_csv_that_is_no_table(tmp_path):
         dl.data.from_csv(write(tmp_path / "b.csv", "a,b\n"), "a")
     with raises("b is empty; expects text"):
         dl.data.from_csv(write(tmp_path / "b", " \n"), "a")
+    with raises("column 'b' mixes kinds of values .*; expects all text or all numbers"):
+        dl.data.from_frame(pd.DataFrame({"a": [1.0, 2.0], "b": ["x", 1]}), "b")
     with raises("row 0, column 'b' is missing"):
         dl.data.from_frame(pd.DataFrame({"a": [1.0], "b": [None]}), "a")
 
@@ -263,6 +284,16 @@ def test_csv_that_is_no_table(tmp_path):
 def test_parquet_that_is_none(tmp_path):
     with raises("a.parquet is no readable Parquet file"):
         dl.data.from_parquet(write(tmp_path / "a.parquet", b"PAR1 nothing"), "a")
+    pd.DataFrame({"x": [1.0, 2.0], "kind": ["aaaa", "bbbb"]}).to_parquet(tmp_path / "b.parquet", compression=None)
+    content = (tmp_path / "b.parquet").read_bytes()
+    with raises("b.parquet is no readable Parquet file: .*UTF8"):
+        dl.data.from_parquet(write(tmp_path / "b.parquet", content.replace(b"aaaa", b"aa\xffa")), "kind")
+
+
+def test_missing_library_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(dl.DlcoreError, match=r"reading CSV needs pandas; pip install 'dlcore\[data\]'"):
+        dl.data.from_csv(write(tmp_path / "a.csv", "a,b\n1,2\n"), "a")
 
 
 def test_pickles_are_refused(tmp_path):

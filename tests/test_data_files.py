@@ -81,6 +81,11 @@ def test_images_of_other_kinds_are_converted_and_resized(tmp_path):
     assert dl.data.from_image_folder(path, size=(3, 4), colour="grey").train.inputs.shape == (3, 3, 4)
 
 
+def test_names_are_in_order_of_their_numbers():
+    names = ["s10", "s2", "s\u00b2", "s", "s2b", "s02"]
+    assert sorted(names, key=images._natural) == ["s", "s2", "s02", "s2b", "s10", "s\u00b2"]
+
+
 def test_transparent_palette_is_read_without_a_warning(tmp_path):
     stream = io.BytesIO()
     image = Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4)).convert("P")

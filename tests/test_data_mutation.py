@@ -80,14 +80,14 @@ def same(data, reference):
 
 @pytest.mark.parametrize("name", FORMATS)
 @settings(
-    max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(draw=st.data())
 def test_mutated_file(tmp_path, name, draw):
     content, load, covered = FORMATS[name]
-    position = draw.draw(st.integers(0, len(content) - 1))
     mutated = bytearray(content)
-    mutated[position] = draw.draw(st.integers(0, 255))
+    for _ in range(draw.draw(st.sampled_from([1, 1, 1, 2, 3]))):
+        mutated[draw.draw(st.integers(0, len(content) - 1))] = draw.draw(st.integers(0, 255))
     if draw.draw(st.integers(0, 3)) == 0:
         mutated = mutated[: draw.draw(st.integers(0, len(content)))]
     reference = load(write(tmp_path / f"valid.{name}", content), tmp_path)

@@ -58,6 +58,17 @@ def test_streamed_study_equals_the_study_in_memory(folder):
     assert len(np.unique(ours.batch_loss[:, -1])) == 3
 
 
+def test_streams_of_one_shape_are_not_mixed_up(folder, tmp_path):
+    """Compiled programs are kept by their text, and that of the two is the same but for the callback."""
+    files = {f"train/{'ab'[i % 2]}/{i:02}.png": png(255 - image) for i, image in enumerate(IMAGES)}
+    files |= {f"test/{'ab'[i % 2]}/{i}.png": png(image) for i, image in enumerate(IMAGES[:6])}
+    other = write(tmp_path / "other.zip", zip_bytes(files))
+    for path in (folder, other, folder):
+        ours = dl.run(fit(dl.data.stream_image_folder(path)))
+        theirs = dl.run(fit(dl.data.from_image_folder(path), evaluate=("test",)))
+        np.testing.assert_array_equal(ours.batch_loss, theirs.batch_loss)
+
+
 def test_streamed_split_is_the_split_in_memory(shards):
     streamed = dl.data.stream_npz(shards, test=0.3, validation=0.1, seed=5)
     inputs = np.concatenate([np.load(path)["inputs"] for path in shards])

@@ -27,6 +27,7 @@ def open_zip(path: pathlib.Path, *, max_bytes: int = MAX_BYTES) -> tuple[zipfile
     except Exception as error:
         raise DataError(f"{path} is no readable zip file: {error}. Copy or download it again.") from error
     try:
+        _check_count(len(archive.infolist()), path)
         for member in archive.infolist():
             check_name(member.filename, path)
             # zipfile turns backslashes into slashes on Windows only, and cuts names at a zero byte.
@@ -81,6 +82,10 @@ def tar_members(path: pathlib.Path, *, max_bytes: int = MAX_BYTES) -> Iterator[t
                     raise DataError(_too_large(path, f"member {member.name!r} declares {member.size} bytes", max_bytes))
                 stream = archive.extractfile(member)
                 yield member.name, b"" if stream is None else stream.read()
+            # tarfile takes a damaged header for the end, and does not get to the checksum at the end of a gzip.
+            while rest := archive.fileobj.read(1 << 20):  # pyright: ignore[reportOptionalMemberAccess]
+                if rest.strip(b"\0"):
+                    raise DataError(f"{path} is damaged: there is data after its end. Copy or download it again.")
     except DataError:
         raise
     except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError) as error:
@@ -111,6 +116,17 @@ def check_name(name: str, path: object) -> None:
     absolute = name.startswith(("/", "\\")) or (len(name) > 1 and name[1] == ":")
     if absolute or ".." in parts or "\0" in name:
         raise DataError(f"{path}: member {name!r} points outside the archive; refused. Pack it with relative names.")
+
+
+def _check_count(found: int, path: pathlib.Path) -> None:
+    """As many members as the end of the file says: a damaged length in the directory hides those after it."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - (1 << 16) - 22))  # the end record, and a comment as long as can be
+        tail = stream.read()
+    record = tail[tail.rfind(b"PK\5\6") :]
+    declared = int.from_bytes(record[10:12], "little")
+    if declared not in (found, 0xFFFF):  # 0xFFFF: the count is elsewhere, in the format for more than 65 534
+        raise DataError(f"{path} is damaged: it lists {found} members and says it has {declared}. Copy it again.")
 
 
 def _check_size(declared: int, packed: int, max_bytes: int, path: object) -> None:

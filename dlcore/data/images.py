@@ -2,6 +2,7 @@
 
 import io
 import pathlib
+import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -244,8 +245,8 @@ def _is_wrapper(parts) -> bool:
 
 def _natural(name: str) -> tuple:
     """Sort key that counts numbers: s2 before s10."""
-    pieces = "".join(c if c.isdigit() and c.isascii() else f"\0{c}\0" for c in name).split("\0")
-    return tuple((0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in pieces if piece)
+    pieces = re.findall("[0-9]+|[^0-9]", name, re.DOTALL)
+    return tuple((0, int(piece), "") if piece[0] in "0123456789" else (1, 0, piece) for piece in pieces)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

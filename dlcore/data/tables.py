@@ -61,11 +61,14 @@ def from_parquet(path: PathLike, target: Column | Sequence[Column], **options: A
     Raises:
       DataError: as `from_frame`; also a file that is not Parquet or damaged.
     """
-    pd = library("pandas", "reading Parquet")
-    library("pyarrow", "reading Parquet")
+    library("pandas", "reading Parquet")
+    parquet = library("pyarrow.parquet", "reading Parquet")
     data = existing_file(path).read_bytes()
     try:
-        frame = pd.read_parquet(io.BytesIO(data), engine="pyarrow")
+        # As pandas.read_parquet, but with all that can be checked: page checksums, offsets, UTF-8.
+        table = parquet.read_table(io.BytesIO(data), page_checksum_verification=True)
+        table.validate(full=True)
+        frame = table.to_pandas()
     # pyarrow raises ArrowInvalid, OSError, KeyError, NotImplementedError, ... on damaged files.
     except Exception as error:
         raise DataError(f"{path} is no readable Parquet file: {error}. Copy or write it again.") from error
@@ -203,7 +206,12 @@ def _targets(frame: "pd.DataFrame", columns: list[str], kind: TargetKind) -> tup
             raise ArgumentError(f"target_kind='class' with the targets {columns}; expects one column of classes.")
         numbers = np.stack([_numbers(frame[name], name) for name in columns], axis=1).astype(np.float32)
         return (numbers, tuple(columns)) if len(columns) > 1 else (numbers[:, 0], tuple(columns))
-    values, labels = np.unique(frame[columns[0]].to_numpy(), return_inverse=True)
+    try:
+        values, labels = np.unique(frame[columns[0]].to_numpy(), return_inverse=True)
+    except TypeError as error:
+        raise DataError(
+            f"column {columns[0]!r} mixes kinds of values ({error}); expects all text or all numbers."
+        ) from error
     return labels.astype(np.int32), tuple(str(value) for value in values)
 
 

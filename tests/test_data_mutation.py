@@ -80,7 +80,7 @@ def same(data, reference):
 
 @pytest.mark.parametrize("name", FORMATS)
 @settings(
-    max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(draw=st.data())
 def test_mutated_file(tmp_path, name, draw):

@@ -2,6 +2,7 @@
 
 import functools
 import string
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -73,7 +74,7 @@ def copy_memory(key: jax.Array, num_examples: int, *, delay: int, num_symbols: i
     return Split(inputs, jnp.concatenate([blank(num_copied + delay), symbols], axis=1))
 
 
-def dates(key: jax.Array, num_examples: int, *, formats: tuple[str, ...] = DATE_FORMATS) -> Split:
+def dates(key: jax.Array, num_examples: int, *, formats: Sequence[str] = DATE_FORMATS) -> Split:
     """Dates as people write them, to be written as in ISO 8601: "3 May 1998" -> "1998-05-03".
 
     Days are uniform from 1900-01-01 to 2099-12-31, formats uniform.
@@ -84,6 +85,12 @@ def dates(key: jax.Array, num_examples: int, *, formats: tuple[str, ...] = DATE_
     Returns:
       inputs int32 [N, length], padded; targets int32 [N, 10]; characters of `date_vocabulary()`.
     """
+    return _dates(key, num_examples, tuple(formats))
+
+
+# Compiled as one: op by op, the first call would compile for seconds.
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _dates(key: jax.Array, num_examples: int, formats: tuple[str, ...]) -> Split:
     day_key, format_key = jax.random.split(key)
     first, last = (np.datetime64(f"{year}-01-01").astype(int) for year in (FIRST_YEAR, LAST_YEAR + 1))
     fields = _date_fields(jax.random.randint(day_key, (num_examples,), first, last))

@@ -5,6 +5,7 @@ from dlcore.errors import ArgumentError, DataError, DlcoreError
 from dlcore.model import Model, from_linen, from_nnx
 from dlcore.results import final_params
 from dlcore.setup import setup
+from dlcore.store import load, save
 from dlcore.sweep import run, sweep
 from dlcore.training import State, Training, training
 
@@ -19,11 +20,13 @@ __all__ = [
     "final_params",
     "from_linen",
     "from_nnx",
+    "load",
     "losses",
     "metrics",
     "models",
     "optimizers",
     "run",
+    "save",
     "setup",
     "sweep",
     "tasks",

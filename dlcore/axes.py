@@ -59,17 +59,6 @@ class Study:
         """Shape and dtype of each traced value of one cell."""
         return {name: jax.ShapeDtypeStruct((), values.dtype) for name, values in self.traced.items()}
 
-    def template(self, static: Mapping[str, Any]) -> tuple[Training, Any]:
-        """The training under these static values, and its state's shapes; traced, nothing is compiled."""
-        trainings = []
-
-        def init(cell):
-            trainings.append(self.training({**cell, **static}))
-            return trainings[0].init()
-
-        state = jax.eval_shape(init, self.abstract_cell())
-        return trainings[0], state
-
 
 def study_of(fn: Callable[..., Training], axes: Mapping[str, Any]) -> Study:
     """The study of `fn` over `axes`; raises `ArgumentError` for what cannot be one."""
@@ -132,10 +121,10 @@ def labels(values: np.ndarray | tuple) -> np.ndarray:
     """Coordinate labels of an axis: numbers and strings as they are, other things by their name."""
     if isinstance(values, np.ndarray):
         return values
-    for kind in (bool, int, int | float, str):
+    for kind in (bool, int, int | float):
         if all(isinstance(value, kind) for value in values):
             return np.asarray(values)
-    return np.asarray([getattr(value, "__name__", None) or str(value) for value in values])
+    return np.asarray([getattr(value, "__name__", None) or str(value) for value in values], object)
 
 
 def _check_range(name: str, values: np.ndarray) -> None:

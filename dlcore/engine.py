@@ -9,7 +9,7 @@ import functools
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
 import jax
@@ -32,10 +32,32 @@ MAX_PROGRAMS_KEPT = 64
 
 # Bytes of state (parameters and what the optimizer keeps) that the lanes of one device share, and most lanes.
 # Measured: see benchmarks/README.md, "Lane width".
-LANE_BUDGET = {"cpu": (1 << 19, 32)}
+LANE_BUDGET = {"cpu": (1 << 20, 32)}
 LANE_BUDGET_ELSEWHERE = (1 << 26, 256)
 
 _compiled: OrderedDict[Any, jax.stages.Compiled] = OrderedDict()
+
+
+class Traced(NamedTuple):
+    """A training traced once, for one cell and without lanes; `build` makes programs of it.
+
+    training: its static parts; the functions in it belong to the trace. state: shapes and dtypes.
+    start: `cell -> (state, record)` at step 0. make: for `build`, which traces the rest.
+    """
+
+    training: Training
+    cell: Cells
+    state: Any
+    start: "Function"
+    make: Callable[[Cells], Training]
+
+
+class Function(NamedTuple):
+    """A traced function `call(constants, *arguments)`, the arrays it closed over, and its result's shapes."""
+
+    call: Callable[..., Any]
+    constants: list[Any]
+    result: Any
 
 
 class Program(NamedTuple):
@@ -54,6 +76,25 @@ class Program(NamedTuple):
     num_records: int
 
 
+def trace(make: Callable[[Cells], Training], cell: Cells) -> Traced:
+    """Trace the start of `make(cell)`; nothing is compiled.
+
+    Args:
+      make: the training of one cell; pure, called under a trace.
+      cell: name to the scalar's shape and dtype.
+    """
+    trainings = []
+
+    def start(cell):
+        training = make(cell)
+        trainings.append(training)
+        state = training.init()
+        return state, {} if training.measure is None else training.measure(state)
+
+    traced = _function(start, cell)
+    return Traced(trainings[0], cell, traced.result[0], traced, make)
+
+
 def default_lane_width(state: Any, platform: str) -> int:
     """Runs side by side on one device, a power of two: as many as their states fit in fast memory together.
 
@@ -65,68 +106,60 @@ def default_lane_width(state: Any, platform: str) -> int:
 
 
 def build(
-    make: Callable[[Cells], Training],
-    cell: Cells,
-    *,
-    lane_width: int | None,
-    devices: Sequence[jax.Device],
-    pool: Executor,
-) -> Future[Program]:
-    """Trace the program of `make(cell)` now, compile it in the pool.
+    traced: Traced, *, lane_width: int | None, devices: Sequence[jax.Device], pool: Executor
+) -> Callable[[], Program]:
+    """Lower a training's program now, compile it in the pool; the result waits for that.
 
     Args:
-      make: the training of one cell; pure, called under a trace.
-      cell: name to the scalar's shape and dtype.
       lane_width: runs side by side on a device; None for one run by itself, not vectorised.
     """
     lanes = _alone if lane_width is None else functools.partial(jax.vmap, axis_size=lane_width)
     width = lane_width or 1
-    lengths = []
+    advance_one = _function(lambda cell, state: traced.make(cell).advance(state), traced.cell, traced.state)
+    record = advance_one.result[1]
+    capacity = max(1, min(MAX_RECORDS_PER_CALL, MAX_BYTES_OF_RECORDS // max(width * _size(record), 1)))
 
-    def start_one(cell):
-        training = make(cell)
-        lengths.append(training.num_records)
-        state = training.init()
-        return state, {} if training.measure is None else training.measure(state)
+    def start(constants, cells):
+        return lanes(functools.partial(traced.start.call, constants))(cells)
 
-    def advance_one(cell, state):
-        return make(cell).advance(state)
-
-    def start(cells):
-        return _strongly_typed(lanes(start_one)(cells))
-
-    def advance(cells, states, n):
+    def advance(constants, cells, states, n):
         def record_next(i, carry):
             states, records = carry
-            states, record = _strongly_typed(lanes(advance_one)(cells, states))
+            states, record = lanes(functools.partial(advance_one.call, constants))(cells, states)
             return states, jax.tree.map(lambda kept, new: kept.at[i].set(new), records, record)
 
-        empty = jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape), leaf.dtype), record)
+        empty = jax.tree.map(lambda leaf: jnp.zeros((capacity, width, *leaf.shape), leaf.dtype), record)
         return lax.fori_loop(0, n, record_next, (states, empty))
 
-    cells = {name: jax.ShapeDtypeStruct((width,), value.dtype) for name, value in cell.items()}
-    states, _ = jax.eval_shape(start, cells)
-    _, record = jax.eval_shape(lanes(advance_one), cells, states)
-    capacity = max(1, min(MAX_RECORDS_PER_CALL, MAX_BYTES_OF_RECORDS // max(_size(record), 1)))
-
     mesh = Mesh(np.asarray(devices), ("runs",), axis_types=(AxisType.Auto,))
-    counter = jax.ShapeDtypeStruct((), jnp.int32)
+    on_lanes = functools.partial(jax.tree.map, lambda leaf: _lanes_of(leaf, width * mesh.size, mesh))
+    cells, states = on_lanes(traced.cell), on_lanes(traced.state)
+    counter = jax.ShapeDtypeStruct((), jnp.int32, sharding=NamedSharding(mesh, REPLICATED))
     placed: dict[int, Any] = {}
-    traced = [
-        _lower(start, (cells,), mesh, (RUNS,), RUNS, placed),
-        _lower(advance, (cells, states, counter), mesh, (RUNS, RUNS, REPLICATED), (RUNS, RECORDS_OF_RUNS), placed),
+    parts = [
+        _lower(start, traced.start.constants, (cells,), mesh, (RUNS,), RUNS, placed),
+        _lower(
+            advance,
+            advance_one.constants,
+            (cells, states, counter),
+            mesh,
+            (RUNS, RUNS, REPLICATED),
+            (RUNS, RECORDS_OF_RUNS),
+            placed,
+        ),
     ]
+    functions = [pool.submit(_compile, *part) for part in parts]
 
-    def compiled() -> Program:
+    def program() -> Program:
         return Program(
-            *(_compile(*parts) for parts in traced),
+            *(function.result() for function in functions),
             place=lambda cells: jax.device_put(cells, NamedSharding(mesh, RUNS)),
             capacity=capacity,
             num_lanes=width * len(devices),
-            num_records=lengths[0],
+            num_records=traced.training.num_records,
         )
 
-    return pool.submit(compiled)
+    return program
 
 
 def execute(
@@ -137,8 +170,9 @@ def execute(
     Args:
       cells: name to values, [num_lanes].
       on_records: called after each segment with its number of records.
+
     Returns:
-      (the record at step 0 [num_lanes, ...], those after it [num_records, num_lanes, ...], final states on the devices).
+      (record at step 0 [num_lanes, ...], those after it [num_records, num_lanes, ...], final states on the devices).
     """
     cells = program.place(cells)
     states, first = program.start(cells)
@@ -175,35 +209,47 @@ def _strongly_typed(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: lax.convert_element_type(leaf, jnp.asarray(leaf).dtype), tree)
 
 
-def _lower(function, arguments, mesh: Mesh, in_specs, out_specs, placed: dict[int, Any]):
-    """Lower `function` over the mesh, with what it closes over as its first argument.
+def _function(function: Callable[..., Any], *arguments: Any) -> Function:
+    """Trace a function once; what it closes over becomes an argument, so that no data is baked into a program."""
+
+    def strongly_typed(*arguments):
+        return _strongly_typed(function(*arguments))
+
+    closed, result = jax.make_jaxpr(strongly_typed, return_shape=True)(*arguments)
+    structure = jax.tree.structure(result)
+
+    def call(constants, *arguments):
+        leaves = jax.core.eval_jaxpr(closed.jaxpr, constants, *jax.tree.leaves(arguments))
+        return jax.tree.unflatten(structure, leaves)
+
+    return Function(call, closed.consts, result)
+
+
+def _lanes_of(leaf: jax.ShapeDtypeStruct, num_lanes: int, mesh: Mesh) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((num_lanes, *leaf.shape), leaf.dtype, sharding=NamedSharding(mesh, RUNS))
+
+
+def _lower(function, constants, arguments, mesh: Mesh, in_specs, out_specs, placed: dict[int, Any]):
+    """Lower `function(constants, *arguments)` over the mesh, with the constants on all its devices.
 
     Args:
-      arguments: shapes and dtypes on one device.
       placed: arrays already copied to the devices, by identity; shared by the functions of one program.
+
     Returns:
-      (lowered, the closed-over arrays on the devices)
+      (lowered, the constants on the devices)
     """
-    closed, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
-    for value in closed.consts:
+    for value in constants:
         if id(value) not in placed:
             placed[id(value)] = jax.device_put(value, NamedSharding(mesh, REPLICATED))
-    constants = [placed[id(value)] for value in closed.consts]
-
-    def pure(constants, *arguments):
-        leaves = jax.core.eval_jaxpr(closed.jaxpr, constants, *jax.tree.leaves(arguments))
-        return jax.tree.unflatten(jax.tree.structure(shape), leaves)
-
-    def on_all(leaf, spec):
-        length = () if spec == REPLICATED else (leaf.shape[0] * mesh.size, *leaf.shape[1:])
-        return jax.ShapeDtypeStruct(length, leaf.dtype, sharding=NamedSharding(mesh, spec))
-
-    everywhere = [
-        jax.tree.map(functools.partial(on_all, spec=spec), part) for part, spec in zip(arguments, in_specs, strict=True)
-    ]
-    sharded = jax.shard_map(pure, mesh=mesh, in_specs=(REPLICATED, *in_specs), out_specs=out_specs, check_vma=False)
+    everywhere = [placed[id(value)] for value in constants]
+    sharded = jax.shard_map(function, mesh=mesh, in_specs=(REPLICATED, *in_specs), out_specs=out_specs, check_vma=False)
     donated = (2,) if len(arguments) > 1 else ()  # the states: the call returns new ones
-    return jax.jit(sharded, donate_argnums=donated).lower(constants, *everywhere), constants
+    return jax.jit(sharded, donate_argnums=donated).lower(everywhere, *arguments), everywhere
+
+
+def forget_programs() -> None:
+    """Drop the compiled programs kept in memory."""
+    _compiled.clear()
 
 
 def _compile(lowered: jax.stages.Lowered, constants: list[Any]) -> Callable[..., Any]:

@@ -41,6 +41,7 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
     Args:
       build: `build(rngs) -> module`, with `module(x)` the forward pass. What it builds must not depend on random
         values except through the module's arrays. `nnx.Param`s become `params`, all else but random streams `state`.
+
     Example:
       >>> from flax import nnx
       >>> model = from_nnx(lambda rngs: nnx.Linear(4, 2, rngs=rngs))
@@ -64,7 +65,9 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
     def apply(params, state, x, *, key=None, train=False):
         graphdef, params_template, streams, state_template = template()
         if train and key is None and jax.tree.leaves(streams):
-            raise ArgumentError("this model draws random numbers in training (dropout, noise): pass key=jax.random.key(...).")
+            raise ArgumentError(
+                "this model draws random numbers in training (dropout, noise): pass key=jax.random.key(...)."
+            )
         filled = [_filled(params_template, params), _streams(streams, key), _filled(state_template, state)]
         module = nnx.merge(graphdef, *filled, copy=True)
         module.train() if train else module.eval()
@@ -84,7 +87,9 @@ def _streams(template: nnx.State, key: jax.Array | None) -> nnx.State:
     leaves, structure = jax.tree.flatten(template)
     root = jax.random.key(0) if key is None else key  # without a key nothing draws: apply() has made sure
     fresh = [
-        jax.random.fold_in(root, i) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else jnp.zeros(leaf.shape, leaf.dtype)
+        jax.random.fold_in(root, i)
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        else jnp.zeros(leaf.shape, leaf.dtype)
         for i, leaf in enumerate(leaves)
     ]
     return jax.tree.unflatten(structure, fresh)

@@ -43,6 +43,7 @@ def by_name(
       clip: None, "value" (each entry), "global_norm" (of all gradients together) or "adaptive" (each unit's gradient
         relative to its weights, Brock et al. 2021).
       clip_at: the bound of the clipping.
+
     Raises:
       ArgumentError: an unknown name; a learning rate or bound that is negative, zero for the bound, or not finite.
     """

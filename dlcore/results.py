@@ -1,6 +1,7 @@
 """Labelled results: from the records of a study to an `xarray.Dataset`, and final parameters back out of it."""
 
 import functools
+import os
 import pathlib
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -26,12 +27,15 @@ def final_params(results: xr.Dataset, model: Model, **cell: Any) -> tuple[Params
       results: of `dl.run` or `dl.sweep` with `final_params=True`, or read back from Zarr.
       model: the model that was trained; gives the structure.
       cell: axis to its label, for a study: `seed=0, learning_rate=0.1` (the nearest label, for numbers).
+
     Raises:
       ArgumentError: `results` holds no parameters of this model, or `cell` leaves more than one run.
     """
     for axis, label in cell.items():
         if axis not in results.dims:
-            raise ArgumentError(f"{axis!r} is no dimension of these results; they have {', '.join(map(str, results.dims))}.")
+            raise ArgumentError(
+                f"{axis!r} is no dimension of these results; they have {', '.join(map(str, results.dims))}."
+            )
         method = "nearest" if results[axis].dtype.kind in "iuf" else None
         results = results.sel({axis: label}, method=method)
     shapes = dict(zip(("params", "state"), jax.eval_shape(model.init, jax.random.key(0)), strict=True))
@@ -56,9 +60,9 @@ def _stored(results: xr.Dataset, name: str, expected: jax.ShapeDtypeStruct) -> j
 
 
 def _by_path(tree: Any) -> dict[str, Any]:
-    """Leaves of a pytree by their path: {"params/layers/0/kernel": leaf, ...}."""
+    """Leaves of a pytree by their path: {"params.layers.0.kernel": leaf, ...}."""
     leaves = jax.tree.leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
 def timeline(study: Study, templates: Sequence[Training], along: str) -> Coordinates:
@@ -113,7 +117,9 @@ class Table:
         self._records: dict[str, np.ndarray] = {}
         self._final: dict[str, np.ndarray] = {}
 
-    def put(self, position: int, rows: np.ndarray, first: Mapping[str, Any], records: Mapping[str, Any], states: Any) -> None:
+    def put(
+        self, position: int, rows: np.ndarray, first: Mapping[str, Any], records: Mapping[str, Any], states: Any
+    ) -> None:
         """Take the records of one chunk.
 
         Args:
@@ -123,7 +129,11 @@ class Table:
         """
         for name, values in records.items():
             if first:
-                start = first[name] if name in first else np.full(values.shape[1:], np.nan, np.result_type(values.dtype, np.float16))
+                start = (
+                    first[name]
+                    if name in first
+                    else np.full(values.shape[1:], np.nan, np.result_type(values.dtype, np.float16))
+                )
                 values = np.concatenate([start[None], values])
             self._store(self._records, name, position, rows, np.moveaxis(values, 0, 1))
         if states is not None:
@@ -131,7 +141,9 @@ class Table:
             for name, values in _by_path(final).items():
                 self._store(self._final, name, position, rows, values)
 
-    def _store(self, kept: dict[str, np.ndarray], name: str, position: int, rows: np.ndarray, values: np.ndarray) -> None:
+    def _store(
+        self, kept: dict[str, np.ndarray], name: str, position: int, rows: np.ndarray, values: np.ndarray
+    ) -> None:
         values = values[: len(rows)]
         array = kept.setdefault(name, np.empty((*self._size, *values.shape[1:]), values.dtype))
         if array.shape[2:] != values.shape[1:]:
@@ -141,7 +153,9 @@ class Table:
             )
         array[position, rows] = values
 
-    def dataset(self, along: str, coordinates: Coordinates, descriptions: Mapping[str, str], attrs: Mapping[str, Any]) -> xr.Dataset:
+    def dataset(
+        self, along: str, coordinates: Coordinates, descriptions: Mapping[str, str], attrs: Mapping[str, Any]
+    ) -> xr.Dataset:
         """The results with the axes in the order given, then time, then each variable's own dims `NAME_0`, ..."""
         axes = self._study.axes
         by_kind = (*self._study.static, *self._study.traced)
@@ -179,6 +193,7 @@ def provenance() -> dict[str, Any]:
         "num_devices": jax.device_count(),
         "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),
         "x64": int(jax.config.jax_enable_x64),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "source_revision": _revision(),
     }
 

@@ -18,6 +18,10 @@ from dlcore.errors import ArgumentError
 _CRASHING_JAXLIB = ("0.10.2", "0.11.0")
 _AVOID_CRASH = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
 
+# Loops whose arrays take fewer bytes than this are compiled into one function. XLA's default is 1 KiB; with 1 MiB a step
+# of single-sample descent takes a fifth of the time, and no program measured got slower (benchmarks/README.md).
+_SMALL_LOOPS = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1048576"
+
 
 def setup(*, num_devices: int | None = None, cache: pathlib.Path | str | Literal[False] | None = None) -> None:
     """Use every core of a CPU, and keep compiled programs on disk. Call it first, before JAX computes anything.
@@ -26,15 +30,18 @@ def setup(*, num_devices: int | None = None, cache: pathlib.Path | str | Literal
       num_devices: devices that a CPU shows as; one per available core by default. A study shares its runs among them.
         No effect on other platforms.
       cache: folder for compiled programs; the user's cache folder by default, False for none.
+
     Raises:
       ArgumentError: a number that is not positive, or JAX has already started with another number of devices.
     """
-    if num_devices is not None and (not isinstance(num_devices, int) or isinstance(num_devices, bool) or num_devices < 1):
+    if num_devices is not None and (
+        not isinstance(num_devices, int) or isinstance(num_devices, bool) or num_devices < 1
+    ):
         raise ArgumentError(f"num_devices is {num_devices!r}; expects a positive integer, or None for one per core.")
     wanted = num_devices or available_cores()
-    flags = os.environ.get("XLA_FLAGS", "")
-    if jaxlib.__version__ in _CRASHING_JAXLIB and "ynn_fusion_type" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {_AVOID_CRASH}".strip()
+    _add_flag("xla_backend_extra_options", _SMALL_LOOPS)
+    if jaxlib.__version__ in _CRASHING_JAXLIB:
+        _add_flag("ynn_fusion_type", _AVOID_CRASH)
     try:
         jax.config.update("jax_num_cpu_devices", wanted)
     except RuntimeError as error:  # the backend is up
@@ -48,6 +55,13 @@ def setup(*, num_devices: int | None = None, cache: pathlib.Path | str | Literal
         folder = pathlib.Path(cache) if cache else pathlib.Path(platformdirs.user_cache_dir("dlcore"), "compiled")
         jax.config.update("jax_compilation_cache_dir", str(folder / _machine()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _add_flag(name: str, flag: str) -> None:
+    """Add to XLA_FLAGS, unless the user has set this one."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if name not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
 
 
 def available_cores() -> int:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -27,12 +27,13 @@ def run(training: Training, *, final_params: bool = False, progress: bool | None
     Args:
       final_params: keep the last parameters too; see `dlcore.final_params`.
       progress: show a progress bar; by default where somebody watches.
+
     Returns:
       the records, dim "step", with the one at step 0; coordinates epoch and examples.
     """
     check_training(training, "run's argument")
-    study = Study(lambda: training, {})
-    return _evaluate(study, [training], "step", None, jax.devices()[:1], final_params, progress)
+    traced = engine.trace(lambda cell: training, {})
+    return _evaluate(Study(lambda: training, {}), [traced], "step", [None], jax.devices()[:1], final_params, progress)
 
 
 def sweep(
@@ -58,38 +59,43 @@ def sweep(
       progress: show a progress bar; by default where somebody watches.
       axes: parameter of `fn` to its values. A NumPy or JAX array [n] is traced and mapped; a list or tuple is static
         and compiles once per value.
+
     Returns:
       the records, dims (*axes in the order given, along, ...); coordinates epoch and examples; provenance in attrs.
+
     Raises:
       ArgumentError: an axis or parameter that does not fit, before anything compiles.
     """
     study = study_of(fn, axes)
     if lane_width is not None and (isinstance(lane_width, bool) or not isinstance(lane_width, int) or lane_width < 1):
         raise ArgumentError(f"lane_width is {lane_width!r}; expects a positive integer, or None to choose by size.")
-    templates, states = zip(*map(study.template, study.static_cells()), strict=True)
+    traced = [
+        engine.trace(lambda cell, static=static: study.training({**cell, **static}), study.abstract_cell())
+        for static in study.static_cells()
+    ]
     warn_of_idle_cores()
     devices = jax.devices()
-    widths = [lane_width or engine.default_lane_width(state, devices[0].platform) for state in states]
-    return _evaluate(study, templates, along, widths, devices, final_params, progress)
+    widths = [lane_width or engine.default_lane_width(part.state, devices[0].platform) for part in traced]
+    return _evaluate(study, traced, along, widths, devices, final_params, progress)
 
 
 def _evaluate(
     study: Study,
-    templates: Sequence[Training],
+    traced: Sequence[engine.Traced],
     along: str,
-    lane_widths: Sequence[int] | None,
+    lane_widths: Sequence[int | None],
     devices: Sequence[jax.Device],
     final_params: bool,
     progress: bool | None,
 ) -> xr.Dataset:
     """Run all cells, chunk by chunk: device memory is bounded by the lanes, whatever the number of cells."""
-    coordinates = timeline(study, templates, along)
+    coordinates = timeline(study, [part.training for part in traced], along)
     table = Table(study)
     cells = study.traced_cells()
     pool = ThreadPoolExecutor(available_cores())
     try:
-        with progress_bar(len(templates) * study.num_traced_cells, shown=progress) as advance:
-            for position, program in enumerate(_programs(study, lane_widths, devices, pool)):
+        with progress_bar(len(traced) * study.num_traced_cells, shown=progress) as advance:
+            for position, program in enumerate(_programs(traced, lane_widths, devices, pool)):
                 for rows, padded in _chunks(study.num_traced_cells, program.num_lanes):
                     share = len(rows) / program.num_records
                     chunk = {name: values[padded] for name, values in cells.items()}
@@ -97,8 +103,8 @@ def _evaluate(
                     table.put(position, rows, first, records, states if final_params else None)
     finally:
         pool.shutdown(cancel_futures=True)
-    attrs = {"lane_width": "none" if lane_widths is None else ", ".join(map(str, sorted(set(lane_widths))))}
-    return table.dataset(along, coordinates, templates[0].attrs, attrs)
+    widths = sorted({str(width or "none") for width in lane_widths})
+    return table.dataset(along, coordinates, traced[0].training.attrs, {"lane_width": ", ".join(widths)})
 
 
 def _chunks(num_cells: int, num_lanes: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -109,22 +115,16 @@ def _chunks(num_cells: int, num_lanes: int) -> Iterator[tuple[np.ndarray, np.nda
 
 
 def _programs(
-    study: Study, lane_widths: Sequence[int] | None, devices: Sequence[jax.Device], pool: ThreadPoolExecutor
+    traced: Sequence[engine.Traced],
+    lane_widths: Sequence[int | None],
+    devices: Sequence[jax.Device],
+    pool: ThreadPoolExecutor,
 ) -> Iterator[engine.Program]:
     """The program of each static cell, compiled a few ahead while the present one runs."""
-    waiting: deque[Future[engine.Program]] = deque()
-    for position, static in enumerate(study.static_cells()):
-        width = None if lane_widths is None else lane_widths[position]
-        waiting.append(
-            engine.build(
-                lambda cell, static=static: study.training({**cell, **static}),
-                study.abstract_cell(),
-                lane_width=width,
-                devices=devices,
-                pool=pool,
-            )
-        )
+    waiting: deque[Callable[[], engine.Program]] = deque()
+    for part, width in zip(traced, lane_widths, strict=True):
+        waiting.append(engine.build(part, lane_width=width, devices=devices, pool=pool))
         if len(waiting) > available_cores():
-            yield waiting.popleft().result()
+            yield waiting.popleft()()
     while waiting:
-        yield waiting.popleft().result()
+        yield waiting.popleft()()

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from dlcore import losses
 from dlcore.data import Dataset, Split
@@ -69,6 +70,7 @@ def classification(
       data: integer targets [N] in [0, num_classes).
       metrics: further metrics of (logits, labels).
       penalty: as in `supervised`; `l2(...)` for instance.
+
     Raises:
       DataError: targets that are not integers [N], a label out of range, an output of another shape.
     """
@@ -108,6 +110,7 @@ def regression(
     Args:
       model: output of the targets' shape; [B, 1] also fits targets [N].
       data: float targets [N] or [N, ...].
+
     Raises:
       DataError: integer targets, an output that does not fit them.
     """
@@ -151,7 +154,7 @@ def _output(model: Model, data: Dataset) -> jax.ShapeDtypeStruct:
 def _check_labels(data: Dataset, num_classes: int, width: int) -> None:
     for split in data.splits:
         labels = getattr(data, split).targets
-        if isinstance(labels, jax.core.Tracer):
+        if isinstance(labels, Tracer):
             continue  # made inside the compiled run: there are no values yet
         wrong = (labels < 0) | (labels >= num_classes)
         if wrong.any():

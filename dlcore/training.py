@@ -1,6 +1,5 @@
 """`Training`: a run as a pure function, described by `training(...)`, executed by `run` and `sweep`."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -14,11 +13,10 @@ from dlcore.data import Split
 from dlcore.data.stream import in_memory, on_device, take
 from dlcore.errors import ArgumentError, suggest
 from dlcore.model import ModelState, Params
+from dlcore.sampling import SAMPLINGS, Sampling, batch_rows
 from dlcore.tasks import Task
 
 Record = dict[str, jax.Array]
-Sampling = Literal["reshuffle", "shuffle_once", "in_order", "with_replacement"]
-SAMPLINGS = ("reshuffle", "shuffle_once", "in_order", "with_replacement")
 
 # Each use of randomness has a key of its own, folded from the root by one of these constants.
 INITIALISATION, ORDER, NOISE = range(3)
@@ -79,8 +77,10 @@ def training(
       evaluate: splits on which loss and metrics are recorded; all there are by default, () for none.
       sampling: "reshuffle" (without replacement, a new order each epoch), "shuffle_once" (the same order each epoch),
         "in_order" (as stored) or "with_replacement".
+
     Returns:
       A `Training` that records `batch_loss` (mean over the interval), `{split}_loss`, `{split}_{metric}` and `finite`.
+
     Raises:
       ArgumentError: an argument outside its domain.
     """
@@ -103,7 +103,9 @@ def training(
         return State(jnp.zeros((), jnp.int32), params, model_state, optimizer.init(params))
 
     def update(state, rows):
-        batch = data["train"] if rows is None else jax.tree.map(lambda values: take(values, rows), data["train"])
+        batch = data["train"]
+        if rows is not None:
+            batch = jax.tree.map(lambda values: take(values, rows), batch)
         noise = jax.random.fold_in(jax.random.fold_in(key, NOISE), state.step)
         loss = jax.value_and_grad(task.objective, has_aux=True)
         (value, (_, model_state)), gradient = loss(state.params, state.model_state, batch, key=noise, train=True)
@@ -112,7 +114,9 @@ def training(
         return State(state.step + 1, params, model_state, opt_state), value
 
     def measure(state):
-        record = {"finite": jnp.all(jnp.asarray([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]))}
+        record = {
+            "finite": jnp.all(jnp.asarray([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]))
+        }
         for split in splits:
             value, (metrics, _) = task.objective(state.params, state.model_state, data[split])
             record |= {f"{split}_{name}": metric for name, metric in {"loss": value, **metrics}.items()}
@@ -129,33 +133,6 @@ def training(
     steps = interval * np.arange(num_records + 1)
     coordinates = {"step": steps, "epoch": steps / steps_per_epoch, "examples": steps * size}
     return Training(init, advance, num_records, measure, coordinates, _descriptions(splits))
-
-
-def batch_rows(
-    key: jax.Array, step: jax.Array, num_steps: int, num_examples: int, batch_size: int, sampling: Sampling
-) -> jax.Array:
-    """Rows of the examples in the batches of steps `step` to `step + num_steps - 1`: [num_steps, batch_size].
-
-    A function of the key and the step alone, so that a run can be taken up anywhere. `step` must be a multiple of
-    `num_steps`; it may be traced.
-    """
-    if sampling == "with_replacement":
-        keys = jax.vmap(lambda i: jax.random.fold_in(key, step + i))(jnp.arange(num_steps))
-        return jax.vmap(lambda k: jax.random.randint(k, (batch_size,), 0, num_examples))(keys)
-
-    steps_per_epoch = num_examples // batch_size
-    # An interval starts at a multiple of the greatest common divisor, so it cannot touch more epochs than this.
-    slack = steps_per_epoch - math.gcd(num_steps, steps_per_epoch)
-    num_epochs = (slack + num_steps - 1) // steps_per_epoch + 1
-    epochs = step // steps_per_epoch + jnp.arange(num_epochs)
-
-    def order(epoch):
-        if sampling == "in_order":
-            return jnp.arange(num_examples)
-        return jax.random.permutation(jax.random.fold_in(key, 0 if sampling == "shuffle_once" else epoch), num_examples)
-
-    batches = jax.vmap(order)(epochs)[:, : steps_per_epoch * batch_size].reshape(-1, batch_size)
-    return lax.dynamic_slice_in_dim(batches, step % steps_per_epoch, num_steps)
 
 
 def _schedule(num_epochs, num_steps, record_every, steps_per_epoch: int) -> tuple[int, int]:
@@ -201,7 +178,9 @@ def _checked_splits(task: Task, evaluate: Sequence[str] | None) -> tuple[str, ..
 
 def _check_positive_integer(name: str, value: Any, meaning: str = "how many") -> None:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        hint = " A traced value cannot set the shape of a program: pass it as a list, a static axis." * isinstance(value, jax.Array)
+        hint = " A traced value cannot set the shape of a program: pass it as a list, a static axis." * isinstance(
+            value, jax.Array
+        )
         raise ArgumentError(f"{name} is {value!r}; expects a positive integer ({meaning}).{hint}")
 
 

@@ -44,6 +44,7 @@ def mlp(
       widths: units of each layer, inputs first: `[64, 128, 10]` has one hidden layer of 128.
       activation: name (see `dlcore.activations.ACTIVATIONS`) or function, after each hidden layer.
       initializer: name (see `INITIALIZERS`) or function of (key, shape, dtype), for the weights.
+
     Raises:
       ArgumentError: fewer than two widths, a width that is not a positive integer, an unknown name.
     """

@@ -1,0 +1,1 @@
+"""The main job: how batch and stochastic gradient descent converge."""

@@ -1,0 +1,341 @@
+"""How fast: studies against hand-written JAX and scikit-learn, compile time, memory, import.
+
+Every comparison is made in one process, its sides taking turns; medians of several repeats after a warm-up.
+"""
+
+import functools
+import json
+import math
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import AxisType, Mesh, PartitionSpec
+
+import dlcore as dl
+from dlcore import convergence, engine
+from dlcore.results import provenance
+from dlcore.sampling import permutation
+from dlcore.setup import available_cores
+
+EPOCHS, BATCH_SIZE, HIDDEN = 30, 64, 128
+RATES, SEEDS = np.logspace(-3, 0, 16), np.arange(8)
+LANE_WIDTH = 8
+LOGISTIC_EPOCHS = 100
+
+
+def take_turns(sides: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Median seconds of each side, after one warm-up each."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for repeat in range(repeats + 1):
+        for name, run in sides.items():
+            began = time.perf_counter()
+            run()
+            if repeat:
+                times[name].append(time.perf_counter() - began)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def network_study(repeats: int) -> dict[str, float]:
+    """128 runs of a 64-128-10 network: dl.sweep, the same program by hand, scikit-learn's loop; milliseconds a run."""
+    digits = dl.data.digits()
+    task = dl.tasks.classification(dl.models.mlp([64, HIDDEN, 10]), digits)
+
+    def fit(seed, learning_rate):
+        optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(learning_rate, momentum=0.9))
+        key = jax.random.key(seed)
+        return dl.training(key, task, optimizer, batch_size=BATCH_SIZE, num_epochs=EPOCHS, evaluate=("test",))
+
+    def study():
+        return dl.sweep(fit, seed=SEEDS, learning_rate=RATES, lane_width=LANE_WIDTH)
+
+    by_hand = hand_written(digits)
+    num_runs = len(SEEDS) * len(RATES)
+    seconds = take_turns({"dlcore": study, "by_hand": by_hand}, repeats)
+    accuracy = {
+        "dlcore": float(study().test_accuracy.isel(step=-1).mean()),
+        "by_hand": float(by_hand()[:, -1].mean()),
+    }
+    assert abs(accuracy["dlcore"] - accuracy["by_hand"]) < 0.01, f"not the same program: {accuracy}"
+    sklearn_run = functools.partial(sklearn_network, digits)
+    loop = take_turns({"sklearn": sklearn_run}, repeats=max(2, repeats // 2))["sklearn"]
+    return {
+        "dlcore_ms_per_run": 1e3 * seconds["dlcore"] / num_runs,
+        "by_hand_ms_per_run": 1e3 * seconds["by_hand"] / num_runs,
+        "sklearn_ms_per_run": 1e3 * loop,
+        "dlcore_over_by_hand": seconds["dlcore"] / seconds["by_hand"],
+        "sklearn_over_dlcore": loop / (seconds["dlcore"] / num_runs),
+    }
+
+
+def hand_written(digits: dl.data.Dataset) -> Callable[[], jax.Array]:
+    """The same study written out in JAX alone: lanes, devices, shuffling and all. Returns [128, epochs] accuracies."""
+    train, test = digits.train, digits.test
+    assert test is not None
+    num_examples = len(train.inputs)
+    steps = num_examples // BATCH_SIZE
+
+    def forward(params, x):
+        w1, b1, w2, b2 = params
+        return jax.nn.relu(x @ w1 + b1) @ w2 + b2
+
+    def fit(seed, rate, x, y, test_x, test_y):
+        first, second, order = jax.random.split(jax.random.key(seed), 3)
+        init = jax.nn.initializers.lecun_normal()
+        params = (init(first, (64, HIDDEN)), jnp.zeros(HIDDEN), init(second, (HIDDEN, 10)), jnp.zeros(10))
+
+        def loss(params, rows):
+            logits = forward(params, x[rows])
+            chosen = jnp.take_along_axis(logits, y[rows][:, None], 1)[:, 0]
+            return jnp.mean(jax.nn.logsumexp(logits, axis=1) - chosen)
+
+        def step(carry, rows):
+            params, velocity = carry
+            gradient = jax.grad(loss)(params, rows)
+            norm = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in gradient))
+            scale = jnp.where(norm < 1.0, 1.0, 1.0 / norm)
+            velocity = tuple(0.9 * v + scale * g for v, g in zip(velocity, gradient, strict=True))
+            return (tuple(p - rate * v for p, v in zip(params, velocity, strict=True)), velocity), None
+
+        def epoch(carry, number):
+            rows = permutation(jax.random.fold_in(order, number), num_examples)[: steps * BATCH_SIZE]
+            carry, _ = jax.lax.scan(step, carry, rows.reshape(steps, BATCH_SIZE))
+            return carry, jnp.mean(forward(carry[0], test_x).argmax(1) == test_y)
+
+        start = (params, jax.tree.map(jnp.zeros_like, params))
+        return jax.lax.scan(epoch, start, jnp.arange(EPOCHS))[1]
+
+    def lanes(seeds, rates, *data):
+        one_lane = jax.vmap(lambda seed, rate: fit(seed, rate, *data))
+        groups = (seeds.reshape(-1, LANE_WIDTH), rates.reshape(-1, LANE_WIDTH))
+        return jax.lax.map(lambda group: one_lane(*group), groups).reshape(-1, EPOCHS)
+
+    mesh = Mesh(np.asarray(jax.devices()), ("runs",), axis_types=(AxisType.Auto,))
+    runs, everywhere = PartitionSpec("runs"), PartitionSpec()
+    specs = (runs, runs, everywhere, everywhere, everywhere, everywhere)
+    program = jax.jit(jax.shard_map(lanes, mesh=mesh, in_specs=specs, out_specs=runs, check_vma=False))
+    seeds, rates = np.meshgrid(SEEDS.astype(np.int32), RATES.astype(np.float32), indexing="ij")
+    arguments = (seeds.ravel(), rates.ravel(), *map(jnp.asarray, (*train, *test)))
+    return lambda: jax.block_until_ready(program(*arguments))
+
+
+def sklearn_network(digits: dl.data.Dataset) -> None:
+    """One run of scikit-learn's network with the same sizes, without its evaluation."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+
+    model = MLPClassifier(
+        (HIDDEN,),
+        solver="sgd",
+        learning_rate_init=0.1,
+        momentum=0.9,
+        nesterovs_momentum=False,
+        alpha=0.0,
+        batch_size=BATCH_SIZE,
+        max_iter=EPOCHS,
+        tol=0.0,
+        n_iter_no_change=10**6,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(*digits.train)
+
+
+def single_sample_descent(repeats: int) -> dict[str, float]:
+    """Microseconds of a step of single-sample SGD on logistic regression: one run, 128 lanes, scikit-learn."""
+    from sklearn.linear_model import SGDClassifier
+
+    data = dl.data.breast_cancer(test=0.0)
+    task = dl.tasks.classification(dl.models.linear(30), data, penalty=dl.tasks.l2(1e-2))
+    num_steps = LOGISTIC_EPOCHS * len(data.train.inputs)
+
+    def fit(seed):
+        return dl.training(
+            jax.random.key(seed), task, optax.sgd(0.01), batch_size=1, num_epochs=LOGISTIC_EPOCHS, evaluate=()
+        )
+
+    inputs, targets = data.train.inputs.astype(np.float64), data.train.targets
+    model = SGDClassifier(
+        loss="log_loss", alpha=1e-2, learning_rate="constant", eta0=0.01, max_iter=LOGISTIC_EPOCHS, tol=None
+    )
+    seconds = take_turns(
+        {
+            "sklearn": lambda: model.fit(inputs, targets),
+            "lanes": lambda: dl.sweep(fit, seed=np.arange(128), lane_width=128 // jax.device_count()),
+        },
+        repeats,
+    )
+    one = 1e6 * float(convergence.seconds_per_step([fit(0)], repeats=repeats)[0])
+    sklearn = 1e6 * seconds["sklearn"] / num_steps
+    lanes = 1e6 * seconds["lanes"] / (num_steps * 128)
+    return {
+        "one_run_us": one,
+        "sklearn_us": sklearn,
+        "lanes_us_per_run": lanes,
+        "sklearn_over_one_run": sklearn / one,
+        "sklearn_over_lanes": sklearn / lanes,
+    }
+
+
+def compile_time(repeats: int) -> dict[str, float]:
+    """Seconds to trace and compile a network study over 1 000 and over 60 000 images of 784 floats."""
+
+    def compiled(num_examples: int) -> Callable[[], None]:
+        random = np.random.default_rng(0)
+        data = dl.data.Dataset(
+            (random.random((num_examples, 784), np.float32), random.integers(0, 10, num_examples)), name="random"
+        )
+        task = dl.tasks.classification(dl.models.mlp([784, HIDDEN, 10]), data)
+
+        def build():
+            from concurrent.futures import ThreadPoolExecutor
+
+            engine.forget_programs()
+            training = dl.training(
+                jax.random.key(0), task, optax.sgd(0.1), batch_size=64, num_steps=1, record_every=1, evaluate=()
+            )
+            with ThreadPoolExecutor(1) as pool:
+                traced = engine.trace(lambda cell: training, {})
+                engine.build(traced, lane_width=LANE_WIDTH, devices=jax.devices(), pool=pool)()
+
+        return build
+
+    seconds = take_turns({"1000": compiled(1_000), "60000": compiled(60_000)}, repeats)
+    return {
+        "seconds_1000_examples": seconds["1000"],
+        "seconds_60000_examples": seconds["60000"],
+        "ratio": seconds["60000"] / seconds["1000"],
+    }
+
+
+def shuffles(repeats: int) -> dict[str, float]:
+    """Nanoseconds per index of a random order of 60 000, 8 lanes: the swap-or-not network and JAX's sort."""
+    keys = jax.random.split(jax.random.key(0), 8)
+    n = 60_000
+    swap_or_not = jax.jit(jax.vmap(lambda key: permutation(key, n)))
+    sort = jax.jit(jax.vmap(lambda key: jax.random.permutation(key, n)))
+    sides = {
+        "swap_or_not": lambda: jax.block_until_ready(swap_or_not(keys)),
+        "sort": lambda: jax.block_until_ready(sort(keys)),
+    }
+    seconds = take_turns(sides, repeats)
+    return {f"{name}_ns_per_index": 1e9 * value / (8 * n) for name, value in seconds.items()}
+
+
+def lane_widths(repeats: int) -> dict[str, float]:
+    """Milliseconds a run of the 128-run network study by lane width."""
+    task = dl.tasks.classification(dl.models.mlp([64, HIDDEN, 10]), dl.data.digits())
+
+    def fit(seed, learning_rate):
+        key = jax.random.key(seed)
+        return dl.training(
+            key, task, optax.sgd(learning_rate, momentum=0.9), batch_size=BATCH_SIZE, num_epochs=10, evaluate=()
+        )
+
+    sides = {
+        str(width): functools.partial(dl.sweep, fit, seed=SEEDS, learning_rate=RATES, lane_width=width)
+        for width in (1, 2, 4, 8, 16, 32)
+    }
+    return {f"width_{name}": 1e3 * value / 128 for name, value in take_turns(sides, repeats).items()}
+
+
+MEMORY_SCRIPT = """
+import resource, jax, numpy as np, optax, dlcore as dl
+dl.setup()
+task = dl.tasks.classification(dl.models.mlp([64, 128, 10]), dl.data.digits())
+def fit(seed, learning_rate):
+    return dl.training(jax.random.key(seed), task, optax.sgd(learning_rate, momentum=0.9), batch_size=64, num_epochs=1)
+runs = dl.sweep(fit, seed=np.arange({seeds}), learning_rate=np.logspace(-3, 0, {rates}))
+assert runs.test_loss.notnull().all()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def memory(repeats: int) -> dict[str, float]:
+    """Peak resident megabytes of a process that sweeps 100 and 10 000 cells of the network for one epoch."""
+
+    def peak(seeds: int, rates: int) -> float:
+        script = MEMORY_SCRIPT.format(seeds=seeds, rates=rates)
+        return float(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True).stdout)
+
+    return {"mb_100_cells": peak(10, 10), "mb_10000_cells": peak(100, 100)}
+
+
+def import_time(repeats: int) -> dict[str, float]:
+    """Seconds of `import dlcore` in a fresh process, less those of starting Python."""
+
+    def start(statement: str) -> None:
+        subprocess.run([sys.executable, "-c", statement], check=True)
+
+    seconds = take_turns({"dlcore": lambda: start("import dlcore"), "nothing": lambda: start("pass")}, repeats)
+    return {"import_dlcore_s": seconds["dlcore"] - seconds["nothing"]}
+
+
+def small_loops(repeats: int) -> dict[str, float]:
+    """Microseconds of a single-sample step without and with the XLA option that `dlcore.setup` sets."""
+    script = (
+        "import dlcore as dl; dl.setup(cache=False); from benchmarks import throughput; "
+        f"print(throughput.single_sample_descent({repeats})['one_run_us'])"
+    )
+    default = {"XLA_FLAGS": "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1024"}
+
+    def measured(flags: Mapping[str, str]) -> float:
+        environment = {**{k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}, **flags}
+        done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, env=environment)
+        return float(done.stdout)
+
+    return {"xla_default_us": measured(default), "dlcore_setup_us": measured({})}
+
+
+PARTS: dict[str, Callable[[int], dict[str, float]]] = {
+    function.__name__: function
+    for function in (
+        network_study,
+        single_sample_descent,
+        compile_time,
+        shuffles,
+        lane_widths,
+        memory,
+        import_time,
+        small_loops,
+    )
+}
+
+
+def run(parts: tuple[str, ...], repeats: int, output: pathlib.Path | None) -> dict[str, Any]:
+    """Measure the named parts (all by default), print each, and write them as JSON."""
+    results: dict[str, Any] = {"machine": machine()}
+    for name in parts or PARTS:
+        results[name] = {
+            key: round(value, 4 - math.floor(math.log10(abs(value)))) if value else 0.0
+            for key, value in PARTS[name](repeats).items()
+        }
+        print(f"{name.replace('_', ' ')}: " + PARTS[name].__doc__.strip().splitlines()[0])
+        for key, value in results[name].items():
+            print(f"    {key:28} {value:10.4g}")
+    if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(results, indent=1) + "\n")
+    return results
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    cpu = platform.processor()
+    if pathlib.Path("/proc/cpuinfo").exists():
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
+    import sklearn
+
+    return {"cpu": cpu, "cores": available_cores(), "scikit_learn_version": sklearn.__version__, **provenance()}

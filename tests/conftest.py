@@ -1,0 +1,18 @@
+"""Two CPU devices for every test, no compiled programs kept on disk, and no silent rank promotion."""
+
+import hypothesis
+import jax
+
+import dlcore
+
+dlcore.setup(num_devices=2, cache=False)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+hypothesis.settings.register_profile(
+    "fast",
+    max_examples=25,
+    deadline=None,  # the first example compiles
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("fast")

@@ -25,6 +25,7 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 
 import dlcore as dl
 from dlcore import convergence, engine
+from dlcore.data import Split
 from dlcore.results import provenance
 from dlcore.sampling import permutation
 from dlcore.setup import available_cores
@@ -135,7 +136,8 @@ def sklearn_network(digits: dl.data.Dataset) -> None:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
-    model = MLPClassifier(
+    classifier: Any = MLPClassifier
+    model = classifier(
         (HIDDEN,),
         solver="sgd",
         learning_rate_init=0.1,
@@ -166,7 +168,8 @@ def single_sample_descent(repeats: int) -> dict[str, float]:
         )
 
     inputs, targets = data.train.inputs.astype(np.float64), data.train.targets
-    model = SGDClassifier(
+    classifier: Any = SGDClassifier
+    model = classifier(
         loss="log_loss", alpha=1e-2, learning_rate="constant", eta0=0.01, max_iter=LOGISTIC_EPOCHS, tol=None
     )
     seconds = take_turns(
@@ -194,7 +197,7 @@ def compile_time(repeats: int) -> dict[str, float]:
     def compiled(num_examples: int) -> Callable[[], None]:
         random = np.random.default_rng(0)
         data = dl.data.Dataset(
-            (random.random((num_examples, 784), np.float32), random.integers(0, 10, num_examples)), name="random"
+            Split(random.random((num_examples, 784), np.float32), random.integers(0, 10, num_examples)), name="random"
         )
         task = dl.tasks.classification(dl.models.mlp([784, HIDDEN, 10]), data)
 
@@ -321,7 +324,7 @@ def run(parts: tuple[str, ...], repeats: int, output: pathlib.Path | None) -> di
             key: round(value, 4 - math.floor(math.log10(abs(value)))) if value else 0.0
             for key, value in PARTS[name](repeats).items()
         }
-        print(f"{name.replace('_', ' ')}: " + PARTS[name].__doc__.strip().splitlines()[0])
+        print(f"{name.replace('_', ' ')}: " + (PARTS[name].__doc__ or "").strip().splitlines()[0])
         for key, value in results[name].items():
             print(f"    {key:28} {value:10.4g}")
     if output:

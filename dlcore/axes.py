@@ -91,8 +91,8 @@ def checked_axis(name: str, values: Any) -> np.ndarray | tuple:
         values = np.asarray(values)
     if not isinstance(values, np.ndarray | jax.Array):
         raise ArgumentError(
-            f"sweep axis {name!r} is {values!r}; expects an array (traced) or a list (static, compiled once per value). "
-            f"For one value: {name}=[{values!r}]."
+            f"sweep axis {name!r} is {values!r}; expects an array (traced) or a list (static, compiled once per "
+            f"value). For one value: {name}=[{values!r}]."
         )
     if values.ndim != 1:
         raise ArgumentError(

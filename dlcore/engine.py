@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from dlcore.training import Training
@@ -219,8 +220,8 @@ def _function(function: Callable[..., Any], *arguments: Any) -> Function:
     structure = jax.tree.structure(result)
 
     def call(constants, *arguments):
-        leaves = jax.core.eval_jaxpr(closed.jaxpr, constants, *jax.tree.leaves(arguments))
-        return jax.tree.unflatten(structure, leaves)
+        flat = jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, constants))
+        return jax.tree.unflatten(structure, flat(*jax.tree.leaves(arguments)))
 
     return Function(call, closed.consts, result)
 

@@ -50,7 +50,7 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
       (4, 2)
     """
 
-    def split(module: nnx.Module):
+    def split(module: nnx.Module) -> Any:
         return nnx.split(module, nnx.Param, nnx.RngState, ...)
 
     @functools.cache
@@ -105,7 +105,7 @@ def from_linen(module: linen.Module, example_inputs: Any) -> Model:
     """
     names = inspect.signature(type(module).__call__).parameters
 
-    def mode(train: bool) -> dict[str, bool]:
+    def mode(train: bool) -> dict[str, Any]:
         switches = {"train": train, "training": train, "deterministic": not train}
         return {name: value for name, value in switches.items() if name in names}
 

@@ -1,4 +1,4 @@
-"""Optimizers and learning-rate schedules composed of optax transformations, by name; each takes a traced learning rate."""
+"""Optimizers and learning-rate schedules, composed of optax transformations; each takes a traced learning rate."""
 
 import math
 from collections.abc import Callable
@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 
 from dlcore.errors import ArgumentError, suggest
 
-Scalar = float | jax.Array
+Scalar = Any  # a number or a traced scalar
 Schedule = Callable[[Any], Any]
 
 OPTIMIZERS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
@@ -86,7 +87,7 @@ def step_decay(learning_rate: Scalar, *, every: int, factor: Scalar = 0.1) -> Sc
     return optax.exponential_decay(learning_rate, transition_steps=every, decay_rate=factor, staircase=True)
 
 
-def exponential(learning_rate: Scalar, *, decay_steps: int, factor: Scalar = math.exp(-1)) -> Schedule:
+def exponential(learning_rate: Scalar, *, decay_steps: int, factor: Scalar = 0.5) -> Schedule:
     """`learning_rate * factor ** (step / decay_steps)`."""
     _check("learning_rate", learning_rate, least=0.0)
     _check("decay_steps", decay_steps, least=1)
@@ -102,14 +103,14 @@ def cosine(learning_rate: Scalar, *, num_steps: int) -> Schedule:
 
 
 def warm_up(schedule: Schedule, *, num_steps: int) -> Schedule:
-    """Raise the rate linearly from zero to `schedule(0)` in `num_steps` steps, then follow the schedule from its start."""
+    """Raise the rate linearly from zero to `schedule(0)` in `num_steps` steps, then follow the schedule."""
     _check("num_steps", num_steps, least=1)
     return optax.join_schedules([optax.linear_schedule(0.0, schedule(0), num_steps), schedule], [num_steps])
 
 
 def _check(name: str, value: Any, *, least: float = -math.inf, above: float = -math.inf, finite: bool = True) -> None:
     """Check a number that is known; a traced one was checked as the value of its axis."""
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return
     if not isinstance(value, int | float | np.number | np.ndarray | jax.Array) or jnp.ndim(value):
         raise ArgumentError(f"{name} is {value!r}; expects a number.")

@@ -81,8 +81,8 @@ def timeline(study: Study, templates: Sequence[Training], along: str) -> Coordin
             )
         if not np.array_equal(time[along], times[0][along]):
             raise ArgumentError(
-                f"cells record at different values of {along!r}: {names[0]} at {time_excerpt(times[0][along])}, {name} at "
-                f"{time_excerpt(time[along])}. Name the time they share, e.g. dl.sweep(..., along='epoch')."
+                f"cells record at different values of {along!r}: {names[0]} at {_excerpt(times[0][along])}, {name} "
+                f"at {_excerpt(time[along])}. Name the time they share, e.g. dl.sweep(..., along='epoch')."
             )
     axes = tuple(study.static)
     shape = tuple(len(values) for values in study.static.values())
@@ -95,7 +95,7 @@ def timeline(study: Study, templates: Sequence[Training], along: str) -> Coordin
     return coordinates
 
 
-def time_excerpt(values: np.ndarray) -> str:
+def _excerpt(values: np.ndarray) -> str:
     """The first few values, for a message."""
     return ", ".join(f"{value:g}" for value in values[:3]) + (", ..." if len(values) > 3 else "")
 
@@ -148,8 +148,8 @@ class Table:
         array = kept.setdefault(name, np.empty((*self._size, *values.shape[1:]), values.dtype))
         if array.shape[2:] != values.shape[1:]:
             raise ArgumentError(
-                f"{name!r} has shape {values.shape[1:]} in {self._study.static_cells()[position]}, {array.shape[2:]} in the "
-                "cells before; one array cannot hold both. Sweep these values apart."
+                f"{name!r} has shape {values.shape[1:]} in {self._study.static_cells()[position]}, "
+                f"{array.shape[2:]} in the cells before; one array cannot hold both. Sweep these values apart."
             )
         array[position, rows] = values
 
@@ -191,8 +191,8 @@ def provenance() -> dict[str, Any]:
         "platform": device.platform,
         "device_kind": device.device_kind,
         "num_devices": jax.device_count(),
-        "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),
-        "x64": int(jax.config.jax_enable_x64),
+        "matmul_precision": str(jax.config.read("jax_default_matmul_precision") or "default"),
+        "x64": int(jax.config.read("jax_enable_x64")),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "source_revision": _revision(),
     }

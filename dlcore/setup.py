@@ -18,8 +18,8 @@ from dlcore.errors import ArgumentError
 _CRASHING_JAXLIB = ("0.10.2", "0.11.0")
 _AVOID_CRASH = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
 
-# Loops whose arrays take fewer bytes than this are compiled into one function. XLA's default is 1 KiB; with 1 MiB a step
-# of single-sample descent takes a fifth of the time, and no program measured got slower (benchmarks/README.md).
+# Loops whose arrays take fewer bytes than this are compiled into one function. XLA's default is 1 KiB; with 1 MiB a
+# step of single-sample descent takes a fifth of the time, and no program measured got slower (benchmarks/README.md).
 _SMALL_LOOPS = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1048576"
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -73,10 +73,15 @@ def paired_ratio(a: np.ndarray, b: np.ndarray, *, limit_a: float, limit_b: float
     Reference: the t interval of the mean log ratio.
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
-    censored = (np.isnan(a).any(), np.isnan(b).any())
+    censored = (bool(np.isnan(a).any()), bool(np.isnan(b).any()))
     logs = np.log(np.where(np.isnan(a), limit_a, a)) - np.log(np.where(np.isnan(b), limit_b, b))
     interval = mean_interval(logs, level=level)
-    bound: Bound = {(False, False): "exact", (True, False): "at least", (False, True): "at most"}.get(censored, "none")
+    bounds: dict[tuple[bool, bool], Bound] = {
+        (False, False): "exact",
+        (True, False): "at least",
+        (False, True): "at most",
+    }
+    bound = bounds.get(censored, "none")
     estimate, low, high = (math.exp(value) for value in (interval.estimate, interval.low, interval.high))
     return Interval(estimate, low, high, interval.count, level, bound)
 
@@ -85,6 +90,6 @@ def slope_interval(x: np.ndarray, y: np.ndarray, *, level: float = 0.95) -> Inte
     """Slope of the least-squares line through points (x, y), [n] each, with its t interval."""
     from scipy import stats  # 0.3 s to import
 
-    fit = stats.linregress(x, y)
+    fit: Any = stats.linregress(x, y)
     half = float(fit.stderr * stats.t.ppf((1 + level) / 2, len(x) - 2)) if len(x) > 2 else math.inf
     return Interval(float(fit.slope), float(fit.slope) - half, float(fit.slope) + half, len(x), level)

@@ -117,7 +117,8 @@ def regression(
     output, targets = _output(model, data), data.train.targets
     if targets.dtype.kind != "f":
         raise DataError(
-            f"targets are {targets.dtype}; regression expects floats. Use y.astype('float32'), or dl.tasks.classification."
+            f"targets are {targets.dtype}; regression expects floats. Use y.astype('float32'), or "
+            "dl.tasks.classification."
         )
     if targets.ndim == 1 and output.shape[1:] == (1,):
         model = _squeezed(model)
@@ -133,7 +134,7 @@ def l2(strength: float) -> Penalty:
     """`strength / 2 * ||params||^2` over all arrays, biases included."""
 
     def penalty(params):
-        return 0.5 * strength * sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))
+        return 0.5 * strength * sum((jnp.sum(leaf**2) for leaf in jax.tree.leaves(params)), jnp.zeros(()))
 
     return penalty
 
@@ -160,8 +161,8 @@ def _check_labels(data: Dataset, num_classes: int, width: int) -> None:
         if wrong.any():
             row = int(np.argmax(wrong))
             raise DataError(
-                f"labels must lie in [0, {num_classes}), found {labels[row]} at row {row} of the {split} split. JAX would "
-                "clamp it silently and train on the wrong class. Relabel from 0, or widen the model's output "
+                f"labels must lie in [0, {num_classes}), found {labels[row]} at row {row} of the {split} split. "
+                "JAX would clamp it silently and train on the wrong class. Relabel from 0, or widen the model's output "
                 f"(now {width})."
             )
 

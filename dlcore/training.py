@@ -139,7 +139,8 @@ def _schedule(num_epochs, num_steps, record_every, steps_per_epoch: int) -> tupl
     """(steps between records, number of records)."""
     if (num_epochs is None) == (num_steps is None):
         raise ArgumentError(
-            f"num_epochs is {num_epochs!r} and num_steps is {num_steps!r}; expects exactly one of them, the length of the run."
+            f"num_epochs is {num_epochs!r} and num_steps is {num_steps!r}; expects exactly one of them, the length of "
+            "the run."
         )
     name, length = ("num_epochs", num_epochs) if num_steps is None else ("num_steps", num_steps)
     _check_positive_integer(name, length)
@@ -150,7 +151,8 @@ def _schedule(num_epochs, num_steps, record_every, steps_per_epoch: int) -> tupl
     if total % interval:
         raise ArgumentError(
             f"the run has {total} steps and is recorded every {interval}; expects a multiple. "
-            f"Nearest lengths: num_steps={max(total // interval, 1) * interval} or {(total // interval + 1) * interval}."
+            f"Nearest lengths: num_steps={max(total // interval, 1) * interval} or "
+            f"{(total // interval + 1) * interval}."
         )
     return interval, total // interval
 

@@ -5,6 +5,7 @@ not among those that are judged (`measure.FIRST_SEED`).
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -77,6 +78,7 @@ CLAIMS = {
     )
 }
 
+Side = Literal["above", "below"]
 Tunings = Mapping[str, Mapping[BatchSize, Tuning]]
 Times = Mapping[str, Mapping[BatchSize, float]]
 
@@ -164,9 +166,10 @@ def _set_size(study: xr.Dataset) -> Verdict:
     sizes = np.log(study.num_examples.values)
     evidence = []
     for cost in ("examples", "seconds"):
-        for method, threshold, side in (("full", GROWS_WITH_SET, "above"), ("1", INDEPENDENT_OF_SET, "below")):
-            logs = np.log(study[cost].sel(descent=method))
-            slope = slope_interval(np.repeat(sizes, logs.sizes["seed"]), logs.values.ravel())
+        sides: list[tuple[str, float, Side]] = [("full", GROWS_WITH_SET, "above"), ("1", INDEPENDENT_OF_SET, "below")]
+        for method, threshold, side in sides:
+            logs = np.log(study[cost].sel(descent=method).values)
+            slope = slope_interval(np.repeat(sizes, logs.shape[1]), logs.ravel())
             evidence.append(Evidence(f"batch size {method}", f"exponent of {cost} in n", slope, threshold, side))
     largest = study.examples.isel(num_examples=-1).median("seed")
     return Verdict(
@@ -180,7 +183,8 @@ def _set_size(study: xr.Dataset) -> Verdict:
 def _determinism(study: xr.Dataset) -> Verdict:
     evidence = []
     for name in study.problem.values:
-        for size, side in (("full", "below"), ("1", "above")):
+        sides: list[tuple[str, Side]] = [("full", "below"), ("1", "above")]
+        for size, side in sides:
             gap = study.gap.sel(problem=name, batch_size=size).values
             spread = mean_interval(np.abs(gap[1:] - gap[0]) / gap[0])
             evidence.append(Evidence(f"{name}, batch size {size}", "relative spread", spread, SAME_RESULT, side))
@@ -201,7 +205,7 @@ def _endurance(study: xr.Dataset) -> Verdict:
     for name in study.problem.values:
         for method in study.descent.values:
             logs = np.log10(study.gap.sel(problem=name, descent=method).values + 1e-12)
-            side = "below" if method == "full" else "above"
+            side: Side = "below" if method == "full" else "above"
             quantity = "log10 of the gap left"
             evidence.append(
                 Evidence(f"{name}, {method}", quantity, mean_interval(logs), float(np.log10(FOUND_OPTIMUM)), side)
@@ -220,10 +224,11 @@ def _shuffling(study: xr.Dataset) -> Verdict:
     evidence = []
     for name in study.problem.values:
         gap = study.gap.sel(problem=name)
-        for stored, shuffled, method, side in (
+        sides: list[tuple[str, str, str, Side]] = [
             ("in_order", "reshuffle", "single samples", "above"),
             ("full in_order", "full shuffled", "full batch", "below"),
-        ):
+        ]
+        for stored, shuffled, method, side in sides:
             a, b = (gap.sel(sampling=way).values for way in (stored, shuffled))
             ratio = paired_ratio(a, b, limit_a=np.inf, limit_b=np.inf)
             evidence.append(Evidence(f"{name}, {method}", "ratio of gaps", ratio, NEEDS_SHUFFLING, side))

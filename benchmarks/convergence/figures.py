@@ -15,7 +15,7 @@ from dlcore.errors import ArgumentError
 
 # Okabe and Ito's palette: told apart by all readers.
 COLOURS: dict[Any, str] = {1: "#D55E00", 8: "#E69F00", 64: "#009E73", 512: "#56B4E9", "full": "#000000"}
-SCHEDULES = {"constant": "-", "decaying": "--"}
+SCHEDULES: dict[str, Any] = {"constant": "-", "decaying": "--"}
 Tunings = Mapping[str, Mapping[BatchSize, Tuning]]
 
 
@@ -51,13 +51,14 @@ def convergence_curves(tunings: Tunings) -> Figure:
 
 def _smoothed(runs: xr.DataArray, num_bins: int = 40) -> tuple[np.ndarray, np.ndarray]:
     """Epochs and gap, geometric mean of the seeds' medians within logarithmic bins of time."""
-    median = np.abs(runs.median("seed").isel(step=slice(1, None)))
+    median = runs.median("seed").isel(step=slice(1, None))
     logs = np.log(median.epoch.values)
     bins = np.digitize(logs, np.linspace(logs[0], logs[-1], num_bins))
     used = np.unique(bins)
     with np.errstate(divide="ignore"):
-        values = np.log(median.values)
-    return tuple(np.exp([part[bins == b].mean() for b in used]) for part in (logs, values))
+        values = np.log(np.abs(median.values))
+    time, gap = (np.exp([part[bins == b].mean() for b in used]) for part in (logs, values))
+    return time, gap
 
 
 def batch_size_scaling(tunings: Tunings) -> Figure:

@@ -50,7 +50,7 @@ def measure(scale: Scale, console: Console) -> Results:
         note(f"{problem.title}: learning rates")
         tunings[name] = {size: tuned(problem, size, scale) for size in batch_sizes(problem, scale)}
     note("single runs: seconds per step")
-    pairs = [(name, size) for name in tunings for size in tunings[name]]
+    pairs: list[tuple[str, BatchSize]] = [(name, size) for name in tunings for size in tunings[name]]
     seconds = convergence.seconds_per_step([timed(PROBLEMS[name](), size) for name, size in pairs])
     times: dict[str, dict[BatchSize, float]] = {name: {} for name in tunings}
     for (name, size), value in zip(pairs, seconds, strict=True):

@@ -11,6 +11,7 @@ import xarray as xr
 import dlcore as dl
 from benchmarks.convergence.problems import PROBLEMS, BatchSize, Problem
 from dlcore import convergence, optimizers
+from dlcore.sampling import Sampling
 from dlcore.training import Training
 
 GRID = 2.0 ** np.arange(-2, 3)  # around a problem's first guess; it grows by itself
@@ -76,7 +77,7 @@ def grid(
     learning_rates: Sequence[float] | np.ndarray,
     num_seeds: int,
     decays: Sequence[float] = (0.0,),
-    sampling: str = "reshuffle",
+    sampling: Sampling = "reshuffle",
     num_records: int | None = None,
 ) -> xr.Dataset:
     """Runs of plain SGD.
@@ -191,17 +192,18 @@ def noise_floor(problem: Problem, scale: Scale) -> xr.Dataset:
       learning_rate is in units of the stability limit 2 / (largest Hessian eigenvalue).
     """
     assert problem.hessian_eigenvalues is not None, f"{problem.name} has no constant Hessian"
+    limit = 2 / problem.hessian_eigenvalues[-1]
     model = problem.task.model._replace(init=lambda key: (problem.minimiser, {}))
     at_optimum = problem._replace(task=problem.task._replace(model=model))
     relative = 2.0 ** np.arange(-10, -4)
     sizes = [size for size in (1, 8) if size in scale.batch_sizes]
 
-    def floor(sampling, batch_size):
+    def floor(sampling: Sampling, batch_size: BatchSize) -> xr.DataArray:
         history = grid(
             at_optimum,
             batch_size,
             epochs=problem.epochs[batch_size] * scale.epochs,
-            learning_rates=relative * 2 / problem.hessian_eigenvalues[-1],
+            learning_rates=relative * limit,
             num_seeds=scale.num_seeds,
             decays=(0.0, 1.0),
             sampling=sampling,
@@ -209,11 +211,11 @@ def noise_floor(problem: Problem, scale: Scale) -> xr.Dataset:
         last = history.train_gap.isel(step=slice(-(history.sizes["step"] // 4), None)).mean("step")
         return last.assign_coords(learning_rate=relative)
 
-    by_sampling = [
-        xr.concat([floor(sampling, size) for size in sizes], xr.Variable("batch_size", sizes))
-        for sampling in ("with_replacement", "reshuffle")
+    samplings: list[Sampling] = ["with_replacement", "reshuffle"]
+    by_size = [
+        xr.concat([floor(sampling, size) for size in sizes], xr.Variable("batch_size", sizes)) for sampling in samplings
     ]
-    return xr.concat(by_sampling, xr.Variable("sampling", ["with_replacement", "reshuffle"])).to_dataset(name="floor")
+    return xr.concat(by_size, xr.Variable("sampling", samplings)).rename("floor").to_dataset()
 
 
 def linear_rate(problem: Problem) -> xr.Dataset:

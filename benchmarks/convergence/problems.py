@@ -10,6 +10,7 @@ import numpy as np
 from scipy import optimize, special
 
 import dlcore as dl
+from dlcore.data import Split
 from dlcore.tasks import Task
 
 BatchSize = int | Literal["full"]
@@ -126,11 +127,10 @@ def noisy_quadratic() -> Problem:
     eigenvalues, rotation = _deepobs_hessian(np.random.RandomState(42))
     train, test = (np.random.RandomState(seed).normal(0, 0.6, (1000, 100)).astype(np.float32) for seed in (42, 43))
     start = rotation @ np.ones(100)
-    rotated = [(points @ rotation.T).astype(np.float32) for points in (train, test[:896])]  # whole batches of 128
-    nothing = [np.zeros(len(points), np.float32) for points in rotated]
+    train, test = ((points @ rotation.T).astype(np.float32) for points in (train, test[:896]))  # 7 batches of 128
     data = dl.data.Dataset(
-        *((points, none) for points, none in zip(rotated[:1], nothing[:1], strict=True)),
-        test=(rotated[1], nothing[1]),
+        Split(train, np.zeros(len(train))),
+        test=Split(test, np.zeros(len(test))),
         name="quadratic_deep",
         source="drawn as DeepOBS draws it",
     )
@@ -140,9 +140,9 @@ def noisy_quadratic() -> Problem:
         apply=lambda params, state, x, *, key=None, train=False: (params - x, state),
     )
     task = dl.tasks.supervised(model, data, lambda errors, _: 0.5 * jnp.sum(weights * errors**2, axis=-1))
-    mean = rotated[0].astype(np.float64).mean(0)
-    optimum = 0.5 * np.mean((mean - rotated[0]) ** 2 @ eigenvalues)
-    initial = 0.5 * np.mean((start - rotated[0]) ** 2 @ eigenvalues)
+    mean = train.astype(np.float64).mean(0)
+    optimum = 0.5 * np.mean((mean - train) ** 2 @ eigenvalues)
+    initial = 0.5 * np.mean((start - train) ** 2 @ eigenvalues)
 
     def gap(params, loss):
         return 0.5 * jnp.sum(weights * (params - jnp.asarray(mean, jnp.float32)) ** 2) / (initial - optimum)
@@ -190,8 +190,8 @@ def newton(design: np.ndarray, signs: np.ndarray, strength: float, tolerance: fl
 
 def _linear_params(solution: np.ndarray) -> Any:
     """Weights and bias (last) as the parameters of `dl.models.linear`."""
-    solution = jnp.asarray(solution, jnp.float32)
-    return {"layers": {0: {"kernel": solution[:-1, None], "bias": solution[-1:]}}}
+    values = jnp.asarray(solution, jnp.float32)
+    return {"layers": {0: {"kernel": values[:-1, None], "bias": values[-1:]}}}
 
 
 def _deepobs_hessian(random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,7 @@ from benchmarks.convergence.measure import (
 from benchmarks.convergence.problems import PROBLEMS, BatchSize, Problem, logistic_loss, newton, with_gap
 from dlcore import convergence
 from dlcore.data import Split
+from dlcore.sampling import Sampling
 from dlcore.tasks import Task
 
 
@@ -136,10 +137,10 @@ def shuffling(scale: Scale) -> xr.Dataset:
       gap, dims (problem, sampling, seed): single examples, at the best rate of each way of drawing; and "full
       in_order", "full shuffled": full batch over the sorted data and over the same data shuffled.
     """
-    samplings = ["in_order", "shuffle_once", "reshuffle"]
+    samplings: list[Sampling] = ["in_order", "shuffle_once", "reshuffle"]
     names = [name for name in scale.problems if name != "noisy_quadratic"]
 
-    def single(problem: Problem, sampling: str) -> np.ndarray:
+    def single(problem: Problem, sampling: Sampling) -> np.ndarray:
         rates = problem.learning_rates[1] * 2.0 ** np.arange(-5, 3)
         history = grid(
             problem, 1, epochs=5 * scale.epochs, learning_rates=rates, num_seeds=scale.num_seeds, sampling=sampling
@@ -188,7 +189,7 @@ def wells(scale: Scale) -> xr.Dataset:
     Returns:
       deep: bool, dims (landscape, batch_size, learning_rate, seed), after equally many examples.
     """
-    sizes = [size for size in scale.batch_sizes if size != 512]
+    sizes: list[BatchSize] = [size for size in scale.batch_sizes if size != 512]
     rates = 2.0 ** np.arange(-8, 2)
 
     def ends_deep(task: Task, size: BatchSize) -> np.ndarray:
@@ -224,7 +225,7 @@ def _well_task(wells: tuple[tuple[float, float, float], ...]) -> Task:
         return pits + 0.05 * params[0] ** 2 + x[:, 0] * params[0], state
 
     model = dl.Model(init=lambda key: (place[:1], {}), apply=apply)
-    data = dl.data.Dataset((noise, np.zeros(WELL_EXAMPLES)), name="wells", source="drawn")
+    data = dl.data.Dataset(Split(noise, np.zeros(WELL_EXAMPLES)), name="wells", source="drawn")
     return with_gap(dl.tasks.supervised(model, data, lambda output, _: output), lambda params, loss: params[0])
 
 
@@ -271,7 +272,7 @@ def _drawn_logistic_regression(num_examples: int, num_inputs: int = 20, strength
     direction = random.normal(size=num_inputs)
     inputs = np.random.default_rng(1).normal(size=(num_examples, num_inputs)).astype(np.float32)
     labels = (inputs @ direction + np.random.default_rng(2).logistic(size=num_examples) > 0).astype(np.int32)
-    data = dl.data.Dataset((inputs, labels), name=f"drawn_{num_examples}", source="drawn from a logistic model")
+    data = dl.data.Dataset(Split(inputs, labels), name=f"drawn_{num_examples}", source="drawn from a logistic model")
     design, signs = np.column_stack([inputs, np.ones(num_examples)]).astype(np.float64), 2.0 * labels - 1
     optimum = logistic_loss(newton(design, signs, strength), design, signs, strength)
     initial = float(np.log(2))

@@ -1,0 +1,31 @@
+# Two commands do everything on a machine with Python 3.11 or newer and make: `make convergence` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: setup test check convergence throughput clean
+
+setup: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+convergence: setup
+	$(RUN) -m benchmarks convergence
+
+test: setup
+	$(RUN) -m pytest
+
+check: setup
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m pyright
+	$(MAKE) test
+
+throughput: setup
+	$(RUN) -m benchmarks throughput --output benchmarks/results/local.json
+
+clean:
+	rm -rf $(VENV) results

@@ -1,0 +1,1 @@
+"""Experiments: one question a file; see `python -m experiments list`."""

@@ -11,7 +11,7 @@ from rich.text import Text
 
 class _Speed(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.3g} runs/s" if task.speed else "", style="progress.data.speed")
+        return Text(f"{task.speed:.3g} {task.description}/s" if task.speed else "", style="progress.data.speed")
 
 
 @contextlib.contextmanager

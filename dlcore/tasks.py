@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from dlcore import losses
 from dlcore.data import Dataset, Split
@@ -154,6 +155,8 @@ def _output(model: Model, data: Dataset) -> jax.ShapeDtypeStruct:
 def _check_labels(data: Dataset, num_classes: int, width: int) -> None:
     for split in data.splits:
         labels = getattr(data, split).targets
+        if isinstance(labels, Tracer):
+            continue  # made inside the compiled run: there are no values yet
         wrong = (labels < 0) | (labels >= num_classes)
         if wrong.any():
             row = int(np.argmax(wrong))

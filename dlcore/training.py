@@ -10,6 +10,7 @@ import optax
 from jax import lax
 
 from dlcore.data import Split
+from dlcore.data.stream import in_memory, on_device, take
 from dlcore.errors import ArgumentError, suggest
 from dlcore.model import ModelState, Params
 from dlcore.sampling import SAMPLINGS, Sampling, batch_rows
@@ -86,6 +87,8 @@ def training(
     _check_key(key)
     _check_optimizer(optimizer)
     num_examples = len(task.data.train.inputs)
+    if batch_size == "full" and "train" not in in_memory(task.data):
+        raise ArgumentError('batch_size is "full", the train split is streamed; expects a number of examples per step.')
     size = num_examples if batch_size == "full" else _checked_batch_size(batch_size, num_examples)
     steps_per_epoch = num_examples // size
     interval, num_records = _schedule(num_epochs, num_steps, record_every, steps_per_epoch)
@@ -93,7 +96,7 @@ def training(
     if sampling not in SAMPLINGS:
         raise ArgumentError(f"sampling is {sampling!r}; {suggest(sampling, SAMPLINGS)}")
 
-    data = {split: Split(*map(jnp.asarray, getattr(task.data, split))) for split in {"train", *splits}}
+    data = {split: Split(*map(on_device, getattr(task.data, split))) for split in {"train", *splits}}
 
     def init():
         params, model_state = task.model.init(jax.random.fold_in(key, INITIALISATION))
@@ -102,7 +105,7 @@ def training(
     def update(state, rows):
         batch = data["train"]
         if rows is not None:
-            batch = jax.tree.map(lambda values: values.at[rows].get(mode="promise_in_bounds"), batch)
+            batch = jax.tree.map(lambda values: take(values, rows), batch)
         noise = jax.random.fold_in(jax.random.fold_in(key, NOISE), state.step)
         loss = jax.value_and_grad(task.objective, has_aux=True)
         (value, (_, model_state)), gradient = loss(state.params, state.model_state, batch, key=noise, train=True)
@@ -165,12 +168,13 @@ def _checked_batch_size(batch_size: Any, num_examples: int) -> int:
 
 
 def _checked_splits(task: Task, evaluate: Sequence[str] | None) -> tuple[str, ...]:
-    there = task.data.splits
+    there = in_memory(task.data)
     if isinstance(evaluate, str):
         raise ArgumentError(f"evaluate is the string {evaluate!r}; expects a sequence of splits, e.g. ({evaluate!r},).")
     for split in evaluate or ():
         if split not in there:
-            raise ArgumentError(f"evaluate names {split!r}, {task.data.name} has the splits {', '.join(there)}.")
+            hint = " The train split is streamed, not in memory." * (there != task.data.splits)
+            raise ArgumentError(f"evaluate names {split!r}, {task.data.name} has the splits {', '.join(there)}.{hint}")
     return there if evaluate is None else tuple(evaluate)
 
 

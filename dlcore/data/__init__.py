@@ -1,6 +1,131 @@
 """Data sets: pure arrays in memory, checked when made."""
 
+from dlcore.data.augment import crop, flip, noise, shift
 from dlcore.data.builtin import breast_cancer, diabetes, digits, iris, wine
-from dlcore.data.dataset import Dataset, Split, from_arrays, standardize
+from dlcore.data.canvas import digit_pictures, scattered_digits
+from dlcore.data.cifar import from_cifar
+from dlcore.data.dataset import Dataset, Split
+from dlcore.data.idx import from_idx, read_idx
+from dlcore.data.images import from_image_folder
+from dlcore.data.named import cifar10, fashion_mnist, mnist
+from dlcore.data.normalise import standardize
+from dlcore.data.npz import from_npz
+from dlcore.data.photos import photo_patches
+from dlcore.data.pipeline import batches, load_position, save_position, stream_image_folder, stream_npz
+from dlcore.data.prepare import bag_of_words, flatten, in_training, one_hot, prepared, standardizer, unit_range
+from dlcore.data.sequences import (
+    PLACES,
+    adding_problem,
+    copy_memory,
+    date_vocabulary,
+    dates,
+    stories,
+    story_vocabulary,
+)
+from dlcore.data.splits import first, folds, from_arrays, from_parts
+from dlcore.data.stream import Streamed
+from dlcore.data.synthetic import (
+    UNKNOWN_LABEL,
+    blobs,
+    from_split,
+    moons,
+    noisy_labels,
+    parity,
+    polynomial,
+    sine,
+    sparse_labels,
+    sparse_linear,
+    spirals,
+    xor,
+)
+from dlcore.data.tables import from_csv, from_frame, from_parquet, from_pen_strokes
+from dlcore.data.text import (
+    english,
+    english_text,
+    from_aligned_text,
+    from_text,
+    from_text_classes,
+    next_token,
+    read_lines,
+    read_text,
+)
+from dlcore.data.vocabulary import Vocabulary, characters, mask, pad, words
 
-__all__ = ["Dataset", "Split", "breast_cancer", "diabetes", "digits", "from_arrays", "iris", "standardize", "wine"]
+__all__ = [
+    "PLACES",
+    "UNKNOWN_LABEL",
+    "Dataset",
+    "Split",
+    "Streamed",
+    "Vocabulary",
+    "adding_problem",
+    "bag_of_words",
+    "batches",
+    "blobs",
+    "breast_cancer",
+    "characters",
+    "cifar10",
+    "copy_memory",
+    "crop",
+    "date_vocabulary",
+    "dates",
+    "diabetes",
+    "digit_pictures",
+    "digits",
+    "english",
+    "english_text",
+    "fashion_mnist",
+    "first",
+    "flatten",
+    "flip",
+    "folds",
+    "from_aligned_text",
+    "from_arrays",
+    "from_cifar",
+    "from_csv",
+    "from_frame",
+    "from_idx",
+    "from_image_folder",
+    "from_npz",
+    "from_parquet",
+    "from_parts",
+    "from_pen_strokes",
+    "from_split",
+    "from_text",
+    "from_text_classes",
+    "in_training",
+    "iris",
+    "load_position",
+    "mask",
+    "mnist",
+    "moons",
+    "next_token",
+    "noise",
+    "noisy_labels",
+    "one_hot",
+    "pad",
+    "parity",
+    "photo_patches",
+    "polynomial",
+    "prepared",
+    "read_idx",
+    "read_lines",
+    "read_text",
+    "save_position",
+    "scattered_digits",
+    "shift",
+    "sine",
+    "sparse_labels",
+    "sparse_linear",
+    "spirals",
+    "standardize",
+    "standardizer",
+    "stories",
+    "story_vocabulary",
+    "stream_image_folder",
+    "stream_npz",
+    "unit_range",
+    "wine",
+    "words",
+    "xor",
+]

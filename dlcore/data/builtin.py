@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from dlcore.data.dataset import Dataset, from_arrays, standardize
+from dlcore.data.dataset import Dataset
+from dlcore.data.normalise import standardize
+from dlcore.data.splits import from_arrays
 
 
 def digits(*, validation: float = 0.1, test: float = 0.2, seed: int = 0) -> Dataset:
@@ -20,6 +22,8 @@ def digits(*, validation: float = 0.1, test: float = 0.2, seed: int = 0) -> Data
         name="digits",
         source="scikit-learn load_digits (UCI, Alpaydin and Kaynak 1998)",
         target_names=tuple(str(name) for name in bunch.target_names),
+        normalisation="pixels 0 to 16 scaled to [0, 1]",
+        image_shape=(8, 8),
     )
 
 

@@ -1,13 +1,21 @@
-"""`Dataset`: up to three splits of inputs and targets, and where they came from."""
+"""`Dataset`: up to three splits of inputs and targets, checked, and where they came from."""
 
 import dataclasses
 import warnings
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
+from dlcore.data import description
+from dlcore.data.stream import Streamed
 from dlcore.errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from dlcore.data.vocabulary import Vocabulary
 
 SPLITS = ("train", "validation", "test")
 
@@ -23,11 +31,18 @@ class Split(NamedTuple):
 class Dataset:
     """Data of a task, as host arrays; checked when made, moved to the device by the program that uses it.
 
+    Integers stay integers: `dl.data.prepared` casts them inside the step. Arrays traced by JAX (synthetic data made
+    inside a compiled run) stay on the device, `Streamed` inputs in their files: of both, only shape and dtype are
+    checked.
+
     Args:
       train: a `Split` or any pair (inputs [N, ...], targets [N, ...]); float64 becomes JAX's default float.
       validation, test: the same with other rows, or None.
       name, source: what it is called and where it came from.
       target_names: of classes or of target columns, in order.
+      normalisation: what was done to the values, in words.
+      image_shape: (height, width) or (height, width, channels) of a row of inputs that are flattened images.
+      input_vocabulary, target_vocabulary: of token ids.
 
     Raises:
       DataError: no rows, inputs and targets of different length, not numbers, NaN or inf, splits of different shape.
@@ -39,19 +54,23 @@ class Dataset:
     name: str = "unnamed"
     source: str = "arrays given by the caller"
     target_names: tuple[str, ...] = ()
+    normalisation: str = "none"
+    image_shape: tuple[int, ...] = ()
+    input_vocabulary: "Vocabulary | None" = None
+    target_vocabulary: "Vocabulary | None" = None
 
     def __post_init__(self):
         for split in SPLITS:
             if (pair := getattr(self, split)) is not None:
-                object.__setattr__(self, split, _checked_split(pair, f"{self.name}.{split}"))
+                object.__setattr__(self, split, checked_split(pair, f"{self.name}.{split}"))
         if self.train is None:
             raise DataError(f"{self.name} has no train split; pass train=(inputs, targets).")
         for split in self.splits:
             for part, values, expected in zip(Split._fields, getattr(self, split), self.train, strict=True):
                 if values.shape[1:] != expected.shape[1:] or values.dtype != expected.dtype:
                     raise DataError(
-                        f"{self.name}.{split}: {part} are {_describe(values)}, those of train {_describe(expected)}; "
-                        "all splits need the same shape of a row and the same dtype."
+                        f"{self.name}.{split}: {part} are {description.array(values)}, those of train "
+                        f"{description.array(expected)}; all splits need the same shape of a row and the same dtype."
                     )
 
     @property
@@ -60,85 +79,25 @@ class Dataset:
         return tuple(split for split in SPLITS if getattr(self, split) is not None)
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{split} {len(getattr(self, split).inputs)}" for split in self.splits)
-        shapes = ", ".join(f"{part} {_describe(values)}" for part, values in self.train._asdict().items())
-        return f"Dataset {self.name}: {sizes}; {shapes}; from {self.source}"
+        return description.dataset(self)
+
+    def plot(self, split: str = "train", *, num_rows: int = 12, kind: str | None = None) -> "Figure":
+        """Draw rows spread evenly over a split, each with its target.
+
+        Args:
+          kind: "image", "text", "points" (1 or 2 features), "strokes" [N, points, 2], "series" [N, time, channels] or
+            "table"; by default what the arrays look like.
+
+        Raises:
+          ArgumentError: a split there is not, a kind that does not fit the arrays.
+        """
+        from dlcore.data import plots  # matplotlib takes 0.5 s to import
+
+        return plots.samples(self, split, num_rows, kind)
 
 
-def from_arrays(
-    inputs: Any,
-    targets: Any,
-    *,
-    validation: float = 0.0,
-    test: float = 0.0,
-    seed: int = 0,
-    stratify: bool = False,
-    name: str = "unnamed",
-    source: str = "arrays given by the caller",
-    target_names: tuple[str, ...] = (),
-) -> Dataset:
-    """Split arrays at random into a `Dataset`.
-
-    Args:
-      inputs, targets: [N, ...] each; anything NumPy can read.
-      validation, test: fraction of the rows for these splits; 0 for none. The rest is the train split.
-      seed: of the split; part of what the data set is, so it does not change with the seeds of runs.
-      stratify: keep the classes' proportions in every split (integer targets [N]).
-
-    Raises:
-      DataError: as `Dataset`; also fractions outside [0, 1) or that leave a split empty.
-    """
-    inputs, targets = _checked_split((inputs, targets), name)
-    for split, fraction in {"validation": validation, "test": test, "validation + test": validation + test}.items():
-        if not 0 <= fraction < 1:
-            raise DataError(f"{split} is {fraction}; expects a fraction of the rows in [0, 1).")
-    counts = {"validation": round(validation * len(inputs)), "test": round(test * len(inputs))}
-    splits = {}
-    rest = np.arange(len(inputs))
-    for split, fraction in {"validation": validation, "test": test}.items():
-        if fraction > 0:
-            rest, rows = _held_out(rest, counts[split], targets if stratify else None, seed, f"{name}.{split}")
-            splits[split] = Split(inputs[rows], targets[rows])
-    return Dataset(Split(inputs[rest], targets[rest]), **splits, name=name, source=source, target_names=target_names)
-
-
-def standardize(dataset: Dataset, *, targets: bool = False) -> Dataset:
-    """Shift and scale each input column to mean 0, standard deviation 1 on the train split; constant columns to 0.
-
-    Args:
-      targets: do the same to the targets (regression).
-    """
-
-    def parts(split: Split) -> Split:
-        scaled = [_scaled(split.inputs, dataset.train.inputs)]
-        scaled.append(_scaled(split.targets, dataset.train.targets) if targets else split.targets)
-        return Split(*scaled)
-
-    return dataclasses.replace(dataset, **{split: parts(getattr(dataset, split)) for split in dataset.splits})
-
-
-def _scaled(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    mean, deviation = reference.mean(0, dtype=np.float64), reference.std(0, dtype=np.float64)
-    return ((values - mean) / np.where(deviation > 0, deviation, 1)).astype(reference.dtype)
-
-
-def _held_out(rows: Any, count: int, classes: np.ndarray | None, seed: int, name: str):
-    """Split `rows` into (rest, held out)."""
-    from sklearn.model_selection import train_test_split  # 0.5 s to import
-
-    if not 0 < count < len(rows):
-        raise DataError(
-            f"{name} would have {count} of {len(rows)} rows; each split needs at least one. Change its fraction."
-        )
-    try:
-        return train_test_split(
-            rows, test_size=count, random_state=seed, stratify=None if classes is None else classes[rows]
-        )
-    except ValueError as error:
-        raise DataError(f"{name} cannot be stratified: {error} Pass stratify=False.") from error
-
-
-def _checked_split(pair: Any, name: str) -> Split:
+def checked_split(pair: Any, name: str) -> Split:
+    """`pair` as a `Split` of arrays in the dtypes JAX computes with, or a `DataError`."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise DataError(f"{name} is a {type(pair).__name__}; expects a pair (inputs, targets).")
     inputs, targets = (
@@ -151,9 +110,9 @@ def _checked_split(pair: Any, name: str) -> Split:
     return Split(inputs, targets)
 
 
-def _checked_array(values: Any, name: str) -> np.ndarray:
+def _checked_array(values: Any, name: str) -> Any:
     try:
-        array = np.asarray(values)
+        array = values if isinstance(values, Tracer | Streamed) else np.asarray(values)
     except ValueError as error:
         raise DataError(f"{name} are not a rectangular array ({error}). Pad the rows to one length.") from error
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
@@ -162,12 +121,14 @@ def _checked_array(values: Any, name: str) -> np.ndarray:
         )
     if array.ndim == 0 or array.shape[0] == 0:
         raise DataError(f"{name} have shape {array.shape}; expects at least one row along the first dimension.")
-    return _canonical(array, name)
+    return array if isinstance(array, Tracer | Streamed) else _canonical(array, name)
 
 
 def _canonical(array: np.ndarray, name: str) -> np.ndarray:
     """In the dtype that JAX computes with, or an error where that would change a value beyond rounding."""
     dtype = jax.dtypes.canonicalize_dtype(array.dtype)
+    if array.dtype.kind in "biu" and dtype == array.dtype:
+        return array.copy()  # nothing to check; images are large
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # overflow is reported below, with its row
         converted = array.astype(dtype)
@@ -183,7 +144,3 @@ def _canonical(array: np.ndarray, name: str) -> np.ndarray:
             f"expects finite numbers that fit {dtype}. Drop, impute or rescale them first."
         )
     return converted
-
-
-def _describe(array: np.ndarray) -> str:
-    return f"{array.dtype}[N{''.join(f', {size}' for size in array.shape[1:])}]"

@@ -1,0 +1,117 @@
+"""Splits: disjoint, complete, in proportion; and nothing is left empty."""
+# pyright: reportOptionalMemberAccess=false
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import dlcore as dl
+
+
+def rows(data, split):
+    return getattr(data, split).inputs[:, 0].astype(int).tolist()
+
+
+def made(num_rows, num_classes=2, **options):
+    labels = np.arange(num_rows) % num_classes
+    return dl.data.from_arrays(
+        np.arange(num_rows)[:, None], labels, target_names=tuple("abcdefgh"[:num_classes]), **options
+    )
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    st.integers(20, 90),
+    st.floats(0.1, 0.4),
+    st.floats(0.1, 0.4),
+    st.integers(0, 5),
+    st.sampled_from(["", "stratify", "groups"]),
+)
+def test_every_row_is_in_one_split(num_rows, validation, test, seed, how):
+    options = {"stratify": {"stratify": True}, "groups": {"groups": np.arange(num_rows) // 3}, "": {}}[how]
+    fractions = {"validation": validation, "test": test}
+    data = made(num_rows, **fractions, seed=seed, **options)
+    parts = [rows(data, split) for split in data.splits]
+    assert sorted(itertools.chain(*parts)) == list(range(num_rows))
+    if how == "groups":
+        groups = [{row // 3 for row in part} for part in parts]
+        assert sum(map(len, groups)) == len(set.union(*groups)) == -(-num_rows // 3)
+    else:
+        assert [len(part) for part in parts[1:]] == [round(num_rows * fraction) for fraction in fractions.values()]
+    if how == "stratify":
+        assert all(abs(sum(row % 2 for row in part) - len(part) / 2) <= 1 for part in parts)
+    again = made(num_rows, **fractions, seed=seed, **options)
+    assert rows(again, "test") == rows(data, "test")
+
+
+def test_another_seed_holds_out_other_rows():
+    assert rows(made(60, test=0.5, seed=0), "test") != rows(made(60, test=0.5, seed=1), "test")
+
+
+def test_groups_may_be_names():
+    data = made(8, groups=list("aabbccdd"), test=0.25, validation=0.25)
+    assert [len(rows(data, split)) for split in data.splits] == [4, 2, 2]
+
+
+@pytest.mark.parametrize("options", [{}, {"stratify": True}, {"groups": True}, {"stratify": True, "groups": True}])
+def test_folds_validate_every_row_once(options):
+    data = made(41, validation=0.2, test=0.25)
+    total = len(data.train.inputs) + len(data.validation.inputs)
+    if "groups" in options:
+        options = options | {"groups": np.asarray(rows(data, "train") + rows(data, "validation")) // 2}
+    folds = dl.data.folds(data, 4, **options)
+    assert sorted(itertools.chain(*(rows(fold, "validation") for fold in folds))) == sorted(
+        rows(data, "train") + rows(data, "validation")
+    )
+    for fold in folds:
+        assert len(fold.train.inputs) + len(fold.validation.inputs) == total
+        assert not set(rows(fold, "train")) & set(rows(fold, "validation"))
+        assert rows(fold, "test") == rows(data, "test")
+        if "groups" in options:
+            assert not {row // 2 for row in rows(fold, "train")} & {row // 2 for row in rows(fold, "validation")}
+
+
+def test_first_rows_are_nested_and_leave_the_test_split_alone():
+    data = made(50, test=0.2)
+    assert rows(dl.data.first(data, 7), "train") == rows(data, "train")[:7]
+    small, large = (rows(dl.data.first(data, n, seed=3), "train") for n in (5, 20))
+    assert large[:5] == small != rows(data, "train")[:5]
+    assert rows(dl.data.first(data, 7), "test") == rows(data, "test")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: made(9, test=1.0), r"test is 1.0; expects a fraction of the rows in \[0, 1\)"),
+        (lambda: made(9, test=0.6, validation=0.6), r"validation \+ test is 1.2"),
+        (lambda: made(9, test=0.01), "unnamed.test would have 0 of 9 rows; each split needs at least one"),
+        (lambda: made(9, test=0.1, groups=[0] * 9), "unnamed.test would have 0 of 1 groups"),
+        (lambda: made(9, test=0.1, groups=[0] * 8), r"groups are \[8\]; expects one for each of the 9 rows"),
+        (lambda: made(9, test=0.3, groups=range(9), stratify=True), "stratify=True with groups: .* use folds"),
+        (lambda: made(8, num_classes=8, test=0.5, stratify=True), "cannot be stratified: .*Pass stratify=False"),
+        (lambda: made(8, num_classes=8, test=0.5), r"unnamed.train has no row of class '.'.*\. Use larger fractions"),
+        (lambda: made(20, num_classes=4, test=0.15, stratify=True), "cannot be stratified"),
+        (lambda: dl.data.folds(made(9), 10), "cannot be split into 10 folds: .* Use fewer folds"),
+        (lambda: dl.data.folds(made(9), 1), "cannot be split into 1 folds"),
+        (lambda: dl.data.folds(made(9), 5, stratify=True), "cannot be split into 5 folds"),
+        (lambda: dl.data.first(made(9), 10), "num_rows is 10; expects 1 to 9, the rows of unnamed.train"),
+        (
+            lambda: dl.data.first(made(9), 1),
+            "unnamed first 1.train has no row of class 'b'. Take more rows, or shuffle",
+        ),
+    ],
+)
+def test_bad_splits_say_what_is_wrong(make, message):
+    with pytest.raises(dl.DataError, match=message):
+        make()
+
+
+def test_a_stratified_split_may_not_lose_a_class():
+    labels = [0] * 40 + [1] * 2  # two rows cannot be in three splits
+    with pytest.raises(dl.DataError, match=r"unnamed.(validation|test|train) has no row of class 'rare'"):
+        dl.data.from_arrays(
+            np.zeros((42, 1)), labels, validation=0.2, test=0.2, stratify=True, target_names=("usual", "rare")
+        )

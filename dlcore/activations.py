@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from dlcore.errors import ArgumentError, suggest
+from dlcore.errors import check_name
 
 Activation = Callable[[jax.Array], jax.Array]
 
@@ -25,6 +25,5 @@ def by_name(activation: str | Activation) -> Activation:
     """
     if callable(activation):
         return activation
-    if activation not in ACTIVATIONS:
-        raise ArgumentError(f"unknown activation {activation!r}; {suggest(activation, ACTIVATIONS)}")
+    check_name("activation", activation, ACTIVATIONS)
     return ACTIVATIONS[activation]

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import itertools
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from dlcore.training import Training
 
 # Hyperparameters by their usual names for which a negative value is a mistake.
 NOT_NEGATIVE = ("learning_rate", "momentum", "weight_decay", "decay_steps", "seed")
+INTEGERS = ("seed",)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,6 +57,10 @@ class Study:
         """`fn(**cell)`, checked."""
         return check_training(self.fn(**cell), getattr(self.fn, "__name__", "fn"))
 
+    def name_of(self, static: Mapping[str, Any]) -> str:
+        """Static values in words, for a message."""
+        return ", ".join(f"{name}={value!r}" for name, value in static.items()) or "the run"
+
     def abstract_cell(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shape and dtype of each traced value of one cell."""
         return {name: jax.ShapeDtypeStruct((), values.dtype) for name, values in self.traced.items()}
@@ -84,8 +90,8 @@ def checked_axis(name: str, values: Any) -> np.ndarray | tuple:
     if isinstance(values, list | tuple):
         if not values:
             raise ArgumentError(f"sweep axis {name!r} is empty; expects at least one value.")
-        numbers = [value for value in values if isinstance(value, int | float | np.number)]
-        _check_range(name, np.asarray(numbers, float))
+        numbers = [value if isinstance(value, int | float | np.number) else 1 for value in values]
+        _check_range(name, numbers, numbers)
         return tuple(values)
     if isinstance(values, range):
         values = np.asarray(values)
@@ -106,8 +112,11 @@ def checked_axis(name: str, values: Any) -> np.ndarray | tuple:
             f"seeds). For static values: {name}=[...]."
         )
     array = np.asarray(values)
-    _check_range(name, array)
-    return array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
+    with np.errstate(over="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what does not fit is reported below
+        converted = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
+    _check_range(name, array, converted)
+    return converted
 
 
 def check_training(training: Any, name: str) -> Training:
@@ -127,11 +136,13 @@ def labels(values: np.ndarray | tuple) -> np.ndarray:
     return np.asarray([getattr(value, "__name__", None) or str(value) for value in values], object)
 
 
-def _check_range(name: str, values: np.ndarray) -> None:
-    wrong = ~np.isfinite(values)
-    expected = "finite numbers"
-    if name in NOT_NEGATIVE:
-        wrong, expected = wrong | (values < 0), "finite numbers, 0 or more"
-    if wrong.any():
-        position = int(np.argmax(wrong))
-        raise ArgumentError(f"sweep axis {name!r} holds {values[position]} at position {position}; expects {expected}.")
+def _check_range(name: str, values: Any, converted: Any) -> None:
+    """Check the values given, next to what they become in the dtype JAX computes with."""
+    for position, (value, new) in enumerate(zip(values, converted, strict=True)):
+        expected = "finite numbers" + (", 0 or more" if name in NOT_NEGATIVE else "")
+        if name in INTEGERS:
+            expected = "integers that fit 32 bits, 0 or more"
+        fits = math.isfinite(new) and (isinstance(new, float | np.floating) or new == value)
+        whole = name not in INTEGERS or new == int(new) if math.isfinite(new) else False
+        if not fits or not whole or (name in NOT_NEGATIVE and value < 0):
+            raise ArgumentError(f"sweep axis {name!r} holds {value} at position {position}; expects {expected}.")

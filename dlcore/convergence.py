@@ -75,7 +75,7 @@ def tune(
       max_rounds: how often the grid may grow, by two rates at a time.
     """
     rates = np.asarray(learning_rates, float)
-    ratio = rates[1] / rates[0] if len(rates) > 2 else math.nan
+    ratio = rates[1] / rates[0] if rates.ndim == 1 and len(rates) > 2 and (rates > 0).all() else math.nan
     if not (ratio > 1 and np.allclose(rates[1:] / rates[:-1], ratio)):
         raise ArgumentError(f"learning_rates are {rates}; expects 3 or more, increasing with a constant ratio.")
     history = measure(rates)

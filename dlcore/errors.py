@@ -16,8 +16,20 @@ class DataError(DlcoreError, ValueError):
     """A data set is not what a task needs: wrong shape, type, range or size."""
 
 
+def check_name(kind: str, name: object, known: Iterable[str]) -> None:
+    """Raise `ArgumentError` unless `name` is one of the known strings."""
+    if not isinstance(name, str) or name not in set(known):
+        raise ArgumentError(f"unknown {kind} {name!r}; {suggest(name, known)}")
+
+
+def shown(value: object) -> str:
+    """A value in a message: its first line, cut where it is long."""
+    text = repr(value).splitlines()[0]
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def suggest(name: object, known: Iterable[str]) -> str:
-    """`; did you mean 'relu'?` when `name` is close to a known name, else a list of what is known."""
+    """The known name that is near, or all of them."""
     known = sorted(known)
     near = difflib.get_close_matches(str(name), known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."

@@ -8,11 +8,15 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 from flax import linen, nnx
+from flax.errors import InvalidRngError
 
 from dlcore.errors import ArgumentError
 
 Params = Any  # a pytree of arrays: what the optimizer changes
 ModelState = Any  # a pytree of arrays: what the forward pass changes (running means); {} for most models
+
+
+NEEDS_KEY = "this model draws random numbers in training (dropout, noise): pass key=jax.random.key(...)."
 
 
 class Apply(Protocol):
@@ -65,9 +69,7 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
     def apply(params, state, x, *, key=None, train=False):
         graphdef, params_template, streams, state_template = template()
         if train and key is None and jax.tree.leaves(streams):
-            raise ArgumentError(
-                "this model draws random numbers in training (dropout, noise): pass key=jax.random.key(...)."
-            )
+            raise ArgumentError(NEEDS_KEY)
         filled = [_filled(params_template, params), _streams(streams, key), _filled(state_template, state)]
         module = nnx.merge(graphdef, *filled, copy=True)
         module.train() if train else module.eval()
@@ -119,7 +121,10 @@ def from_linen(module: linen.Module, example_inputs: Any) -> Model:
         variables = {"params": params, **state}
         if not train:
             return module.apply(variables, x, rngs=rngs, **mode(train)), state
-        output, changed = module.apply(variables, x, rngs=rngs, mutable=list(state), **mode(train))
+        try:
+            output, changed = module.apply(variables, x, rngs=rngs, mutable=list(state), **mode(train))
+        except InvalidRngError as error:
+            raise ArgumentError(NEEDS_KEY) from error
         return output, {**state, **changed}
 
     return Model(init, apply)

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.core import Tracer
 
-from dlcore.errors import ArgumentError, suggest
+from dlcore.errors import ArgumentError, check_name, shown
 
 Scalar = Any  # a number or a traced scalar
 Schedule = Callable[[Any], Any]
@@ -48,15 +47,13 @@ def by_name(
     Raises:
       ArgumentError: an unknown name; a learning rate or bound that is negative, zero for the bound, or not finite.
     """
-    if name not in OPTIMIZERS:
-        raise ArgumentError(f"unknown optimizer {name!r}; {suggest(name, OPTIMIZERS)}")
+    check_name("optimizer", name, OPTIMIZERS)
     if not callable(learning_rate):
         _check("learning_rate", learning_rate, least=0.0)
     optimizer = OPTIMIZERS[name](learning_rate)
     if clip is None:
         return optimizer
-    if clip not in CLIPPINGS:
-        raise ArgumentError(f"unknown clipping {clip!r}; {suggest(clip, CLIPPINGS)}")
+    check_name("clipping", clip, CLIPPINGS)
     _check("clip_at", clip_at, above=0.0)
     return optax.chain(CLIPPINGS[clip](clip_at), optimizer)
 
@@ -105,15 +102,24 @@ def cosine(learning_rate: Scalar, *, num_steps: int) -> Schedule:
 def warm_up(schedule: Schedule, *, num_steps: int) -> Schedule:
     """Raise the rate linearly from zero to `schedule(0)` in `num_steps` steps, then follow the schedule."""
     _check("num_steps", num_steps, least=1)
+    if not callable(schedule):
+        raise ArgumentError(f"schedule is {schedule!r}; expects a function of the step, e.g. constant({schedule!r}).")
     return optax.join_schedules([optax.linear_schedule(0.0, schedule(0), num_steps), schedule], [num_steps])
+
+
+def _is_real_scalar(value: Any) -> bool:
+    try:
+        return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf" and isinstance(float(value), float)
+    except (TypeError, ValueError, OverflowError):  # a key, an integer beyond all floats
+        return False
 
 
 def _check(name: str, value: Any, *, least: float = -math.inf, above: float = -math.inf, finite: bool = True) -> None:
     """Check a number that is known; a traced one was checked as the value of its axis."""
     if isinstance(value, Tracer):
         return
-    if not isinstance(value, int | float | np.number | np.ndarray | jax.Array) or jnp.ndim(value):
-        raise ArgumentError(f"{name} is {value!r}; expects a number.")
+    if not isinstance(value, int | float | np.number | np.ndarray | jax.Array) or not _is_real_scalar(value):
+        raise ArgumentError(f"{name} is {shown(value)}; expects a number.")
     if not (value >= least and value > above and (math.isfinite(value) or not finite)) or value == -math.inf:
         bound = f"at least {least:g}" if least > -math.inf else f"more than {above:g}"
         raise ArgumentError(f"{name} is {value}; expects a {'finite ' * finite}number, {bound}.")

@@ -71,7 +71,7 @@ def timeline(study: Study, templates: Sequence[Training], along: str) -> Coordin
     Raises:
       ArgumentError: cells of different length, or that record at different values of `along`.
     """
-    names = [", ".join(f"{k}={v!r}" for k, v in cell.items()) or "the run" for cell in study.static_cells()]
+    names = [study.name_of(cell) for cell in study.static_cells()]
     times = [_times(training, along, name) for training, name in zip(templates, names, strict=True)]
     for name, training, time in zip(names, templates, times, strict=True):
         if training.num_records != templates[0].num_records:
@@ -103,7 +103,7 @@ def _excerpt(values: np.ndarray) -> str:
 def _times(training: Training, along: str, name: str) -> dict[str, np.ndarray]:
     """Coordinates at each record; without a record at step 0 they start at the first."""
     times = dict(training.coordinates) or {"step": np.arange(training.num_records + 1)}
-    if along not in times:
+    if not isinstance(along, str) or along not in times:
         raise ArgumentError(f"along is {along!r}; {name} has the times {', '.join(times)}.")
     return {key: np.asarray(values)[0 if training.measure else 1 :] for key, values in times.items()}
 

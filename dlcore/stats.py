@@ -46,6 +46,8 @@ def mean_interval(values: Sequence[float] | np.ndarray, *, level: float = 0.95) 
     """
     from scipy import stats  # 0.3 s to import
 
+    if not 0 < level < 1:
+        raise ArgumentError(f"level is {level}; expects a probability, e.g. 0.95.")
     values = np.asarray(values, float)
     if values.ndim != 1 or len(values) < 2:
         raise ArgumentError(f"mean_interval got shape {values.shape}; expects two or more observations [n].")
@@ -73,6 +75,8 @@ def paired_ratio(a: np.ndarray, b: np.ndarray, *, limit_a: float, limit_b: float
     Reference: the t interval of the mean log ratio.
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
+    if (a <= 0).any() or (b <= 0).any():
+        raise ArgumentError(f"paired_ratio got a cost of {min(np.nanmin(a), np.nanmin(b))}; expects positive costs.")
     censored = (bool(np.isnan(a).any()), bool(np.isnan(b).any()))
     logs = np.log(np.where(np.isnan(a), limit_a, a)) - np.log(np.where(np.isnan(b), limit_b, b))
     interval = mean_interval(logs, level=level)

@@ -33,7 +33,7 @@ def load(path: str | os.PathLike) -> xr.Dataset | xr.DataTree:
     Raises:
       ArgumentError: there is no such store.
     """
-    if not pathlib.Path(path).exists():
+    if not (pathlib.Path(path) / "zarr.json").exists():
         raise ArgumentError(f"there are no results at {str(path)!r}; dlcore.save(results, path) writes them.")
     tree = xr.open_datatree(path, engine="zarr", consolidated=False)
     return tree if tree.children else tree.to_dataset()
@@ -45,7 +45,12 @@ def replace_folder(new: pathlib.Path, path: pathlib.Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         path.rename(old)
-    new.rename(path)
+    try:
+        new.rename(path)
+    except BaseException:  # Ctrl-C too: the old one goes back
+        if old.exists():
+            os.rename(old, path)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -90,6 +90,7 @@ def _evaluate(
 ) -> xr.Dataset:
     """Run all cells, chunk by chunk: device memory is bounded by the lanes, whatever the number of cells."""
     coordinates = timeline(study, [part.training for part in traced], along)
+    _check_same_variables(study, traced)
     table = Table(study)
     cells = study.traced_cells()
     pool = ThreadPoolExecutor(available_cores())
@@ -105,6 +106,19 @@ def _evaluate(
         pool.shutdown(cancel_futures=True)
     widths = sorted({str(width or "none") for width in lane_widths})
     return table.dataset(along, coordinates, traced[0].training.attrs, {"lane_width": ", ".join(widths)})
+
+
+def _check_same_variables(study: Study, traced: Sequence[engine.Traced]) -> None:
+    """One array per variable holds all cells; refuse records that differ before anything compiles."""
+    first, *others = [jax.tree.map(lambda leaf: leaf.shape, part.start.result[1]) for part in traced]
+    for static, shapes in zip(study.static_cells()[1:], others, strict=True):
+        differing = sorted(set(first.items()) ^ set(shapes.items()))
+        if differing:
+            names = ", ".join(dict.fromkeys(name for name, _ in differing))
+            raise ArgumentError(
+                f"{study.name_of(static)} records other variables, or in other shapes, than "
+                f"{study.name_of(study.static_cells()[0])}: {names}. Record the same in all cells, or sweep them apart."
+            )
 
 
 def _chunks(num_cells: int, num_lanes: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -11,7 +11,7 @@ from jax import lax
 
 from dlcore.data import Split
 from dlcore.data.stream import in_memory, on_device, take
-from dlcore.errors import ArgumentError, suggest
+from dlcore.errors import ArgumentError, shown, suggest
 from dlcore.model import ModelState, Params
 from dlcore.sampling import SAMPLINGS, Sampling, batch_rows
 from dlcore.tasks import Task
@@ -86,14 +86,17 @@ def training(
     """
     _check_key(key)
     _check_optimizer(optimizer)
+    if not isinstance(task, Task):
+        raise ArgumentError(f"task is {shown(task)}; expects a Task, e.g. dl.tasks.classification(model, data).")
     num_examples = len(task.data.train.inputs)
-    if batch_size == "full" and "train" not in in_memory(task.data):
+    if isinstance(batch_size, str) and "train" not in in_memory(task.data):
         raise ArgumentError('batch_size is "full", the train split is streamed; expects a number of examples per step.')
-    size = num_examples if batch_size == "full" else _checked_batch_size(batch_size, num_examples)
+    full = isinstance(batch_size, str) and batch_size == "full"
+    size = num_examples if full else _checked_batch_size(batch_size, num_examples)
     steps_per_epoch = num_examples // size
     interval, num_records = _schedule(num_epochs, num_steps, record_every, steps_per_epoch)
     splits = _checked_splits(task, evaluate)
-    if sampling not in SAMPLINGS:
+    if not isinstance(sampling, str) or sampling not in SAMPLINGS:
         raise ArgumentError(f"sampling is {sampling!r}; {suggest(sampling, SAMPLINGS)}")
 
     data = {split: Split(*map(on_device, getattr(task.data, split))) for split in {"train", *splits}}
@@ -124,7 +127,7 @@ def training(
 
     def advance(state):
         rows = None
-        if batch_size != "full":
+        if not full:
             order_key = jax.random.fold_in(key, ORDER)
             rows = batch_rows(order_key, state.step, interval, num_examples, size, sampling)
         state, losses = lax.scan(update, state, rows, length=interval)
@@ -145,9 +148,10 @@ def _schedule(num_epochs, num_steps, record_every, steps_per_epoch: int) -> tupl
     name, length = ("num_epochs", num_epochs) if num_steps is None else ("num_steps", num_steps)
     _check_positive_integer(name, length)
     total = length * steps_per_epoch if num_steps is None else length
-    if record_every != "epoch":
+    each_epoch = isinstance(record_every, str) and record_every == "epoch"
+    if not each_epoch:
         _check_positive_integer("record_every", record_every, 'optimizer steps, or "epoch"')
-    interval = steps_per_epoch if record_every == "epoch" else int(record_every)
+    interval = steps_per_epoch if each_epoch else int(record_every)
     if total % interval:
         raise ArgumentError(
             f"the run has {total} steps and is recorded every {interval}; expects a multiple. "
@@ -171,6 +175,8 @@ def _checked_splits(task: Task, evaluate: Sequence[str] | None) -> tuple[str, ..
     there = in_memory(task.data)
     if isinstance(evaluate, str):
         raise ArgumentError(f"evaluate is the string {evaluate!r}; expects a sequence of splits, e.g. ({evaluate!r},).")
+    if evaluate is not None and not isinstance(evaluate, list | tuple):
+        raise ArgumentError(f"evaluate is {evaluate!r}; expects a sequence of splits, e.g. ('test',), or () for none.")
     for split in evaluate or ():
         if split not in there:
             hint = " The train split is streamed, not in memory." * (there != task.data.splits)
@@ -196,7 +202,7 @@ def _check_key(key: Any) -> None:
 def _check_optimizer(optimizer: Any) -> None:
     if not (callable(getattr(optimizer, "init", None)) and callable(getattr(optimizer, "update", None))):
         raise ArgumentError(
-            f"optimizer is {optimizer!r}; expects an optax.GradientTransformation, e.g. optax.sgd(learning_rate)."
+            f"optimizer is {shown(optimizer)}; expects an optax.GradientTransformation, e.g. optax.sgd(learning_rate)."
         )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dlcore import sampling as dlcore_sampling
-from dlcore.sampling import SAMPLINGS, permutation
+from dlcore.sampling import permutation
 
 batch_rows = jax.jit(dlcore_sampling.batch_rows, static_argnums=(2, 3, 4, 5))
 
@@ -32,10 +32,10 @@ def p_of_uniform(cells, num_cells):
 
 
 @given(n=st.integers(1, 300), seed=st.integers(0, 2**31 - 1))
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_permutation_is_a_bijection(n, seed):
     """Catches a pairing that is not its own inverse, and arithmetic that leaves the range."""
-    order = orders(n, 1, seed)[0]
+    order = np.asarray(permutation(jax.random.key(seed), n))
     assert order.dtype == np.int32
     np.testing.assert_array_equal(np.sort(order), np.arange(n))
 
@@ -81,15 +81,23 @@ def test_successive_epochs_are_independent():
 sizes = st.integers(1, 30).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n)))
 
 
-@given(size=sizes, interval=st.integers(1, 9), intervals=st.integers(1, 4), sampling=st.sampled_from(SAMPLINGS))
-@settings(max_examples=15)
-def test_rows_do_not_depend_on_the_interval(size, interval, intervals, sampling):
+@pytest.mark.parametrize(
+    ("n", "batch_size", "interval", "sampling"),
+    [
+        (13, 4, 2, "reshuffle"),  # 3 steps an epoch
+        (13, 4, 5, "reshuffle"),
+        (7, 7, 3, "reshuffle"),
+        (5, 1, 4, "shuffle_once"),
+        (9, 2, 3, "in_order"),
+        (6, 3, 3, "with_replacement"),
+    ],
+)
+def test_rows_do_not_depend_on_the_interval(n, batch_size, interval, sampling):
     """Catches intervals that start or end inside an epoch and get the rows of another step."""
-    n, batch_size = size
     key = jax.random.key(n)
-    at_once = np.asarray(batch_rows(key, jnp.int32(0), interval * intervals, n, batch_size, sampling))
-    parts = [batch_rows(key, jnp.int32(interval * i), interval, n, batch_size, sampling) for i in range(intervals)]
-    assert at_once.shape == (interval * intervals, batch_size)
+    at_once = np.asarray(batch_rows(key, jnp.int32(0), interval * 6, n, batch_size, sampling))
+    parts = [batch_rows(key, jnp.int32(interval * i), interval, n, batch_size, sampling) for i in range(6)]
+    assert at_once.shape == (interval * 6, batch_size)
     np.testing.assert_array_equal(np.concatenate(parts), at_once)
 
 
@@ -101,7 +109,7 @@ def long_run():
     return np.asarray(each)[:, :15].reshape(-1, 3)
 
 
-@pytest.mark.parametrize("interval", [3, 4, 7, 13])
+@pytest.mark.parametrize("interval", [4, 7])
 def test_long_runs_keep_their_rows(long_run, interval):
     """Catches a count of epochs too small by one for some alignment of interval and epoch; 5 steps an epoch."""
     starts = jnp.arange(0, len(long_run) - interval + 1, interval)
@@ -110,7 +118,7 @@ def test_long_runs_keep_their_rows(long_run, interval):
 
 
 @given(size=sizes, seed=st.integers(0, 1000), sampling=st.sampled_from(WITHOUT_REPLACEMENT))
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_each_example_at_most_once_an_epoch(size, seed, sampling):
     """Catches batches that overlap, and an epoch that is longer than the data."""
     n, batch_size = size

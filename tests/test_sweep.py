@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -165,7 +164,10 @@ def test_static_axes():
     assert results.optimizer.values.tolist() == ["sgd"]
     alone = dl.sweep(fit, activation=["tanh"], seed=np.arange(2), optimizer=[optax.sgd], lane_width=WIDTH)
     assert same(results.sel(activation=["tanh"]), alone)
-    assert results.train_loss.isel(activation=0, step=-1).values[0] != results.train_loss.isel(activation=1, step=-1).values[0]
+    assert (
+        results.train_loss.isel(activation=0, step=-1).values[0]
+        != results.train_loss.isel(activation=1, step=-1).values[0]
+    )
 
 
 def fit_line(seed, batch_size, num_epochs=2):
@@ -220,7 +222,8 @@ def test_one_device_gives_the_same_bits(study):
         warnings.simplefilter("ignore")  # one core of several, on purpose
         results = dlcore.sweep(small.fit, lane_width=4, seed=np.arange(3), learning_rate=np.float32([0.05, 0.1, 0.3]))
         assert jax.device_count() == 1
-        print("hash", hashlib.sha256(b"".join(results[name].values.tobytes() for name in sorted(results.data_vars))).hexdigest())
+        bits = b"".join(results[name].values.tobytes() for name in sorted(results.data_vars))
+        print("hash", hashlib.sha256(bits).hexdigest())
     """
     expected = hashlib.sha256(b"".join(study[name].values.tobytes() for name in sorted(study.data_vars))).hexdigest()
     done = subprocess.run(**python(script), capture_output=True, text=True, timeout=120, check=False)
@@ -272,13 +275,13 @@ SHORT_STUDY = """
     import numpy as np, dlcore
     dlcore.setup(num_devices=2, cache=False)
     import small
-    dlcore.sweep(small.fit, lane_width=4, seed=np.arange(16), num_epochs=[60_000])
+    dlcore.sweep(small.fit, lane_width=4, seed=np.arange(16), num_epochs=[6_000])
 """
 
 
 def test_progress_is_silent_where_nobody_watches():
     """Catches control codes in log files."""
-    script = SHORT_STUDY.replace("60_000", "3")
+    script = SHORT_STUDY.replace("6_000", "3")
     done = subprocess.run(**python(script), capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout == ""
     assert done.stderr == ""
@@ -319,25 +322,30 @@ def test_progress_counts_whole_studies(monkeypatch):
     assert len(done) > 2
 
 
-def lowered_texts(num_examples: int) -> list[str]:
+def program_texts(num_examples: int) -> list[str]:
     """The programs of a study of that many examples of 100 numbers, as text."""
-    rng = np.random.default_rng(0)
-    inputs = rng.normal(size=(num_examples, 100)).astype(np.float32)
+    inputs = np.random.default_rng(0).normal(size=(num_examples, 100)).astype(np.float32)
     task = dl.tasks.regression(dl.models.linear(100), dl.data.from_arrays(inputs, inputs[:, 0]))
-    described = dl.training(jax.random.key(0), task, optax.sgd(0.1), batch_size=50, num_steps=10, record_every=10)
-    texts = []
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
-        patch.setattr(engine, "_compile", lambda lowered, constants: texts.append(lowered.as_text()))
-        cell = {"seed": jax.ShapeDtypeStruct((), np.dtype(np.int32))}
-        engine.build(lambda cell: described, cell, lane_width=2, devices=jax.devices(), pool=pool)()
-    assert len(texts) == 2
-    return texts
+
+    def fit(learning_rate):
+        optimizer = optax.sgd(learning_rate)
+        return dl.training(jax.random.key(0), task, optimizer, batch_size=50, num_steps=10, record_every=10)
+
+    texts, compile_lowered = [], jax.stages.Lowered.compile
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            jax.stages.Lowered,
+            "compile",
+            lambda self, *a, **k: texts.append(self.as_text()) or compile_lowered(self, *a, **k),
+        )
+        dl.sweep(fit, learning_rate=np.array([0.01]), lane_width=2)
+    assert texts
+    return sorted(texts, key=len)
 
 
 def test_data_are_arguments_of_the_program():
     """Catches data baked into the program as constants: its text, and the time to compile, would grow with them."""
-    small_texts, large_texts = lowered_texts(500), lowered_texts(5_000)
-    for few, many in zip(small_texts, large_texts, strict=True):
+    for few, many in zip(program_texts(500), program_texts(5_000), strict=True):
         assert abs(len(many) - len(few)) < 0.02 * len(few) + 500
         assert len(many) < 200_000
 

@@ -281,7 +281,7 @@ def test_final_params_say_what_is_missing(longer):
     """Catches a KeyError, and a silent choice of one cell out of many."""
     with pytest.raises(dl.ArgumentError, match=r"Choose one run: seed=\.\.\."):
         dl.final_params(longer[0], small.MODEL)
-    with pytest.raises(dl.ArgumentError, match="'width' is no dimension of these results; they have .*seed"):
+    with pytest.raises(dl.ArgumentError, match=r"'width' is no dimension of these results; they have .*seed"):
         dl.final_params(longer[0], small.MODEL, width=3)
     with pytest.raises(dl.ArgumentError, match="Pass the model that was trained"):
         dl.final_params(longer[0], dl.models.mlp([4, 6, 3]), seed=0)
@@ -355,7 +355,7 @@ def test_gradients_stay_finite_far_out(name):
     loss, _, shape, targets = LOSSES[name]
     for scale in (-1e4, 0.0, 1e4):
         outputs = jnp.full(shape, scale, jnp.float32)
-        value, gradient = jax.value_and_grad(lambda x: loss(x, jnp.asarray(targets)).sum())(outputs)  # noqa: B023
+        value, gradient = jax.value_and_grad(lambda x: loss(x, jnp.asarray(targets)).sum())(outputs)
         assert np.isfinite(value)
         assert np.isfinite(gradient).all()
 

@@ -111,6 +111,8 @@ def checked_split(pair: Any, name: str) -> Split:
 
 
 def _checked_array(values: Any, name: str) -> Any:
+    if isinstance(values, jax.Array) and jax.dtypes.issubdtype(values.dtype, jax.dtypes.extended):
+        raise DataError(f"{name} are random keys; expects numbers.")
     try:
         array = values if isinstance(values, Tracer | Streamed) else np.asarray(values)
     except ValueError as error:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dlcore.data.dataset import SPLITS, Dataset, Split, checked_split
-from dlcore.errors import DataError
+from dlcore.errors import DataError, shown
 
 
 def from_arrays(
@@ -175,6 +175,9 @@ def _held_out(rows: np.ndarray, count: int, labels, groups, seed: int, name: str
 
 
 def _check_fractions(fractions: dict[str, float], parts: Mapping[str, Any], name: str) -> None:
+    for split, fraction in fractions.items():
+        if isinstance(fraction, bool) or not isinstance(fraction, int | float | np.integer | np.floating):
+            raise DataError(f"{split} is {shown(fraction)}; expects a fraction of the rows in [0, 1).")
     for split, fraction in {**fractions, "validation + test": sum(fractions.values())}.items():
         if not 0 <= fraction < 1:
             raise DataError(f"{split} is {fraction}; expects a fraction of the rows in [0, 1).")

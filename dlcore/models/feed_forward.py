@@ -11,7 +11,7 @@ from flax import nnx
 
 from dlcore import activations
 from dlcore.activations import Activation
-from dlcore.errors import ArgumentError, DataError, suggest
+from dlcore.errors import ArgumentError, DataError, check_name, shown
 from dlcore.model import Model, from_nnx
 
 Initializer = Callable[[jax.Array, Sequence[int], Any], jax.Array]
@@ -72,17 +72,17 @@ def mlp(
 
 
 def _checked_widths(widths: Sequence[int]) -> tuple[int, ...]:
-    whole = all(isinstance(w, int | np.integer) and not isinstance(w, bool) and w > 0 for w in widths)
-    if len(widths) < 2 or not whole:
+    listed = list(widths) if isinstance(widths, list | tuple) or getattr(widths, "ndim", 0) == 1 else []
+    whole = all(isinstance(w, int | np.integer) and not isinstance(w, bool) and w > 0 for w in listed)
+    if len(listed) < 2 or not whole:
         raise ArgumentError(
-            f"mlp: widths are {list(widths)!r}; expects two or more positive integers, inputs first and outputs last."
+            f"mlp: widths are {shown(widths)}; expects two or more positive integers, inputs first and outputs last."
         )
-    return tuple(int(w) for w in widths)
+    return tuple(int(w) for w in listed)
 
 
 def _initializer(initializer: str | Initializer) -> Initializer:
     if callable(initializer):
         return initializer
-    if initializer not in INITIALIZERS:
-        raise ArgumentError(f"unknown initializer {initializer!r}; {suggest(initializer, INITIALIZERS)}")
+    check_name("initializer", initializer, INITIALIZERS)
     return INITIALIZERS[initializer]

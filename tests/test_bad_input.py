@@ -193,8 +193,8 @@ TRAINING = [
     ({"optimizer": 0.1}, "optimizer is 0.1; expects an optax.GradientTransformation"),
     ({"optimizer": optax.sgd}, "optimizer is .*; expects an optax.GradientTransformation"),
     ({"optimizer": "adam"}, "optimizer is 'adam'; expects an optax.GradientTransformation"),
-    ({"task": small.MODEL}, "task is .*; expects a Task"),
-    ({"task": small.labelled_points()}, "task is .*; expects a Task"),
+    ({"task": small.MODEL}, "(?s)task is .*; expects a Task"),
+    ({"task": small.labelled_points()}, "(?s)task is .*; expects a Task"),
     ({"task": None}, "task is None; expects a Task"),
 ]
 
@@ -336,7 +336,7 @@ OPTIMIZERS = [
     (lambda: optimizers.by_name("sgd", "0.1"), "learning_rate is '0.1'; expects a number"),
     (lambda: optimizers.by_name("sgd", None), "learning_rate is None; expects a number"),
     (lambda: optimizers.by_name("sgd", np.ones(2)), "learning_rate is .*; expects a number"),
-    (lambda: optimizers.by_name("sgd", KEY), "learning_rate is .*; expects a number"),
+    (lambda: optimizers.by_name("sgd", KEY), "(?s)learning_rate is .*; expects a number"),
     (lambda: optimizers.by_name("sgd", 1j), "learning_rate is 1j; expects a number"),
     (lambda: optimizers.by_name("sgd", np.complex64(1)), "learning_rate is .*; expects a number"),
     (lambda: optimizers.by_name("sgd", 0.1, clip="norm"), "unknown clipping 'norm'"),

@@ -255,7 +255,10 @@ def forget_programs() -> None:
 
 def _compile(lowered: jax.stages.Lowered, constants: list[Any]) -> Callable[..., Any]:
     """Compile, or take the program compiled before whose text and structure are the same."""
-    key = (lowered.as_text(), str(lowered.in_tree), str(lowered.out_tree))
+    text = lowered.as_text()
+    if "callback" in text:  # which Python function is called is not in the text
+        return functools.partial(lowered.compile(), constants)
+    key = (text, str(lowered.in_tree), str(lowered.out_tree))
     if key not in _compiled:
         _compiled[key] = lowered.compile()
         while len(_compiled) > MAX_PROGRAMS_KEPT:

@@ -395,3 +395,23 @@ def test_default_lane_width_is_bounded():
     assert widths[-1] == 1
     assert widths == sorted(widths, reverse=True)
     assert all(width & (width - 1) == 0 for width in widths)
+
+
+def test_callbacks_are_not_mixed_up():
+    """Catches programs kept by a text that does not say which Python function they call."""
+
+    def study(factor):
+        def scaled(x):
+            return np.asarray(factor * x, np.float32)
+
+        def advance(state):
+            state = jax.pure_callback(scaled, jax.ShapeDtypeStruct((), np.float32), state, vmap_method="broadcast_all")
+            return state, {"value": state}
+
+        def fit(start):
+            return dl.Training(lambda: start, advance, num_records=1)
+
+        return dl.sweep(fit, start=np.array([1.0, 2.0], np.float32)).value.values[:, -1]
+
+    np.testing.assert_array_equal(study(2), [2, 4])
+    np.testing.assert_array_equal(study(3), [3, 6])

@@ -4,9 +4,7 @@ The order of the rows comes from the run's key as ever, so a streamed run equals
 resumed from its state alone.
 """
 
-import itertools
 import os
-import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
@@ -26,12 +24,6 @@ class Source(Protocol):
     def __getitem__(self, row: int, /) -> np.ndarray: ...
 
 
-# The text of a program does not say which callback it has, and programs are kept by their text. So there is one
-# callback for all streams, and the number of the stream is an argument.
-_streams: "weakref.WeakValueDictionary[int, Streamed]" = weakref.WeakValueDictionary()
-_numbers = itertools.count()
-
-
 class Streamed:
     """Inputs of a `Split` that are not in memory; looks like an array [N, ...] to what only asks for its shape.
 
@@ -47,9 +39,6 @@ class Streamed:
             raise DataError("the source has no rows; expects at least one.")
         example = np.asarray(source[int(self.rows[0])])
         self.shape, self.dtype = (len(self.rows), *example.shape), example.dtype
-        number = next(_numbers)
-        _streams[number] = self
-        self._number = np.asarray([number], np.int32)
         self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
 
     @property
@@ -76,7 +65,12 @@ class Streamed:
     def fetch(self, rows: jax.Array) -> jax.Array:
         """Rows [..., B] as an array [..., B, ...] on the device; may be traced."""
         shape = jax.ShapeDtypeStruct((*rows.shape, *self.shape[1:]), self.dtype)
-        return jax.pure_callback(_read_batch, shape, jnp.asarray(self._number), rows, vmap_method="broadcast_all")
+        return jax.pure_callback(self._read_batch, shape, rows, vmap_method="broadcast_all")
+
+    def _read_batch(self, rows: Any) -> np.ndarray:
+        rows = np.asarray(rows)
+        unique, places = np.unique(rows, return_inverse=True)  # the runs of a study may share rows
+        return self[unique][places.reshape(-1)].reshape(*rows.shape, *self.shape[1:])
 
     def _read(self, number: int) -> np.ndarray:
         row = np.asarray(self.source[number])
@@ -101,13 +95,6 @@ def take(values: Any, rows: jax.Array) -> jax.Array:
 def in_memory(data: Any) -> tuple[str, ...]:
     """Names of the splits of a `Dataset` that are not streamed."""
     return tuple(split for split in data.splits if not isinstance(getattr(data, split).inputs, Streamed))
-
-
-def _read_batch(number: Any, rows: Any) -> np.ndarray:
-    """Rows of the stream with this number."""
-    stream, rows = _streams[int(np.asarray(number).flat[0])], np.asarray(rows)
-    unique, places = np.unique(rows, return_inverse=True)  # the runs of a study may share rows
-    return stream[unique][places.reshape(-1)].reshape(*rows.shape, *stream.shape[1:])
 
 
 class NpzShards:

@@ -140,7 +140,7 @@ def fit_scaling(batch_sizes: np.ndarray, steps: np.ndarray) -> Scaling:
     return Scaling(float(fewest), float(critical))
 
 
-def seconds_per_step(trainings: Sequence[Training], *, repeats: int = 5, seconds: float = 0.1) -> np.ndarray:
+def seconds_per_step(trainings: Sequence[Training], *, repeats: int = 5, seconds: float = 0.04) -> np.ndarray:
     """Median wall-clock time of an optimizer step of each run, alone on one device, after compilation; [k] seconds.
 
     A run's records are part of it: to time the steps, describe it with `evaluate=()` and long intervals.

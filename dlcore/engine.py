@@ -33,7 +33,7 @@ MAX_PROGRAMS_KEPT = 64
 
 # Bytes of state (parameters and what the optimizer keeps) that the lanes of one device share, and most lanes.
 # Measured: see benchmarks/README.md, "Lane width".
-LANE_BUDGET = {"cpu": (1 << 20, 32)}
+LANE_BUDGET = {"cpu": (1 << 20, 16)}
 LANE_BUDGET_ELSEWHERE = (1 << 26, 256)
 
 _compiled: OrderedDict[Any, jax.stages.Compiled] = OrderedDict()

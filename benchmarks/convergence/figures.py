@@ -161,4 +161,7 @@ def all_figures(tunings: Tunings, studies: Mapping[str, xr.Dataset]) -> dict[str
     ):
         if name in studies:
             pictures[name] = (draw(studies[name]), caption)
+    for figure, _ in pictures.values():
+        for ax in figure.axes:
+            ax.minorticks_off()  # on logarithmic axes they take most of the drawing time
     return pictures

@@ -21,7 +21,7 @@ BLOWN_UP = 10.0  # a run whose gap ever exceeds this many times the initial one 
 RECORDS = {"network": 50, "noisy_quadratic": 150, "drawn": 100}
 DEFAULT_RECORDS = 600
 FIRST_SEED = 100  # the pilots that sized the runs and the thresholds used seeds 0 to 7
-FULL_BATCH_LANES = 8  # each lane's pass over all examples fills the cache
+LANE_WIDTH = 8  # 5 rates x 2 schedules x 8 seeds fill whole lanes on 1, 2 and 5 devices
 
 
 class Scale(NamedTuple):
@@ -108,7 +108,7 @@ def grid(
 
     history = dl.sweep(
         fit,
-        lane_width=FULL_BATCH_LANES if batch_size == "full" else None,
+        lane_width=LANE_WIDTH,
         decay=np.asarray(decays) * DECAYED_TO / num_steps,
         learning_rate=np.asarray(learning_rates),
         seed=FIRST_SEED + np.arange(num_seeds),

@@ -138,6 +138,8 @@ def write(results: "Results", folder: pathlib.Path) -> None:
     pictures = []
     for name, (figure, caption) in figures.all_figures(results.tunings, results.studies).items():
         picture = folder / f"{name}.png"
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once, saved twice
         figure.savefig(picture, dpi=110)
         figure.savefig(picture.with_suffix(".svg"))
         pictures.append((name, caption, base64.b64encode(picture.read_bytes()).decode()))

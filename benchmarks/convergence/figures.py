@@ -53,7 +53,7 @@ def _smoothed(runs: xr.DataArray, num_bins: int = 40) -> tuple[np.ndarray, np.nd
     """Epochs and gap, geometric mean of the seeds' medians within logarithmic bins of time."""
     median = runs.median("seed").isel(step=slice(1, None))
     logs = np.log(median.epoch.values)
-    bins = np.digitize(logs, np.linspace(logs[0], logs[-1], num_bins))
+    bins = np.digitize(logs, np.linspace(logs[0], logs[-1], num_bins + 1)[1:-1])
     used = np.unique(bins)
     with np.errstate(divide="ignore"):
         values = np.log(np.abs(median.values))

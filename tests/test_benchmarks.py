@@ -39,7 +39,7 @@ def test_noisy_quadratic_is_the_published_problem(published):
     [(0.015849, 1, 105.445, None, None), (0.015849, 100, 87.5182, 87.41, 0.20), (0.001, 100, 95.8527, 95.880, 0.027)],
 )
 def test_noisy_quadratic_gives_the_published_losses(published, rate, epoch, value, recomputed, deviation):
-    """Catches a wrong gradient, step, batch or epoch: published and recomputed means lie within the spread of partitions."""
+    """Catches a wrong gradient, step, batch or epoch: the published values lie within the spread of partitions."""
     loss = published.test_loss.sel(learning_rate=rate, method="nearest").isel(step=epoch)
     assert abs(float(loss.mean()) - value) < 3 * float(loss.std())
     if recomputed is not None:

@@ -169,7 +169,9 @@ def _set_size(study: xr.Dataset) -> Verdict:
         sides: list[tuple[str, float, Side]] = [("full", GROWS_WITH_SET, "above"), ("1", INDEPENDENT_OF_SET, "below")]
         for method, threshold, side in sides:
             logs = np.log(study[cost].sel(descent=method).values)
-            slope = slope_interval(np.repeat(sizes, logs.shape[1]), logs.ravel())
+            undetermined = Interval(np.nan, np.nan, np.nan, logs.size, bound="none")  # some run never arrived
+            known = np.isfinite(logs).all()
+            slope = slope_interval(np.repeat(sizes, logs.shape[1]), logs.ravel()) if known else undetermined
             evidence.append(Evidence(f"batch size {method}", f"exponent of {cost} in n", slope, threshold, side))
     largest = study.examples.isel(num_examples=-1).median("seed")
     return Verdict(

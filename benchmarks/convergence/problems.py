@@ -112,7 +112,7 @@ def network() -> Problem:
         optimum=0.0,
         initial=initial,
         targets=(1e-1, 3e-2),
-        epochs={"full": 104, 512: 64, 64: 24, 8: 10, 1: 7},
+        epochs={"full": 130, 512: 80, 64: 24, 8: 10, 1: 7},
         learning_rates={"full": 1.6, 512: 1.6, 64: 0.8, 8: 0.4, 1: 0.1},
     )
 

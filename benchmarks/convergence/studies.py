@@ -284,7 +284,7 @@ def _drawn_logistic_regression(num_examples: int, num_inputs: int = 20, strength
         optimum=optimum,
         initial=initial,
         targets=(1e-2,),
-        epochs={"full": 60, 1: 8000 / num_examples},
+        epochs={"full": 60, 1: 24000 / num_examples},
         learning_rates={"full": 4.0, 1: 0.02},
     )
 

@@ -137,9 +137,9 @@ def noisy_quadratic() -> Problem:
     weights = jnp.asarray(eigenvalues, jnp.float32)
     model = dl.Model(
         init=lambda key: (jnp.asarray(start, jnp.float32), {}),
-        apply=lambda params, state, x, *, key=None, train=False: (params - x, state),
+        apply=lambda params, state, x, *, key=None, train=False: (params[None] - x, state),
     )
-    task = dl.tasks.supervised(model, data, lambda errors, _: 0.5 * jnp.sum(weights * errors**2, axis=-1))
+    task = dl.tasks.supervised(model, data, lambda errors, _: 0.5 * jnp.sum(weights[None] * errors**2, axis=-1))
     mean = train.astype(np.float64).mean(0)
     optimum = 0.5 * np.mean((mean - train) ** 2 @ eigenvalues)
     initial = 0.5 * np.mean((start - train) ** 2 @ eigenvalues)

@@ -1,6 +1,7 @@
 """A progress bar over runs: in a terminal or a notebook; silent elsewhere."""
 
 import contextlib
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 
@@ -22,7 +23,8 @@ def progress_bar(num_runs: int, *, shown: bool | None = None, label: str = "runs
       shown: None shows the bar where somebody watches: in a terminal or a notebook.
     """
     console = Console(file=sys.stderr)
-    watched = console.is_terminal or console.is_jupyter
+    widgets = importlib.util.find_spec("ipywidgets") is not None  # in the extra [notebook]; rich warns without it
+    watched = widgets if console.is_jupyter else console.is_terminal
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -173,12 +173,18 @@ def _set_size(study: xr.Dataset) -> Verdict:
             known = np.isfinite(logs).all()
             slope = slope_interval(np.repeat(sizes, logs.shape[1]), logs.ravel()) if known else undetermined
             evidence.append(Evidence(f"batch size {method}", f"exponent of {cost} in n", slope, threshold, side))
-    largest = study.examples.isel(num_examples=-1).median("seed")
+    largest = study.isel(num_examples=-1).median("seed")
+    costs = {
+        method: f"{float(largest.examples.sel(descent=key)):.0f} examples and "
+        f"{1e3 * float(largest.seconds.sel(descent=key)):.2g} ms"
+        for method, key in (("full batch", "full"), ("single samples", "1"))
+    }
     return Verdict(
         CLAIMS["c"],
         evidence,
-        f"At n = {int(study.num_examples[-1])} full batch needs {float(largest.sel(descent='full')):.0f} examples, "
-        f"single samples {float(largest.sel(descent='1')):.0f}.",
+        f"At n = {int(study.num_examples[-1])}: "
+        + "; ".join(f"{method} {cost}" for method, cost in costs.items())
+        + ".",
     )
 
 

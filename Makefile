@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: setup test check convergence throughput clean
+.PHONY: setup test check convergence throughput oracle clean
 
 setup: $(VENV)/installed
 
@@ -26,6 +26,9 @@ check: setup
 
 throughput: setup
 	$(RUN) -m benchmarks throughput --output benchmarks/results/local.json
+
+oracle: setup  # golden values by PyTorch, anew; needs it installed in $(VENV)
+	$(RUN) -m tests.oracle
 
 clean:
 	rm -rf $(VENV) results

@@ -1,6 +1,6 @@
 """dlcore: experiments on how neural networks train, as pure functions compiled by JAX."""
 
-from dlcore import data, losses, metrics, models, optimizers, tasks
+from dlcore import activations, data, initializers, losses, metrics, models, optimizers, tasks
 from dlcore.errors import ArgumentError, DataError, DlcoreError
 from dlcore.model import Model, from_linen, from_nnx
 from dlcore.results import final_params
@@ -16,10 +16,12 @@ __all__ = [
     "Model",
     "State",
     "Training",
+    "activations",
     "data",
     "final_params",
     "from_linen",
     "from_nnx",
+    "initializers",
     "load",
     "losses",
     "metrics",

@@ -2,7 +2,8 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -10,7 +11,8 @@ import jax.numpy as jnp
 from flax import linen, nnx
 from flax.errors import InvalidRngError
 
-from dlcore.errors import ArgumentError
+from dlcore.errors import ArgumentError, DataError, DlcoreError
+from dlcore.observation import described, failing_layer
 
 Params = Any  # a pytree of arrays: what the optimizer changes
 ModelState = Any  # a pytree of arrays: what the forward pass changes (running means); {} for most models
@@ -33,18 +35,25 @@ class Model(NamedTuple):
     init: `init(key) -> (params, state)`; the key is consumed.
     apply: `apply(params, state, x, *, key=None, train=False) -> (output, state)`. Dropout and noise draw from `key`,
       batch statistics live in `state`; both matter only where `train` is true.
+    parts: name to a model on the same params and state that computes a part or another function of the network, e.g.
+      `autoencoder.parts["encode"].apply(params, state, x)`.
     """
 
     init: Callable[[jax.Array], tuple[Params, ModelState]]
     apply: Apply
+    parts: Mapping[str, "Model"] = MappingProxyType({})
 
 
-def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
+def from_nnx(build: Callable[[nnx.Rngs], nnx.Module], *, parts: Sequence[str] = ()) -> Model:
     """Make a pure `Model` of a Flax NNX module.
 
     Args:
       build: `build(rngs) -> module`, with `module(x)` the forward pass. What it builds must not depend on random
         values except through the module's arrays. `nnx.Param`s become `params`, all else but random streams `state`.
+      parts: further methods of the module, of one argument each (any pytree); each becomes a part of the model.
+
+    Raises:
+      DataError: on apply, where a layer does not fit its inputs; the message names the layer.
 
     Example:
       >>> from flax import nnx
@@ -66,17 +75,40 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
         _, params, _, state = split(build(nnx.Rngs(key)))
         return nnx.to_pure_dict(params), nnx.to_pure_dict(state)
 
-    def apply(params, state, x, *, key=None, train=False):
+    def apply(params, state, x, *, key=None, train=False, method="__call__"):
         graphdef, params_template, streams, state_template = template()
         if train and key is None and jax.tree.leaves(streams):
             raise ArgumentError(NEEDS_KEY)
         filled = [_filled(params_template, params), _streams(streams, key), _filled(state_template, state)]
-        module = nnx.merge(graphdef, *filled, copy=True)
-        module.train() if train else module.eval()
-        output = module(x)
+
+        def merged():
+            module = nnx.merge(graphdef, *filled, copy=True)
+            module.train() if train else module.eval()
+            return module
+
+        module = merged()
+        try:
+            output = getattr(module, method)(x)
+        except (TypeError, ValueError) as error:
+            if isinstance(error, DlcoreError):
+                raise
+            raise _named(error, merged(), method, x) from error
         return output, nnx.to_pure_dict(split(module)[3])
 
-    return Model(init, apply)
+    named = {part: Model(init, functools.partial(apply, method=part)) for part in parts}
+    return Model(init, apply, MappingProxyType(named))
+
+
+def _named(error: Exception, module: nnx.Module, method: str, x: Any) -> Exception:
+    """The error with the name of the layer it comes from; itself, if it comes from none."""
+    found = failing_layer(module, lambda: getattr(module, method)(x))
+    if found is None:
+        return error
+    path, layer, inputs = found
+    width = getattr(layer, "in_features", None)
+    expected = "" if width is None else f"; expects {width} features last"
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return DataError(f"layer {path} ({type(layer).__name__}): inputs are {described(inputs)}{expected}. {reason}")
 
 
 def _filled(template: nnx.State, values: Any) -> nnx.State:

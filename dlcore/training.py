@@ -11,7 +11,7 @@ from jax import lax
 
 from dlcore.data import Split
 from dlcore.data.stream import in_memory, on_device, take
-from dlcore.errors import ArgumentError, shown, suggest
+from dlcore.errors import ArgumentError, check_positive_integer, shown, suggest
 from dlcore.model import ModelState, Params
 from dlcore.sampling import SAMPLINGS, Sampling, batch_rows
 from dlcore.tasks import Task
@@ -146,11 +146,11 @@ def _schedule(num_epochs, num_steps, record_every, steps_per_epoch: int) -> tupl
             "the run."
         )
     name, length = ("num_epochs", num_epochs) if num_steps is None else ("num_steps", num_steps)
-    _check_positive_integer(name, length)
+    check_positive_integer(name, length)
     total = length * steps_per_epoch if num_steps is None else length
     each_epoch = isinstance(record_every, str) and record_every == "epoch"
     if not each_epoch:
-        _check_positive_integer("record_every", record_every, 'optimizer steps, or "epoch"')
+        check_positive_integer("record_every", record_every, 'optimizer steps, or "epoch"')
     interval = steps_per_epoch if each_epoch else int(record_every)
     if total % interval:
         raise ArgumentError(
@@ -162,7 +162,7 @@ def _schedule(num_epochs, num_steps, record_every, steps_per_epoch: int) -> tupl
 
 
 def _checked_batch_size(batch_size: Any, num_examples: int) -> int:
-    _check_positive_integer("batch_size", batch_size, 'examples per step, or "full"')
+    check_positive_integer("batch_size", batch_size, 'examples per step, or "full"')
     if batch_size > num_examples:
         raise ArgumentError(
             f"batch_size is {batch_size}, the train split has {num_examples} examples; expects at most as many. "
@@ -182,14 +182,6 @@ def _checked_splits(task: Task, evaluate: Sequence[str] | None) -> tuple[str, ..
             hint = " The train split is streamed, not in memory." * (there != task.data.splits)
             raise ArgumentError(f"evaluate names {split!r}, {task.data.name} has the splits {', '.join(there)}.{hint}")
     return there if evaluate is None else tuple(evaluate)
-
-
-def _check_positive_integer(name: str, value: Any, meaning: str = "how many") -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        hint = " A traced value cannot set the shape of a program: pass it as a list, a static axis." * isinstance(
-            value, jax.Array
-        )
-        raise ArgumentError(f"{name} is {value!r}; expects a positive integer ({meaning}).{hint}")
 
 
 def _check_key(key: Any) -> None:

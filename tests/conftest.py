@@ -16,3 +16,10 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("fast")
+
+
+def pytest_generate_tests(metafunc):
+    """Run the tests of a `ModelContract` for each of its cases."""
+    if "case" in metafunc.fixturenames and hasattr(metafunc.cls, "CASES"):
+        cases = metafunc.cls.CASES
+        metafunc.parametrize("case", cases.values(), ids=cases.keys())

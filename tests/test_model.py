@@ -252,7 +252,9 @@ def test_unknown_names_suggest_the_nearest():
         dl.models.mlp([4, 3], "rleu")
     with pytest.raises(dl.ArgumentError, match="unknown initializer 'he_norml'; did you mean 'he_normal'"):
         dl.models.mlp([4, 3], initializer="he_norml")
-    with pytest.raises(dl.ArgumentError, match="unknown activation 'xyz'; known: identity, relu, sigmoid, tanh"):
+    with pytest.raises(
+        dl.ArgumentError, match="unknown activation 'xyz'; known: elu, gelu, identity, leaky_relu, maxout"
+    ):
         dl.models.mlp([4, 3], "xyz")
 
 

@@ -1,30 +1,17 @@
 """Linear models and multi-layer perceptrons."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from dlcore import activations
+from dlcore import activations, initializers
 from dlcore.activations import Activation
-from dlcore.errors import ArgumentError, DataError, check_name, shown
+from dlcore.errors import ArgumentError, DataError, shown
+from dlcore.initializers import Initializer
 from dlcore.model import Model, from_nnx
-
-Initializer = Callable[[jax.Array, Sequence[int], Any], jax.Array]
-
-INITIALIZERS: dict[str, Initializer] = {
-    "zeros": nnx.initializers.zeros,
-    "glorot_normal": nnx.initializers.glorot_normal(),
-    "glorot_uniform": nnx.initializers.glorot_uniform(),
-    "he_normal": nnx.initializers.he_normal(),
-    "he_uniform": nnx.initializers.he_uniform(),
-    "lecun_normal": nnx.initializers.lecun_normal(),
-    "lecun_uniform": nnx.initializers.lecun_uniform(),
-}
 
 
 def linear(num_inputs: int, num_outputs: int = 1, *, initializer: str | Initializer = "zeros") -> Model:
@@ -43,13 +30,13 @@ def mlp(
     Args:
       widths: units of each layer, inputs first: `[64, 128, 10]` has one hidden layer of 128.
       activation: name (see `dlcore.activations.ACTIVATIONS`) or function, after each hidden layer.
-      initializer: name (see `INITIALIZERS`) or function of (key, shape, dtype), for the weights.
+      initializer: name (see `dlcore.initializers.INITIALIZERS`) or function of (key, shape, dtype), for the weights.
 
     Raises:
       ArgumentError: fewer than two widths, a width that is not a positive integer, an unknown name.
     """
     widths = _checked_widths(widths)
-    function, weights = activations.by_name(activation), _initializer(initializer)
+    function, weights = activations.by_name(activation), initializers.by_name(initializer)
 
     class MLP(nnx.Module):
         def __init__(self, rngs: nnx.Rngs):
@@ -79,10 +66,3 @@ def _checked_widths(widths: Sequence[int]) -> tuple[int, ...]:
             f"mlp: widths are {shown(widths)}; expects two or more positive integers, inputs first and outputs last."
         )
     return tuple(int(w) for w in listed)
-
-
-def _initializer(initializer: str | Initializer) -> Initializer:
-    if callable(initializer):
-        return initializer
-    check_name("initializer", initializer, INITIALIZERS)
-    return INITIALIZERS[initializer]

@@ -1,4 +1,4 @@
-"""Metrics: each takes outputs and targets of a whole split and returns a scalar."""
+"""Metrics of class labels."""
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,3 @@ def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 def binary_accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Share of examples on the right side of logit 0: [N], [N] in {0, 1} -> []."""
     return jnp.mean((logits > 0) == (labels > 0))
-
-
-def r2(predictions: jax.Array, targets: jax.Array) -> jax.Array:
-    """Coefficient of determination, 1 - residual / total sum of squares: [N, ...], [N, ...] -> []."""
-    return 1 - jnp.sum((targets - predictions) ** 2) / jnp.sum((targets - targets.mean(axis=0)) ** 2)

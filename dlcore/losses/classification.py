@@ -1,4 +1,4 @@
-"""Losses: each takes outputs and targets of a batch and returns one number per example, [B]."""
+"""Losses of class labels."""
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +13,3 @@ def logistic(logits: jax.Array, labels: jax.Array) -> jax.Array:
     `optax.losses.sigmoid_binary_cross_entropy` allows labels in between and takes twice the exponentials.
     """
     return jax.nn.softplus(jnp.where(labels > 0, -logits, logits))
-
-
-def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
-    """Squared error, mean over target columns: [B, ...], [B, ...] -> [B]."""
-    errors = optax.losses.squared_error(predictions, targets)
-    return errors.reshape(len(errors), -1).mean(axis=1)

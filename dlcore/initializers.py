@@ -1,0 +1,84 @@
+"""Initialisers of weights: functions of (key, shape, dtype), by name.
+
+Scaled ones count the connections into a unit (fan-in) and out of it (fan-out); for a kernel [..., in, out] both are
+multiplied by the size of its window.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from dlcore.errors import ArgumentError, check_name, shown
+
+Initializer = Callable[[jax.Array, Sequence[int], Any], jax.Array]
+
+constant = nnx.initializers.constant
+normal = nnx.initializers.normal
+orthogonal = nnx.initializers.orthogonal
+
+
+def uniform(limit: float = 0.05) -> Initializer:
+    """Even on [-limit, limit); `nnx.initializers.uniform` draws from [0, limit)."""
+
+    def draw(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -limit, limit)
+
+    return draw
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "zeros": nnx.initializers.zeros,
+    "constant": constant(0.01),
+    "normal": normal(0.01),
+    "uniform": uniform(0.05),
+    "glorot_normal": nnx.initializers.glorot_normal(),
+    "glorot_uniform": nnx.initializers.glorot_uniform(),
+    "he_normal": nnx.initializers.he_normal(),
+    "he_uniform": nnx.initializers.he_uniform(),
+    "lecun_normal": nnx.initializers.lecun_normal(),
+    "lecun_uniform": nnx.initializers.lecun_uniform(),
+    "orthogonal": orthogonal(),
+}
+
+# Glorot and Bengio 2010, He et al. 2015, Klambauer et al. 2017, as PyTorch's `calculate_gain` has them.
+_GAINS = {"identity": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": 2**0.5, "selu": 3 / 4}
+
+
+def by_name(initializer: str | Initializer) -> Initializer:
+    """The initialiser of that name; a function passes through.
+
+    Raises:
+      ArgumentError: no initialiser has that name; the message names the nearest.
+    """
+    if callable(initializer):
+        return initializer
+    check_name("initializer", initializer, INITIALIZERS)
+    return INITIALIZERS[initializer]
+
+
+def gain(activation: str, slope: float = 0.1) -> float:
+    """What to multiply weights of variance 1 / fan-in by, so that the activation keeps the size of its inputs.
+
+    Args:
+      activation: one of identity, sigmoid, tanh, relu, leaky_relu, selu: those with a published gain.
+      slope: of leaky_relu.
+
+    Raises:
+      ArgumentError: another name; a slope that is not finite.
+    Source: Glorot and Bengio 2010; He et al. 2015, eq. 15: sqrt(2 / (1 + slope^2)).
+    """
+    check_name("gain", activation, [*_GAINS, "leaky_relu"])
+    if activation != "leaky_relu":
+        return _GAINS[activation]
+    if not abs(slope) < float("inf"):
+        raise ArgumentError(f"slope is {shown(slope)}; expects a finite number.")
+    return (2 / (1 + slope**2)) ** 0.5
+
+
+def scaled(initializer: str | Initializer, factor: float) -> Initializer:
+    """The initialiser's draws times a factor, e.g. `scaled("glorot_normal", gain("tanh"))`."""
+    draw = by_name(initializer)
+    return lambda key, shape, dtype=jnp.float32: factor * draw(key, shape, dtype)

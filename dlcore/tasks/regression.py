@@ -1,0 +1,38 @@
+"""Tasks of real-valued targets."""
+
+from collections.abc import Mapping
+
+from dlcore import losses
+from dlcore.data import Dataset
+from dlcore.errors import DataError
+from dlcore.metrics import r2
+from dlcore.model import Model
+from dlcore.tasks.task import Metric, Penalty, Task, output_of, squeezed, supervised
+
+
+def regression(
+    model: Model, data: Dataset, *, metrics: Mapping[str, Metric] | None = None, penalty: Penalty | None = None
+) -> Task:
+    """Real-valued targets, by mean squared error; reports `r2` too.
+
+    Args:
+      model: output of the targets' shape; [B, 1] also fits targets [N].
+      data: float targets [N] or [N, ...].
+
+    Raises:
+      DataError: integer targets, an output that does not fit them.
+    """
+    output, targets = output_of(model, data), data.train.targets
+    if targets.dtype.kind != "f":
+        raise DataError(
+            f"targets are {targets.dtype}; regression expects floats. Use y.astype('float32'), or "
+            "dl.tasks.classification."
+        )
+    if targets.ndim == 1 and output.shape[1:] == (1,):
+        model = squeezed(model)
+    elif output.shape[1:] != targets.shape[1:]:
+        raise DataError(
+            f"the model's output is [B{''.join(f', {n}' for n in output.shape[1:])}], the targets are "
+            f"{list(targets.shape)}; expects the same shape of a row. Change the model's last width or the targets."
+        )
+    return supervised(model, data, losses.squared_error, metrics={"r2": r2, **(metrics or {})}, penalty=penalty)

@@ -1,0 +1,1 @@
+"""Golden values by PyTorch and scikit-learn; see `__main__`."""

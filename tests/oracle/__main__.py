@@ -1,0 +1,49 @@
+"""Make the golden values anew and compare them with the committed ones: `make oracle`. Needs PyTorch.
+
+Each module of this folder has a function `golden() -> {name: array}`; its values go to `tests/golden/<module>.npz`.
+A name "case/part" holds an input, a weight, an output or a gradient of a case; the tests feed the same inputs and
+weights to dlcore.
+"""
+
+import importlib
+import pathlib
+import pkgutil
+import sys
+
+import numpy as np
+
+FOLDER = pathlib.Path(__file__).parents[1] / "golden"
+
+
+def largest_difference(new: dict[str, np.ndarray], path: pathlib.Path) -> float:
+    """Largest difference to the committed values, relative to the largest value of each array; inf if names differ."""
+    if not path.exists():
+        return np.inf
+    with np.load(path) as old:
+        if set(old) != set(new) or any(old[name].shape != new[name].shape for name in new):
+            return np.inf
+        return max(
+            float(np.max(np.abs(old[name].astype(float) - new[name])) / max(np.max(np.abs(new[name])), 1e-30))
+            for name in new
+            if new[name].size
+        )
+
+
+def main() -> None:
+    """Write all golden values; exit with 1 where they differ from those committed."""
+    failed = False
+    for module in pkgutil.iter_modules([str(pathlib.Path(__file__).parent)]):
+        if module.name.startswith("_"):
+            continue
+        made = importlib.import_module(f"tests.oracle.{module.name}").golden()
+        values = {name: np.asarray(value) for name, value in made.items()}
+        path = FOLDER / f"{module.name}.npz"
+        difference = largest_difference(values, path)
+        failed |= difference > 1e-5
+        np.savez_compressed(path, **values)
+        print(f"{module.name:20} {len(values):4} arrays, largest relative difference to the committed {difference:.1e}")
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

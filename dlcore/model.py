@@ -12,7 +12,7 @@ from flax import linen, nnx
 from flax.errors import InvalidRngError
 
 from dlcore.errors import ArgumentError, DataError, DlcoreError
-from dlcore.observation import described, failing_layer
+from dlcore.observation import described, failing_layer, watched
 
 Params = Any  # a pytree of arrays: what the optimizer changes
 ModelState = Any  # a pytree of arrays: what the forward pass changes (running means); {} for most models
@@ -88,7 +88,8 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module], *, parts: Sequence[str] = 
 
         module = merged()
         try:
-            output = getattr(module, method)(x)
+            with watched(module):
+                output = getattr(module, method)(x)
         except (TypeError, ValueError) as error:
             if isinstance(error, DlcoreError):
                 raise

@@ -1,52 +1,76 @@
-"""Watching the layers of a Flax NNX module while it is called: for summaries, and to name the layer that fails."""
+"""Watching the layers of Flax NNX modules while they are called: for summaries, and to name the layer that fails."""
 
 import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import jax
 from flax import nnx
 
-Observer = Callable[[str, nnx.Module, Callable[[], Any], Any], Any]
+# observer(path, layer, call, inputs): stands in for `call()`, the layer's own call, and returns what the layer shall.
+Observer = Callable[[str, nnx.Module, Callable[[], Any], tuple], Any]
 
+_observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
+_prefix: ContextVar[str] = ContextVar("prefix", default="")
 _lock = threading.RLock()
 
 
 @contextlib.contextmanager
-def observed(root: nnx.Module, observer: Observer) -> Iterator[None]:
-    """Within the context, each call of a layer of `root` goes through `observer(path, layer, call, inputs)`.
+def observing(observer: Observer) -> Iterator[None]:
+    """Within the context, each call of a layer of any model made by `from_nnx` goes through the observer."""
+    token = _observer.set(observer)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
 
-    Args:
-      root: itself no layer: its path would be empty.
-      observer: returns what the layer shall return, usually `call()`. inputs: the call's positional arguments.
-    """
-    paths = {id(layer): (".".join(map(str, path)), layer) for path, layer in nnx.iter_modules(root) if path}
-    kinds = {type(layer) for _, layer in paths.values() if callable(layer)}
+
+@contextlib.contextmanager
+def inside(part: str) -> Iterator[None]:
+    """Within the context, paths of layers begin with `part`: for models that are put together from models."""
+    token = _prefix.set(f"{_prefix.get()}{part}.")
+    try:
+        yield
+    finally:
+        _prefix.reset(token)
+
+
+@contextlib.contextmanager
+def watched(root: nnx.Module) -> Iterator[None]:
+    """Show the calls of the layers of `root` to the observer, if there is one."""
+    observer = _observer.get()
+    if observer is None:
+        yield
+        return
+    found = list(nnx.iter_modules(root))
+    layers = {id(layer): (_prefix.get() + ".".join(map(str, path)), layer) for path, layer in found if path}
+    kinds = {type(layer) for _, layer in layers.values() if callable(layer)}
     originals = {kind: kind.__call__ for kind in kinds}
     own = {kind for kind in kinds if "__call__" in vars(kind)}
 
-    def watched(original):
+    def through_observer(original):
         @functools.wraps(original)
         def call(layer, *args, **kwargs):
             run = functools.partial(original, layer, *args, **kwargs)
-            path, same = paths.get(id(layer), ("", None))
-            return observer(path, layer, run, args) if same is layer else run()
+            path, known = layers.get(id(layer), ("", None))
+            return observer(path, layer, run, args) if known is layer else run()
 
         return call
 
     with _lock:  # Python looks `__call__` up on the class, so the class is changed for the while
         try:
             for kind, original in originals.items():
-                setattr(kind, "__call__", watched(original))  # noqa: B010
+                setattr(kind, "__call__", through_observer(original))  # noqa: B010
             yield
         finally:
             for kind, original in originals.items():
                 if kind in own:
                     setattr(kind, "__call__", original)  # noqa: B010
                 else:
-                    del kind.__call__
+                    delattr(kind, "__call__")
 
 
 def failing_layer(root: nnx.Module, call: Callable[[], Any]) -> tuple[str, nnx.Module, Any] | None:
@@ -60,7 +84,7 @@ def failing_layer(root: nnx.Module, call: Callable[[], Any]) -> tuple[str, nnx.M
             found.append((path, layer, inputs))
             raise
 
-    with observed(root, observer), contextlib.suppress(Exception):
+    with observing(observer), watched(root), contextlib.suppress(Exception):
         call()
     return found[0] if found else None
 
@@ -68,4 +92,4 @@ def failing_layer(root: nnx.Module, call: Callable[[], Any]) -> tuple[str, nnx.M
 def described(tree: Any) -> str:
     """Dtypes and shapes of the arrays of a tree: "float32[8, 3]", or several of them."""
     arrays = [leaf for leaf in jax.tree.leaves(tree) if hasattr(leaf, "shape")]
-    return ", ".join(f"{leaf.dtype}[{', '.join(map(str, leaf.shape))}]" for leaf in arrays) or repr(tree)
+    return ", ".join(f"{leaf.dtype}[{', '.join(map(str, leaf.shape))}]" for leaf in arrays) or "nothing"

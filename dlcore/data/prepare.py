@@ -70,7 +70,7 @@ def unit_range(images: jax.Array) -> jax.Array:
 
 def flatten(inputs: jax.Array) -> jax.Array:
     """[B, ...] to [B, features]."""
-    return inputs.reshape(len(inputs), -1)
+    return inputs.reshape(inputs.shape[0], -1)
 
 
 def standardizer(dataset: Dataset) -> Step:

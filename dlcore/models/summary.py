@@ -1,0 +1,169 @@
+"""What a model is made of: layers, shapes, parameters, operations; also for shapes that are known in part only."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import jax
+from jax import export
+from jax.extend.core import Jaxpr
+
+from dlcore.errors import ArgumentError, shown
+from dlcore.model import Model
+from dlcore.observation import described, observing
+
+_SCOPE = re.compile(r"layer:([^/()]+)")
+
+
+class Layer(NamedTuple):
+    """One layer of a model at work; the last row of `layers` is what belongs to none, with path "".
+
+    path: where the layer stands in the parameters. kind: its class.
+    inputs, output: dtypes and shapes, as shape-dtype structs. num_params: its own, without those of layers inside it.
+    flops: its own multiplications and additions in matrix products and convolutions; an expression of the
+      symbolic sizes where shapes are symbolic.
+    """
+
+    path: str
+    kind: str
+    inputs: Any
+    output: Any
+    num_params: int
+    flops: Any
+
+
+def num_params(model: Model) -> int:
+    """How many numbers the optimizer changes."""
+    params, _ = jax.eval_shape(model.init, jax.random.key(0))
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def symbolic(*shapes: str, dtype: Any = float) -> Any:
+    """Inputs whose shape is known in part: `symbolic("batch, time, 64")` for `layers` and `summary`.
+
+    Args:
+      shapes: sizes and names, with commas between; the same name is the same size, in all shapes given.
+
+    Returns:
+      A shape-dtype struct; a tuple of them for several shapes.
+
+    Raises:
+      ArgumentError: a text that is no shape.
+    """
+    scope = export.SymbolicScope()
+    dtype = jax.dtypes.canonicalize_dtype(dtype)
+    try:
+        structs = tuple(jax.ShapeDtypeStruct(export.symbolic_shape(shape, scope=scope), dtype) for shape in shapes)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ArgumentError(
+            f"shapes are {shown(shapes)}; expects sizes and names with commas between, e.g. 'batch, time, 64'."
+        ) from error
+    return structs[0] if len(structs) == 1 else structs
+
+
+def layers(model: Model, x: Any) -> tuple[Layer, ...]:
+    """The layers of a model in the order of their calls; nothing is computed.
+
+    Args:
+      model: of `from_nnx`, any built-in one for instance; of other models there is one row, for the whole.
+      x: inputs [B, ...]: arrays, shape-dtype structs or `symbolic(...)`.
+
+    Raises:
+      DataError: a layer that does not fit its inputs, by name.
+    """
+    params, state = jax.eval_shape(model.init, jax.random.key(0))
+    x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
+    rows: dict[str, tuple[str, Any, Any]] = {}
+
+    def observer(path, layer, call, inputs):
+        rows.setdefault(path, (type(layer).__name__, None, None))  # outer layers before inner ones
+        with jax.named_scope(f"layer:{path}"):
+            output = call()
+        rows[path] = (type(layer).__name__, _structs(inputs), _structs(output))
+        return output
+
+    with observing(observer):
+        jaxpr, output = jax.make_jaxpr(lambda p, s, x: model.apply(p, s, x)[0], return_shape=True)(params, state, x)
+    flops = dict.fromkeys([*rows, ""], 0)
+    _count(jaxpr.jaxpr, "", 1, flops)
+    sizes = dict.fromkeys([*rows, ""], 0)
+    for path, leaf in jax.tree.leaves_with_path(params):
+        sizes[_owner(jax.tree_util.keystr(path, simple=True, separator="."), rows)] += leaf.size
+    called = [Layer(path, *row, sizes[path], flops[path]) for path, row in rows.items()]
+    return (*called, Layer("", "", x, output, sizes[""], flops[""]))
+
+
+def summary(model: Model, x: Any) -> None:
+    """Print the layers of a model: shapes, parameters, floating-point operations for inputs `x`; see `layers`.
+
+    Example:
+      >>> dl.models.summary(dl.models.mlp([64, 128, 10]), dl.models.symbolic("batch, 64"))
+    """
+    *called, rest = layers(model, x)
+    table = [["layer", "kind", "inputs", "output", "parameters", "FLOPs"]]
+    for row in (*called, *([rest] if rest.num_params or rest.flops else ())):
+        shapes = [described(row.inputs), described(row.output)]
+        name = row.path or "outside of layers"
+        table.append([name, row.kind, *shapes, _grouped(row.num_params), _grouped(row.flops)])
+    num_params, flops = (sum(getattr(row, what) for row in (*called, rest)) for what in ("num_params", "flops"))
+    shapes = [described(rest.inputs), described(rest.output)]
+    table.append(["the model", "", *shapes, _grouped(num_params), _grouped(flops)])
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        left = [cell.ljust(width) for cell, width in zip(line[:4], widths, strict=False)]
+        right = [cell.rjust(width) for cell, width in zip(line[4:], widths[4:], strict=True)]
+        print("  ".join(left + right).rstrip())
+
+
+def _structs(tree: Any) -> Any:
+    """Shapes and dtypes of the arrays of a tree; what is no array is left out."""
+    arrays = jax.tree.map(lambda leaf: leaf if hasattr(leaf, "shape") else None, tree)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), arrays)
+
+
+def _owner(path: str, candidates: Iterable[str]) -> str:
+    """The innermost layer that a parameter at `path` belongs to; "" for none."""
+    return max((name for name in candidates if path.startswith(f"{name}.")), key=len, default="")
+
+
+def _count(jaxpr: Jaxpr, scope: str, times: Any, flops: dict[str, Any]) -> None:
+    """Add the operations of a program to the layers they are called in.
+
+    XLA's `cost_analysis` counts the body of a scan once; here it counts as often as it runs. A while loop counts once.
+    """
+    for equation in jaxpr.eqns:
+        found = _SCOPE.findall(str(equation.source_info.name_stack))
+        here = found[-1] if found else scope
+        flops[here] = flops[here] + times * _flops(equation)
+        repeats = equation.params["length"] if equation.primitive.name == "scan" else 1
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
+            if _is_jaxpr(inner):
+                _count(getattr(inner, "jaxpr", inner), here, times * repeats, flops)
+
+
+def _is_jaxpr(value: Any) -> bool:
+    return hasattr(getattr(value, "jaxpr", value), "eqns")
+
+
+def _flops(equation: Any) -> Any:
+    """Multiplications and additions of one matrix product or convolution; other operations count nothing."""
+    output = equation.outvars[0].aval
+    if equation.primitive.name == "dot_general":
+        (contracted, _), _ = equation.params["dimension_numbers"]
+        return 2 * _product(output.shape) * _product(equation.invars[0].aval.shape[axis] for axis in contracted)
+    if equation.primitive.name == "conv_general_dilated":
+        kernel = equation.invars[1].aval.shape
+        outputs = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
+        return 2 * _product(output.shape) * (_product(kernel) // outputs)
+    return 0
+
+
+def _product(sizes: Iterable[Any]) -> Any:
+    product = 1
+    for size in sizes:  # math.prod refuses symbolic sizes
+        product = product * size
+    return product
+
+
+def _grouped(number: Any) -> str:
+    return f"{number:,}".replace(",", " ") if isinstance(number, int) else str(number)

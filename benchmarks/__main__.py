@@ -1,12 +1,11 @@
 """`python -m benchmarks NAME`: the command line of the benchmarks."""
 
 import pathlib
-import sys
 
-import tyro
 from rich.console import Console
 
 import dlcore as dl
+from dlcore.command_line import run_subcommands
 
 
 def convergence(*, quick: bool = False, output: pathlib.Path = pathlib.Path("results/convergence")) -> None:
@@ -36,26 +35,29 @@ def throughput(parts: tuple[str, ...] = (), /, *, repeats: int = 5, output: path
       output: JSON file to write.
     """
     dl.setup(cache=False)
-    from benchmarks import throughput
+    from benchmarks import throughput, timing
 
-    unknown = set(parts) - set(throughput.PARTS)
-    if unknown:
-        raise dl.ArgumentError(f"no part {unknown.pop()!r}; there are {', '.join(throughput.PARTS)}.")
-    throughput.run(parts, repeats, output)
+    timing.measure(throughput.PARTS, parts, repeats, output)
+
+
+def layers(parts: tuple[str, ...] = (), /, *, repeats: int = 5, output: pathlib.Path | None = None) -> None:
+    """Measure convolution, recurrent networks and generation of text, next to PyTorch where it is installed.
+
+    Args:
+      parts: which to measure; all by default.
+      repeats: timings to take the median of, after a warm-up.
+      output: JSON file to write.
+    """
+    dl.setup(cache=False)
+    from benchmarks import layers, timing
+
+    timing.measure(layers.PARTS, parts, repeats, output)
 
 
 def main() -> None:
-    """Entry point; Ctrl-C ends with exit code 130, and what was written before stays as it was."""
-    try:
-        tyro.extras.subcommand_cli_from_dict(
-            {"convergence": convergence, "throughput": throughput}, prog="python -m benchmarks"
-        )
-    except dl.DlcoreError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted; nothing of this run was written.", file=sys.stderr)
-        sys.exit(130)
+    """Entry point."""
+    commands = {"convergence": convergence, "throughput": throughput, "layers": layers}
+    run_subcommands(commands, "python -m benchmarks")
 
 
 if __name__ == "__main__":

@@ -4,15 +4,9 @@ Every comparison is made in one process, its sides taking turns; medians of seve
 """
 
 import functools
-import json
-import math
 import os
-import pathlib
-import platform
-import statistics
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,29 +19,16 @@ import optax
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
 import dlcore as dl
+from benchmarks.timing import Part, take_turns
 from dlcore import convergence, engine
 from dlcore.axes import study_of
 from dlcore.data import Split
-from dlcore.results import provenance
 from dlcore.sampling import permutation
-from dlcore.setup import available_cores
 
 EPOCHS, BATCH_SIZE, HIDDEN = 30, 64, 128
 RATES, SEEDS = np.logspace(-3, 0, 16), np.arange(8)
 LANE_WIDTH = 8
 LOGISTIC_EPOCHS = 1000
-
-
-def take_turns(sides: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Median seconds of each side, after one warm-up each."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for repeat in range(repeats + 1):
-        for name, run in sides.items():
-            began = time.perf_counter()
-            run()
-            if repeat:
-                times[name].append(time.perf_counter() - began)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def network_study(repeats: int) -> dict[str, float]:
@@ -319,7 +300,7 @@ def small_loops(repeats: int) -> dict[str, float]:
     return {"xla_default_us": measured(default), "dlcore_setup_us": measured({})}
 
 
-PARTS: dict[str, Callable[[int], dict[str, float]]] = {
+PARTS: dict[str, Part] = {
     function.__name__: function
     for function in (
         network_study,
@@ -332,31 +313,3 @@ PARTS: dict[str, Callable[[int], dict[str, float]]] = {
         small_loops,
     )
 }
-
-
-def run(parts: tuple[str, ...], repeats: int, output: pathlib.Path | None) -> dict[str, Any]:
-    """Measure the named parts (all by default), print each, and write them as JSON."""
-    results: dict[str, Any] = {"machine": machine()}
-    for name in parts or PARTS:
-        results[name] = {
-            key: round(value, 4 - math.floor(math.log10(abs(value)))) if value else 0.0
-            for key, value in PARTS[name](repeats).items()
-        }
-        print(f"{name.replace('_', ' ')}: " + (PARTS[name].__doc__ or "").strip().splitlines()[0])
-        for key, value in results[name].items():
-            print(f"    {key:28} {value:10.4g}")
-    if output:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(results, indent=1) + "\n")
-    return results
-
-
-def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
-    cpu = platform.processor()
-    if pathlib.Path("/proc/cpuinfo").exists():
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
-    import sklearn
-
-    return {"cpu": cpu, "cores": available_cores(), "scikit_learn_version": sklearn.__version__, **provenance()}

@@ -3,15 +3,14 @@
 import importlib
 import pathlib
 import pkgutil
-import sys
 
-import tyro
 from rich.console import Console
 from rich.table import Table
 
 import dlcore as dl
 import experiments
-from dlcore.errors import suggest
+from dlcore.command_line import run_subcommands
+from dlcore.errors import check_name
 from dlcore.experiment import Experiment
 
 
@@ -22,8 +21,7 @@ def names() -> list[str]:
 
 def load(name: str) -> Experiment:
     """The experiment of that name."""
-    if name not in names():
-        raise dl.ArgumentError(f"no experiment {name!r}; {suggest(name, names())}")
+    check_name("experiment", name, names())
     return importlib.import_module(f"experiments.{name}").EXPERIMENT
 
 
@@ -57,14 +55,7 @@ def all_(*, output: pathlib.Path = pathlib.Path("results")) -> None:
 
 def main() -> None:
     """Entry point."""
-    try:
-        tyro.extras.subcommand_cli_from_dict({"list": list_, "run": run, "all": all_}, prog="python -m experiments")
-    except dl.DlcoreError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted.", file=sys.stderr)
-        sys.exit(130)
+    run_subcommands({"list": list_, "run": run, "all": all_}, "python -m experiments")
 
 
 if __name__ == "__main__":

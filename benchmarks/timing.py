@@ -1,0 +1,66 @@
+"""Timing sides of a comparison in turns, and writing down what was measured on which machine."""
+
+import json
+import math
+import pathlib
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+from dlcore.errors import check_name
+from dlcore.results import provenance
+from dlcore.setup import available_cores
+
+Part = Callable[[int], dict[str, float]]  # repeats -> name to number
+
+
+def take_turns(sides: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Median seconds of each side, after one warm-up each."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for repeat in range(repeats + 1):
+        for name, run in sides.items():
+            began = time.perf_counter()
+            run()
+            if repeat:
+                times[name].append(time.perf_counter() - began)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def measure(parts: Mapping[str, Part], names: Sequence[str], repeats: int, output: pathlib.Path | None) -> None:
+    """Measure the named parts (all by default), print each, and write them as JSON.
+
+    Raises:
+      ArgumentError: a name that no part has.
+    """
+    for name in names:
+        check_name("part", name, parts)
+    results: dict[str, Any] = {"machine": machine()}
+    for name in names or parts:
+        results[name] = {
+            key: round(value, 4 - math.floor(math.log10(abs(value)))) if value else 0.0
+            for key, value in parts[name](repeats).items()
+        }
+        print(f"{name.replace('_', ' ')}: " + (parts[name].__doc__ or "").strip().splitlines()[0])
+        for key, value in results[name].items():
+            print(f"    {key:28} {value:10.4g}")
+    if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    cpu = platform.processor()
+    if pathlib.Path("/proc/cpuinfo").exists():
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
+    peers = {name.replace("-", "_"): metadata.version(name) for name in ("scikit-learn", "torch") if _installed(name)}
+    versions = {f"{name}_version": version for name, version in peers.items()}
+    return {"cpu": cpu, "cores": available_cores(), **versions, **provenance()}
+
+
+def _installed(name: str) -> bool:
+    return next(iter(metadata.distributions(name=name)), None) is not None

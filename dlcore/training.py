@@ -105,25 +105,8 @@ def training(
         params, model_state = task.model.init(jax.random.fold_in(key, INITIALISATION))
         return State(jnp.zeros((), jnp.int32), params, model_state, optimizer.init(params))
 
-    def update(state, rows):
-        batch = data["train"]
-        if rows is not None:
-            batch = jax.tree.map(lambda values: take(values, rows), batch)
-        noise = jax.random.fold_in(jax.random.fold_in(key, NOISE), state.step)
-        loss = jax.value_and_grad(task.objective, has_aux=True)
-        (value, (_, model_state)), gradient = loss(state.params, state.model_state, batch, key=noise, train=True)
-        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        return State(state.step + 1, params, model_state, opt_state), value
-
-    def measure(state):
-        record = {
-            "finite": jnp.all(jnp.asarray([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]))
-        }
-        for split in splits:
-            value, (metrics, _) = task.objective(state.params, state.model_state, data[split])
-            record |= {f"{split}_{name}": metric for name, metric in {"loss": value, **metrics}.items()}
-        return record
+    update = _updating(key, task, optimizer, data["train"])
+    measure = _measuring(task, {split: data[split] for split in splits})
 
     def advance(state):
         rows = None
@@ -136,6 +119,35 @@ def training(
     steps = interval * np.arange(num_records + 1)
     coordinates = {"step": steps, "epoch": steps / steps_per_epoch, "examples": steps * size}
     return Training(init, advance, num_records, measure, coordinates, _descriptions(splits))
+
+
+def _updating(key: jax.Array, task: Task, optimizer: optax.GradientTransformation, train: Split):
+    """`update(state, rows) -> (state, loss before the update)`: one optimizer step on these rows; on all for None."""
+
+    def update(state, rows):
+        batch = train if rows is None else jax.tree.map(lambda values: take(values, rows), train)
+        noise = jax.random.fold_in(jax.random.fold_in(key, NOISE), state.step)
+        loss = jax.value_and_grad(task.objective, has_aux=True)
+        (value, (_, model_state)), gradient = loss(state.params, state.model_state, batch, key=noise, train=True)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return State(state.step + 1, params, model_state, opt_state), value
+
+    return update
+
+
+def _measuring(task: Task, data: Mapping[str, Split]):
+    """`measure(state) -> record`: whether all parameters are finite, loss and metrics on each split."""
+
+    def measure(state):
+        finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]
+        record = {"finite": jnp.all(jnp.asarray(finite))}
+        for split, rows in data.items():
+            value, (metrics, _) = task.objective(state.params, state.model_state, rows)
+            record |= {f"{split}_{name}": metric for name, metric in {"loss": value, **metrics}.items()}
+        return record
+
+    return measure
 
 
 def _schedule(num_epochs, num_steps, record_every, steps_per_epoch: int) -> tuple[int, int]:

@@ -55,7 +55,7 @@ def test_error_signals_are_the_derivatives_by_preactivations():
     """Catches signals named after the wrong layer, and signals by the activation instead of what enters it."""
     _, params = network(3, "sigmoid")
     labels = TARGETS["softmax_cross_entropy"][1]
-    passed = through_layers(params, X, labels, activation="sigmoid")
+    passed = jax.jit(functools.partial(through_layers, activation="sigmoid"))(params, X, labels)
     assert [delta.shape for delta in passed.errors] == [(5, 6), (5, 5), (5, 3)]
     assert [a.shape for a in passed.activations] == [(5, 4), (5, 6), (5, 5)]
 
@@ -66,7 +66,7 @@ def test_error_signals_are_the_derivatives_by_preactivations():
             value = jax.nn.sigmoid(z)
         return losses.softmax_cross_entropy(z, labels).mean()
 
-    expected = jax.grad(shifted)(tuple(jnp.zeros_like(delta) for delta in passed.errors))
+    expected = jax.jit(jax.grad(shifted))(tuple(jnp.zeros_like(delta) for delta in passed.errors))
     golden_values.assert_matches(passed.errors, expected, 2e-6)
 
 
@@ -82,8 +82,9 @@ def test_per_example_signals_by_vmap():
     """Catches Python values of the batch inside."""
     _, params = network(3, "tanh")
     labels = TARGETS["softmax_cross_entropy"][1]
-    whole = through_layers(params, X, labels, activation="tanh")
-    each = jax.vmap(lambda x, y: through_layers(params, x[None], y[None], activation="tanh"))(X, jnp.asarray(labels))
+    passed = functools.partial(through_layers, params, activation="tanh")
+    whole = jax.jit(passed)(X, labels)
+    each = jax.jit(jax.vmap(lambda x, y: passed(x[None], y[None])))(X, labels)
     golden_values.assert_matches(jax.tree.map(lambda g: g.mean(axis=0), each.gradients), whole.gradients, 2e-6)
 
 
@@ -145,7 +146,7 @@ def test_signals_by_seed_in_one_program():
         last = jnp.zeros((3, NUM_STEPS, 5)).at[:, -1].set(1.0)
         return jnp.linalg.norm(through_time(weights, SEQUENCES, last).errors, axis=(0, 2))
 
-    signals = jax.vmap(norms)(jax.random.split(jax.random.key(0), 3))
+    signals = jax.jit(jax.vmap(norms))(jax.random.split(jax.random.key(0), 3))
     assert signals.shape == (3, NUM_STEPS)
     assert (signals[:, 0] < signals[:, -1]).all()
 

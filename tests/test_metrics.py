@@ -99,7 +99,7 @@ def test_best_threshold_gives_its_accuracy():
     """Catches a threshold beside the one that was counted, and pairs refused at the threshold itself."""
     for kind in ("distinct", "tied"):
         scores, same = (GOLDEN[f"metrics/scores_{kind}"][part] for part in ("scores", "same"))
-        threshold, accuracy = metrics.best_threshold(scores, same)
+        threshold, accuracy = jax.jit(metrics.best_threshold)(scores, same)
         assert np.mean((scores >= threshold) == (same > 0)) == pytest.approx(float(accuracy))
     threshold, accuracy = metrics.best_threshold(np.float32([3, 2, 1]), np.array([0, 0, 1]))
     assert (threshold, accuracy) == (np.inf, pytest.approx(2 / 3))

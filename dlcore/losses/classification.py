@@ -48,6 +48,7 @@ def logistic(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
     `optax.losses.sigmoid_binary_cross_entropy` allows labels in between and takes twice the exponentials.
     """
+    check_same_shape("logistic", logits, labels)
     return jax.nn.softplus(jnp.where(labels > 0, -logits, logits))
 
 

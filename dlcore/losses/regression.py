@@ -10,6 +10,7 @@ from dlcore.errors import check_number
 
 def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     """Squared error."""
+    check_same_shape("squared_error", predictions, targets)
     return _row_means(optax.losses.squared_error(predictions, targets))
 
 

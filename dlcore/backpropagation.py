@@ -206,7 +206,6 @@ def _logistic(logits, labels):
 
 
 def _squared_error(predictions, targets):
-    check_same_shape("squared_error", predictions, targets)
     return losses.squared_error(predictions, targets), 2 * (predictions - targets) / predictions.shape[1]
 
 

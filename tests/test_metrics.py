@@ -79,9 +79,11 @@ def test_r2_of_constant_targets():
 def test_metrics_of_sequences():
     """Catches padding that counts, and rows weighted alike though they differ in length."""
     golden, sequences = GOLDEN["losses/masked_cross_entropy"], GOLDEN["metrics/sequences"]
-    given = (golden["inputs"], np.where(golden["mask"], golden["targets"], -3), golden["mask"])
-    assert metrics.perplexity(*given) == pytest.approx(float(sequences["perplexity"]), rel=1e-5)
-    assert metrics.masked_accuracy(*given) == pytest.approx(float(sequences["accuracy"]), rel=1e-6)
+    logits, mask = golden["inputs"], golden["mask"]
+    for padding in (-3, logits.argmax(axis=-1)):  # a label of no class, the label that would be right
+        labels = np.where(mask, golden["targets"], padding)
+        assert metrics.perplexity(logits, labels, mask) == pytest.approx(float(sequences["perplexity"]), rel=1e-5)
+        assert metrics.masked_accuracy(logits, labels, mask) == pytest.approx(float(sequences["accuracy"]), rel=1e-6)
     assert metrics.perplexity(jnp.zeros((2, 3, 7)), jnp.zeros((2, 3), int)) == pytest.approx(7, rel=1e-5)
 
 

@@ -1,6 +1,6 @@
 """dlcore: experiments on how neural networks train, as pure functions compiled by JAX."""
 
-from dlcore import activations, data, initializers, losses, metrics, models, optimizers, tasks
+from dlcore import activations, backpropagation, data, initializers, losses, metrics, models, optimizers, tasks
 from dlcore.errors import ArgumentError, DataError, DlcoreError
 from dlcore.model import Model, from_linen, from_nnx
 from dlcore.results import final_params
@@ -17,6 +17,7 @@ __all__ = [
     "State",
     "Training",
     "activations",
+    "backpropagation",
     "data",
     "final_params",
     "from_linen",

@@ -50,7 +50,7 @@ def relu(x: jax.Array) -> jax.Array:
 
 
 def leaky_relu(x: jax.Array, slope: float | jax.Array = 0.1) -> jax.Array:
-    """f(x) = x where x >= 0, else slope * x. Range (-inf, inf), not zero-centred; derivative slope or 1.
+    """f(x) = x where x >= 0, else slope * x. Range (-inf, inf), not zero-centred; derivative slope or 1, at 0 it is 1.
 
     The slope of 0.1 is the handbook's; Maas et al. 2013, who proposed it, and PyTorch use 0.01.
     """

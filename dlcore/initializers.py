@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from dlcore.errors import ArgumentError, check_name, shown
+from dlcore.errors import check_name, check_number
 
 Initializer = Callable[[jax.Array, Sequence[int], Any], jax.Array]
 
@@ -20,8 +20,13 @@ normal = nnx.initializers.normal
 orthogonal = nnx.initializers.orthogonal
 
 
-def uniform(limit: float = 0.05) -> Initializer:
-    """Even on [-limit, limit); `nnx.initializers.uniform` draws from [0, limit)."""
+def uniform(limit: float | jax.Array = 0.05) -> Initializer:
+    """Even on [-limit, limit); `nnx.initializers.uniform` draws from [0, limit).
+
+    Raises:
+      ArgumentError: a limit that is not a finite number of 0 or more.
+    """
+    check_number("limit", limit, 0)
 
     def draw(key, shape, dtype=jnp.float32):
         return jax.random.uniform(key, shape, dtype, -limit, limit)
@@ -59,7 +64,7 @@ def by_name(initializer: str | Initializer) -> Initializer:
     return INITIALIZERS[initializer]
 
 
-def gain(activation: str, slope: float = 0.1) -> float:
+def gain(activation: str, slope: float | jax.Array = 0.1) -> float | jax.Array:
     """What to multiply weights of variance 1 / fan-in by, so that the activation keeps the size of its inputs.
 
     Args:
@@ -73,12 +78,17 @@ def gain(activation: str, slope: float = 0.1) -> float:
     check_name("gain", activation, [*_GAINS, "leaky_relu"])
     if activation != "leaky_relu":
         return _GAINS[activation]
-    if not abs(slope) < float("inf"):
-        raise ArgumentError(f"slope is {shown(slope)}; expects a finite number.")
+    check_number("slope", slope)
     return (2 / (1 + slope**2)) ** 0.5
 
 
-def scaled(initializer: str | Initializer, factor: float) -> Initializer:
-    """The initialiser's draws times a factor, e.g. `scaled("glorot_normal", gain("tanh"))`."""
+def scaled(initializer: str | Initializer, factor: float | jax.Array) -> Initializer:
+    """The initialiser's draws times a factor, e.g. `scaled("lecun_normal", gain("tanh"))`.
+
+    Raises:
+      ArgumentError: an unknown name, a factor that is not a finite number.
+    """
+    check_number("factor", factor)
     draw = by_name(initializer)
-    return lambda key, shape, dtype=jnp.float32: factor * draw(key, shape, dtype)
+    # Back to the dtype asked for: a traced or a NumPy factor would decide it otherwise.
+    return lambda key, shape, dtype=jnp.float32: (factor * draw(key, shape, dtype)).astype(dtype)

@@ -8,7 +8,7 @@ from dlcore.data.dataset import Dataset, Split
 from dlcore.data.idx import from_idx, read_idx
 from dlcore.data.images import from_image_folder
 from dlcore.data.named import cifar10, fashion_mnist, mnist
-from dlcore.data.normalise import standardize
+from dlcore.data.normalise import Normaliser, Scaling, mean_normalisation, min_max, normalised, standardize, z_score
 from dlcore.data.npz import from_npz
 from dlcore.data.photos import photo_patches
 from dlcore.data.pipeline import batches, load_position, save_position, stream_image_folder, stream_npz
@@ -55,6 +55,8 @@ __all__ = [
     "PLACES",
     "UNKNOWN_LABEL",
     "Dataset",
+    "Normaliser",
+    "Scaling",
     "Split",
     "Streamed",
     "Vocabulary",
@@ -97,11 +99,14 @@ __all__ = [
     "iris",
     "load_position",
     "mask",
+    "mean_normalisation",
+    "min_max",
     "mnist",
     "moons",
     "next_token",
     "noise",
     "noisy_labels",
+    "normalised",
     "one_hot",
     "pad",
     "parity",
@@ -128,4 +133,5 @@ __all__ = [
     "wine",
     "words",
     "xor",
+    "z_score",
 ]

@@ -1,6 +1,35 @@
-"""Losses: each takes outputs and targets of a batch and returns one number per example, [B]."""
+"""Losses: each takes outputs and targets of a batch and returns one number per example, [B].
 
-from dlcore.losses.classification import logistic, softmax_cross_entropy
-from dlcore.losses.regression import squared_error
+Those with further arguments become losses of a task by `functools.partial(dl.losses.huber, delta=0.5)`.
+"""
 
-__all__ = ["logistic", "softmax_cross_entropy", "squared_error"]
+from dlcore.losses.classification import (
+    focal,
+    hinge,
+    kl_divergence,
+    logistic,
+    multi_label_cross_entropy,
+    multiclass_hinge,
+    softmax_cross_entropy,
+    weighted_cross_entropy,
+)
+from dlcore.losses.reconstruction import bernoulli_cross_entropy
+from dlcore.losses.regression import absolute_error, huber, pinball, squared_error
+from dlcore.losses.sequences import masked_cross_entropy
+
+__all__ = [
+    "absolute_error",
+    "bernoulli_cross_entropy",
+    "focal",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "logistic",
+    "masked_cross_entropy",
+    "multi_label_cross_entropy",
+    "multiclass_hinge",
+    "pinball",
+    "softmax_cross_entropy",
+    "squared_error",
+    "weighted_cross_entropy",
+]

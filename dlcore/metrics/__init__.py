@@ -1,6 +1,51 @@
-"""Metrics: each takes outputs and targets of a whole split and returns a scalar."""
+"""Metrics: each takes outputs and targets of a whole split and returns a scalar, if it does not say otherwise."""
 
-from dlcore.metrics.classification import accuracy, binary_accuracy
-from dlcore.metrics.regression import r2
+from dlcore.metrics.classification import (
+    accuracy,
+    binary_accuracy,
+    confusion_matrix,
+    f1,
+    hamming_loss,
+    precision,
+    recall,
+    subset_accuracy,
+    top_k_accuracy,
+)
+from dlcore.metrics.images import Boxes, box_iou, detection_average_precision, psnr
+from dlcore.metrics.regression import mean_absolute_error, r2
+from dlcore.metrics.text import bleu, masked_accuracy, perplexity
+from dlcore.metrics.verification import (
+    Threshold,
+    accuracy_at_best_threshold,
+    average_precision,
+    best_threshold,
+    equal_error_rate,
+    roc_auc,
+)
 
-__all__ = ["accuracy", "binary_accuracy", "r2"]
+__all__ = [
+    "Boxes",
+    "Threshold",
+    "accuracy",
+    "accuracy_at_best_threshold",
+    "average_precision",
+    "best_threshold",
+    "binary_accuracy",
+    "bleu",
+    "box_iou",
+    "confusion_matrix",
+    "detection_average_precision",
+    "equal_error_rate",
+    "f1",
+    "hamming_loss",
+    "masked_accuracy",
+    "mean_absolute_error",
+    "perplexity",
+    "precision",
+    "psnr",
+    "r2",
+    "recall",
+    "roc_auc",
+    "subset_accuracy",
+    "top_k_accuracy",
+]

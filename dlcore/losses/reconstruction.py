@@ -1,0 +1,16 @@
+"""Losses of inputs reconstructed; for real-valued ones `squared_error` serves."""
+
+import jax
+import optax
+
+from dlcore.checks import check_same_shape
+
+
+def bernoulli_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """Cross-entropy of each pixel, mean over pixels: logits [B, ...], targets [B, ...] in [0, 1] -> [B], in nats.
+
+    For pixels in between 0 and 1 the lowest value is not 0 but the pixels' own entropy.
+    """
+    check_same_shape("bernoulli_cross_entropy", logits, targets)
+    values = optax.losses.sigmoid_binary_cross_entropy(logits, targets)
+    return values.reshape(values.shape[0], -1).mean(axis=1)

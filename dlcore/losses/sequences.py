@@ -1,0 +1,29 @@
+"""Losses of sequences of different lengths."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from dlcore.checks import check_labels
+from dlcore.layers.masked import checked_mask
+
+
+def masked_cross_entropy(logits: jax.Array, labels: jax.Array, mask: Any) -> jax.Array:
+    """Softmax cross-entropy, mean over the real steps of each row: [B, T, num_classes], [B, T] -> [B], in nats.
+
+    Args:
+      labels: integers; of any value where the mask is False.
+      mask: [B, T], True where there is a step. A row without a step is refused; where the mask is traced and cannot
+        be looked at, its loss and gradient are 0.
+
+    Raises:
+      DataError: labels or mask that do not fit the logits.
+    """
+    mask = checked_mask(mask, labels.shape, "masked_cross_entropy")
+    check_labels("masked_cross_entropy", logits, labels, where=mask)
+    # Masked before the loss as well as after it: 0 times the derivative at an infinite logit is NaN.
+    logits = jnp.where(mask[..., None], logits, 0)
+    losses = optax.losses.softmax_cross_entropy_with_integer_labels(logits, jnp.where(mask, labels, 0))
+    return jnp.sum(jnp.where(mask, losses, 0), axis=1) / jnp.maximum(mask.sum(axis=1), 1)

@@ -1,0 +1,53 @@
+"""Tasks of any number of labels per example."""
+
+import functools
+from collections.abc import Mapping
+
+from dlcore import losses
+from dlcore.checks import check_flags
+from dlcore.data import Dataset
+from dlcore.errors import DataError
+from dlcore.metrics import f1, hamming_loss, subset_accuracy
+from dlcore.model import Model
+from dlcore.observation import described
+from dlcore.tasks.task import Metric, Penalty, Task, output_of, supervised
+
+
+def multi_label(
+    model: Model, data: Dataset, *, metrics: Mapping[str, Metric] | None = None, penalty: Penalty | None = None
+) -> Task:
+    """Any number of labels per example, by the mean cross-entropy of each.
+
+    Reports `subset_accuracy`, `hamming_loss` and `micro_f1` too.
+
+    Args:
+      model: output [B, num_labels], the logit of each label.
+      data: targets [N, num_labels], integers or Booleans, 0 and 1.
+      metrics: further metrics of (logits, labels).
+      penalty: as in `supervised`.
+
+    Raises:
+      DataError: targets that are not 0 and 1, an output of another width.
+    """
+    output, targets = output_of(model, data), data.train.targets
+    if targets.dtype.kind not in "biu" or targets.ndim != 2:
+        raise DataError(
+            f"targets are {described(targets)}; multi_label expects integers or Booleans [N, num_labels], 0 and 1. "
+            "For one class per example use dl.tasks.classification."
+        )
+    if output.shape[1:] != targets.shape[1:]:
+        raise DataError(
+            f"the model's output is [B{''.join(f', {n}' for n in output.shape[1:])}], the targets are "
+            f"{list(targets.shape)}; multi_label expects one logit for each label. Change the model's last width."
+        )
+    for split in data.splits:
+        labels = getattr(data, split).targets
+        check_flags(f"multi_label, {split} split", labels, labels)
+    built_in = {
+        "subset_accuracy": subset_accuracy,
+        "hamming_loss": hamming_loss,
+        "micro_f1": functools.partial(f1, average="micro"),
+    }
+    return supervised(
+        model, data, losses.multi_label_cross_entropy, metrics={**built_in, **(metrics or {})}, penalty=penalty
+    )

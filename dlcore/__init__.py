@@ -1,6 +1,6 @@
 """dlcore: experiments on how neural networks train, as pure functions compiled by JAX."""
 
-from dlcore import activations, data, initializers, losses, metrics, models, optimizers, tasks
+from dlcore import activations, data, decoding, initializers, losses, metrics, models, optimizers, tasks
 from dlcore.errors import ArgumentError, DataError, DlcoreError
 from dlcore.model import Model, from_linen, from_nnx
 from dlcore.results import final_params
@@ -18,6 +18,7 @@ __all__ = [
     "Training",
     "activations",
     "data",
+    "decoding",
     "final_params",
     "from_linen",
     "from_nnx",

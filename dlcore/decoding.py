@@ -14,6 +14,9 @@ from jax import lax
 
 from dlcore.data.vocabulary import END, PAD, START
 from dlcore.errors import ArgumentError, check_number, check_positive_integer, shown
+from dlcore.layers.masked import checked_mask
+from dlcore.layers.mixture import draw, sharpened
+from dlcore.layers.tokens import checked_ids
 from dlcore.model import Apply, Model, ModelState, Params
 
 Step = Callable[[Any, jax.Array], tuple[Any, jax.Array]]
@@ -57,7 +60,7 @@ def greedy(
     Raises:
       ArgumentError: max_length below 1, an id out of range, a carry without arrays [B, ...].
     """
-    num_rows, _ = _checked(step, carry, start_id, end_id, max_length)
+    num_rows, _, dtype = _checked(step, carry, start_id, end_id, max_length)
 
     def unfinished(searched):
         length, _, _, _, ended, _ = searched
@@ -72,7 +75,6 @@ def greedy(
         score = score + jnp.where(ended, 0, gained)
         return length + 1, ids.at[:, length].set(token), token, score, ended | (token == end_id), carry
 
-    dtype = jax.eval_shape(step, carry, jnp.zeros(num_rows, jnp.int32))[1].dtype
     ids, first = jnp.full((num_rows, max_length), PAD, jnp.int32), jnp.full(num_rows, start_id, jnp.int32)
     start = (jnp.zeros((), jnp.int32), ids, first, jnp.zeros(num_rows, dtype), jnp.zeros(num_rows, bool), carry)
     _, ids, _, score, _, _ = lax.while_loop(unfinished, extend, start)
@@ -105,9 +107,11 @@ def beam_search(
     Reference: Graves 2012, sequence transduction with recurrent neural networks; the penalty is that of Wu et al.,
       Google's neural machine translation system, 2016, eq. 14.
     """
-    num_rows, num_tokens = _checked(step, carry, start_id, end_id, max_length)
     check_positive_integer("beam_width", beam_width, "hypotheses kept for each row")
     check_number("length_penalty", length_penalty, 0)
+    carry = repeated(carry, beam_width)
+    num_hypotheses, num_tokens, dtype = _checked(step, carry, start_id, end_id, max_length)
+    num_rows = num_hypotheses // beam_width
     possible = _num_sequences(num_tokens, max_length)
     if beam_width > possible:
         raise ArgumentError(
@@ -144,8 +148,6 @@ def beam_search(
             carry=jax.tree.map(lambda leaf: leaf[(rows * beam_width + parent).reshape(-1)], carry),
         )
 
-    carry = repeated(carry, beam_width)
-    dtype = jax.eval_shape(step, carry, jnp.zeros(num_rows * beam_width, jnp.int32))[1].dtype
     shape = (num_rows, beam_width)
     only_first = jnp.where(jnp.arange(beam_width) == 0, 0.0, -jnp.inf).astype(dtype)
     start = _Beam(
@@ -194,37 +196,96 @@ def translate(
       ArgumentError: a model without the parts "encode" and "step", and as `beam_search`.
       DataError: as the model, for its source.
     """
-    missing = [part for part in ("encode", "step") if part not in model.parts]
-    if missing:
-        raise ArgumentError(
-            f"translate: the model has no part {missing[0]!r}; expects one of dl.models.sequence_to_sequence."
-        )
+    _check_parts(model, ("encode", "step"), "translate", "sequence_to_sequence")
+    num_tokens = len(params["source_embedding"]["embedding"])
+    source = checked_ids(source, num_tokens, "translate: the source ids")
+    checked_mask(source != PAD, source.shape, "translate: source ids")
+    check_number("length_penalty", length_penalty, 0)
     encode, step = model.parts["encode"].apply, model.parts["step"].apply
-    jax.eval_shape(encode, params, state, source)
-    (memory, carry), _ = encode(params, state, source)
-    return _translated(step, max_length, beam_width, params, state, memory, carry, length_penalty)
+    return _translated(encode, step, max_length, beam_width, params, state, source, length_penalty)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _translated(
+    encode: Apply,
     step: Apply,
     max_length: int,
     beam_width: int,
     params: Params,
     state: ModelState,
-    memory: Any,
-    carry: Any,
+    source: jax.Array,
     length_penalty: jax.Array,
 ) -> Hypotheses:
+    (memory, carry), _ = encode(params, state, source)
     memory = repeated(memory, beam_width)  # the same for all hypotheses of a row, so no part of the carry
 
     def predicted(carry, token):
         (carry, logits), _ = step(params, state, (memory, carry, token))
         return carry, logits.at[:, np.array([PAD, START])].set(-jnp.inf)
 
-    return beam_search(
-        predicted, carry, max_length=max_length, beam_width=beam_width, length_penalty=length_penalty
-    )
+    return beam_search(predicted, carry, max_length=max_length, beam_width=beam_width, length_penalty=length_penalty)
+
+
+def sample_strokes(
+    model: Model,
+    params: Params,
+    state: ModelState,
+    key: jax.Array,
+    *,
+    num_strokes: int,
+    num_points: int,
+    temperature: float | jax.Array = 1.0,
+) -> jax.Array:
+    """The ways of a pen, drawn point by point from a mixture density; compiled once for each shape.
+
+    Args:
+      model: of `dl.models.mixture_density`.
+      key: consumed.
+      num_points: of each, with the first at (0, 0).
+      temperature: above 0; 1 draws from the density, less draws likelier points.
+
+    Returns:
+      coordinates [num_strokes, num_points, 2], or [..., 3] with a pen.
+
+    Raises:
+      ArgumentError: a number out of its domain, a model without the parts "start" and "step".
+    Reference: Graves, Generating sequences with recurrent neural networks, 2013, sec. 4.
+    """
+    _check_parts(model, ("start", "step"), "sample_strokes", "mixture_density")
+    check_positive_integer("num_strokes", num_strokes)
+    check_positive_integer("num_points", num_points, "with the first, at (0, 0)")
+    check_number("temperature", temperature, 0, open_low=True)
+    start, step = model.parts["start"].apply, model.parts["step"].apply
+    return _sampled(start, step, num_strokes, num_points, params, state, key, temperature)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _sampled(
+    start: Apply,
+    step: Apply,
+    num_strokes: int,
+    num_points: int,
+    params: Params,
+    state: ModelState,
+    key: jax.Array,
+    temperature: jax.Array,
+) -> jax.Array:
+    first, _ = start(params, state, jnp.zeros(num_strokes))
+
+    def extend(carried, number):
+        (carry, mixture), _ = step(params, state, carried)
+        offset = draw(jax.random.fold_in(key, number), sharpened(mixture, temperature))
+        return (carry, offset), offset
+
+    _, drawn = lax.scan(extend, first, jnp.arange(num_points - 1))
+    drawn = jnp.concatenate([first[1][:, None], drawn.swapaxes(0, 1)], axis=1)
+    return drawn.at[..., :2].set(jnp.cumsum(drawn[..., :2], axis=1))
+
+
+def _check_parts(model: Model, parts: tuple[str, ...], caller: str, family: str) -> None:
+    for part in parts:
+        if part not in model.parts:
+            raise ArgumentError(f"{caller}: the model has no part {part!r}; expects one of dl.models.{family}.")
 
 
 def _num_sequences(num_tokens: int, max_length: int) -> int:
@@ -233,8 +294,8 @@ def _num_sequences(num_tokens: int, max_length: int) -> int:
     return sum(others**length for length in range(max_length)) + others**max_length
 
 
-def _checked(step: Step, carry: Any, start_id: int, end_id: int, max_length: int) -> tuple[int, int]:
-    """(rows, tokens)."""
+def _checked(step: Step, carry: Any, start_id: int, end_id: int, max_length: int) -> tuple[int, int, Any]:
+    """(rows of the carry, tokens, dtype of the logits)."""
     check_positive_integer("max_length", max_length, "tokens of a sequence, with the end")
     leading = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(carry)}
     if len(leading) != 1 or () in leading:
@@ -251,4 +312,4 @@ def _checked(step: Step, carry: Any, start_id: int, end_id: int, max_length: int
             raise ArgumentError(f"{name} is {shown(number)}; expects an id in [0, {logits.shape[1]}), an integer.")
     if end_id == PAD:
         raise ArgumentError(f"end_id is {end_id}; expects another than {PAD}, that of padding.")
-    return int(num_rows), int(logits.shape[1])
+    return int(num_rows), int(logits.shape[1]), logits.dtype

@@ -19,6 +19,7 @@ from dlcore.data.sequences import (
     copy_memory,
     date_vocabulary,
     dates,
+    framed,
     stories,
     story_vocabulary,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "flatten",
     "flip",
     "folds",
+    "framed",
     "from_aligned_text",
     "from_arrays",
     "from_cifar",

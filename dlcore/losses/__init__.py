@@ -1,6 +1,8 @@
 """Losses: each takes outputs and targets of a batch and returns one number per example, [B]."""
 
 from dlcore.losses.classification import logistic, softmax_cross_entropy
+from dlcore.losses.mixture_density import mixture_density
 from dlcore.losses.regression import squared_error
+from dlcore.losses.sequences import masked_cross_entropy
 
-__all__ = ["logistic", "softmax_cross_entropy", "squared_error"]
+__all__ = ["logistic", "masked_cross_entropy", "mixture_density", "softmax_cross_entropy", "squared_error"]

@@ -1,5 +1,7 @@
 """Built-in model families, one a file. Each function returns a pure `dlcore.Model`."""
 
 from dlcore.models.feed_forward import linear, mlp
+from dlcore.models.mixture_density import mixture_density
+from dlcore.models.sequence_to_sequence import sequence_to_sequence
 
-__all__ = ["linear", "mlp"]
+__all__ = ["linear", "mixture_density", "mlp", "sequence_to_sequence"]

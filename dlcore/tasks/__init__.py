@@ -2,6 +2,19 @@
 
 from dlcore.tasks.classification import classification
 from dlcore.tasks.regression import regression
+from dlcore.tasks.strokes import strokes
 from dlcore.tasks.task import Metric, Objective, Penalty, Task, l2, supervised
+from dlcore.tasks.translation import translation
 
-__all__ = ["Metric", "Objective", "Penalty", "Task", "classification", "l2", "regression", "supervised"]
+__all__ = [
+    "Metric",
+    "Objective",
+    "Penalty",
+    "Task",
+    "classification",
+    "l2",
+    "regression",
+    "strokes",
+    "supervised",
+    "translation",
+]

@@ -21,13 +21,15 @@ class Cell(NamedTuple):
     """One step of a recurrent network, without its matrix products.
 
     gates: blocks of num_units columns in the kernels, in PyTorch's order.
+    biases: those of the bias: what `joined` yields.
     num_carried: arrays in the carry; the first is the output.
-    joined: (projected input, projected h) to what the step computes with.
+    joined: (input times its kernel, h times its kernel) to what the step computes with, but for the bias.
     parted: cotangent of `joined` to those of its two arguments.
     advance: (joined, carry) to the next carry.
     """
 
     gates: str
+    biases: str
     num_carried: int
     joined: Callable[[jax.Array, jax.Array], jax.Array]
     parted: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
@@ -63,21 +65,21 @@ def _gru_parted(joined: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 CELLS = {
-    "simple": Cell("h", 1, jnp.add, lambda joined: (joined, joined), _simple),
-    "lstm": Cell("ifgo", 2, jnp.add, lambda joined: (joined, joined), _lstm),
-    "gru": Cell("rzn", 1, _gru_joined, _gru_parted, _gru),
+    "simple": Cell("h", "h", 1, jnp.add, lambda joined: (joined, joined), _simple),
+    "lstm": Cell("ifgo", "ifgo", 2, jnp.add, lambda joined: (joined, joined), _lstm),
+    "gru": Cell("rzn", "rznm", 1, _gru_joined, _gru_parted, _gru),
 }
 
 
-# Flax has LSTMCell and GRUCell. They multiply each step's input by itself, and their weight gradient is added up step by
+# Flax has LSTMCell and GRUCell. They multiply each input by itself, and their weight gradient is added up step by
 # step in the backward scan; here both are one product over all steps.
 class Recurrent(nnx.Module):
     """One recurrent layer [B, T, num_inputs] -> [B, T, num_units].
 
     Weights are those of PyTorch, transposed: `input_kernel` [num_inputs, gates], `recurrent_kernel`
     [num_units, gates], gates in the order i, f, g, o (LSTM) and r, z, n (GRU, whose reset gate acts after the product,
-    as in cuDNN). There is one `bias`: PyTorch's two are only ever used as their sum, which doubles their learning rate.
-    The GRU keeps the second for n, `candidate_bias`, since the reset gate acts on it.
+    as in cuDNN). There is one `bias`: of PyTorch's two only the sum matters, so that a second would but double their
+    learning rate. That of a GRU has a fourth part, the second bias of n, which the reset gate acts on.
 
     Args:
       cell: "simple" (Elman, tanh), "lstm" or "gru".
@@ -118,9 +120,8 @@ class Recurrent(nnx.Module):
 
         self.input_kernel = kernel(initializers.by_name(initializer), num_inputs)
         self.recurrent_kernel = kernel(initializers.orthogonal(), num_units)
-        start = [forget_bias if gate == "f" else 0.0 for gate in gates]
+        start = [forget_bias if gate == "f" else 0.0 for gate in CELLS[cell].biases]
         self.bias = nnx.Param(jnp.repeat(jnp.asarray(start, jnp.float32), num_units))
-        self.candidate_bias = nnx.Param(jnp.zeros(num_units, jnp.float32)) if cell == "gru" else None
 
     def initial(self, batch_shape: tuple[int, ...], dtype: Any = float) -> Carry:
         """Zeros [*batch_shape, num_units]: (h,), or (h, c) of an LSTM."""
@@ -129,8 +130,8 @@ class Recurrent(nnx.Module):
     def step(self, carry: Carry, x: jax.Array) -> tuple[Carry, jax.Array]:
         """One step: carry and x [B, num_inputs] to the next carry and output [B, num_units]."""
         rule = CELLS[self.cell]
-        recurrent = _product(carry[0], self.recurrent_kernel[...], self._recurrent_bias())
-        carry = rule.advance(rule.joined(self._project(x), recurrent), carry)
+        joined = rule.joined(x @ self.input_kernel[...], carry[0] @ self.recurrent_kernel[...])
+        carry = rule.advance(_plus(joined, self.bias[...]), carry)
         return carry, carry[0]
 
     def __call__(
@@ -146,21 +147,16 @@ class Recurrent(nnx.Module):
         Returns:
           (outputs [B, T, num_units], the carry after the last step).
         """
-        projected = self._project(x.swapaxes(0, 1))
+        num_rows, num_steps, width = x.shape
+        # As one matrix: of a [T, B, ...] product XLA would transpose the operands of the gradient in memory.
+        projected = x.swapaxes(0, 1).reshape(-1, width) @ self.input_kernel[...]
+        projected = projected.reshape(num_steps, num_rows, -1)
         if carry is None:
             carry = self.initial(x.shape[:1], projected.dtype)
         mask = None if mask is None else mask.swapaxes(0, 1)
-        bias = self._recurrent_bias()
-        outputs, carry = _unrolled(
-            self.cell, self.reverse, self.truncation, projected, self.recurrent_kernel[...], bias, carry, mask
-        )
-        return outputs.swapaxes(0, 1), carry
-
-    def _project(self, x: jax.Array) -> jax.Array:
-        return _product(x, self.input_kernel[...], self.bias[...])
-
-    def _recurrent_bias(self) -> jax.Array | None:
-        return None if self.candidate_bias is None else jnp.pad(self.candidate_bias[...], (2 * self.num_units, 0))
+        arguments = projected, self.recurrent_kernel[...], self.bias[...], carry, mask
+        outputs, last = _unrolled(self.cell, self.reverse, self.truncation, *arguments)
+        return outputs.swapaxes(0, 1), last
 
 
 class RecurrentStack(nnx.Module):
@@ -236,13 +232,8 @@ class RecurrentStack(nnx.Module):
         return x if self.dropout is None else self.dropout(x)
 
 
-def _product(x: jax.Array, kernel: jax.Array, bias: jax.Array | None) -> jax.Array:
-    product = jnp.dot(x, kernel)
-    return product if bias is None else product + jnp.broadcast_to(bias, product.shape)
-
-
 # JAX's own transposition of the scan would add a [num_units, gates] array to the gradient of the recurrent kernel in
-# every step. The backward scan below only yields the gradients of the gates, and one product makes the kernel's of them.
+# every step. The backward scan below yields only the gradients of the gates; one product makes the kernel's of them.
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
 def _unrolled(
     cell: str,
@@ -250,7 +241,7 @@ def _unrolled(
     truncation: int | None,
     projected: jax.Array,
     kernel: jax.Array,
-    bias: jax.Array | None,
+    bias: jax.Array,
     carry: Carry,
     mask: jax.Array | None,
 ) -> tuple[jax.Array, Carry]:
@@ -267,7 +258,7 @@ def _unrolled_forward(cell, reverse, truncation, projected, kernel, bias, carry,
 
     def step(before, inputs):
         x, there = inputs
-        joined = rule.joined(x, _product(before[0], kernel, bias))
+        joined = _plus(rule.joined(x, before[0] @ kernel), bias)
         after = rule.advance(joined, before)
         output = after[0]
         if there is not None:
@@ -276,18 +267,20 @@ def _unrolled_forward(cell, reverse, truncation, projected, kernel, bias, carry,
         return after, (output, joined, before)
 
     last, (outputs, joined, befores) = lax.scan(step, carry, (projected, mask), reverse=reverse)
-    return (outputs, last), (joined, befores, kernel, bias, mask)
+    return (outputs, last), (joined, befores, kernel, mask)
 
 
 def _unrolled_backward(cell, reverse, truncation, saved, cotangents):
     rule = CELLS[cell]
-    joined, befores, kernel, bias, mask = saved
+    joined, befores, kernel, mask = saved
     d_outputs, d_last = cotangents
     cut = None
     if truncation is not None:
         position = jnp.arange(len(joined))
         position = len(joined) - 1 - position if reverse else position
         cut = (position % truncation == 0) & (position > 0)
+
+    transposed = lax.optimization_barrier(kernel.T)  # in memory once, not in the product of each step
 
     def step(d_after, inputs):
         joined, before, d_output, there, cut = inputs
@@ -296,7 +289,7 @@ def _unrolled_backward(cell, reverse, truncation, saved, cotangents):
             d_after_step = _where(there, d_after_step, jax.tree.map(jnp.zeros_like, d_after_step))
         d_joined, d_before = jax.vjp(rule.advance, joined, before)[1](d_after_step)
         _, d_recurrent = rule.parted(d_joined)
-        d_before = (d_before[0] + jnp.dot(d_recurrent, kernel.T), *d_before[1:])
+        d_before = (d_before[0] + d_recurrent @ transposed, *d_before[1:])
         if there is not None:
             d_before = _where(there, d_before, d_after)
         if cut is not None:
@@ -306,12 +299,22 @@ def _unrolled_backward(cell, reverse, truncation, saved, cotangents):
     inputs = (joined, befores, d_outputs, mask, cut)
     d_first, d_joined = lax.scan(step, d_last, inputs, reverse=not reverse)
     d_projected, d_recurrent = rule.parted(d_joined)
-    d_kernel = jnp.einsum("tbh,tbg->hg", befores[0], d_recurrent)
-    d_bias = None if bias is None else d_recurrent.sum((0, 1))
+    d_kernel = _rows(befores[0]).T @ _rows(d_recurrent)
+    # A product with ones: XLA's sum over the rows takes several times as long.
+    d_bias = jnp.ones(d_joined.shape[0] * d_joined.shape[1], d_joined.dtype) @ _rows(d_joined)
     return d_projected, d_kernel, d_bias, d_first, None
 
 
 _unrolled.defvjp(_unrolled_forward, _unrolled_backward)
+
+
+def _plus(joined: jax.Array, bias: jax.Array) -> jax.Array:
+    return joined + jnp.broadcast_to(bias, joined.shape)
+
+
+def _rows(steps: jax.Array) -> jax.Array:
+    """[T, B, n] to [T * B, n]."""
+    return steps.reshape(-1, steps.shape[-1])
 
 
 def _where(there: jax.Array, new: Any, old: Any) -> Any:

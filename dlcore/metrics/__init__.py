@@ -2,5 +2,6 @@
 
 from dlcore.metrics.classification import accuracy, binary_accuracy
 from dlcore.metrics.regression import r2
+from dlcore.metrics.sequences import masked_accuracy, perplexity
 
-__all__ = ["accuracy", "binary_accuracy", "r2"]
+__all__ = ["accuracy", "binary_accuracy", "masked_accuracy", "perplexity", "r2"]

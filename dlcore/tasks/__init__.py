@@ -2,6 +2,17 @@
 
 from dlcore.tasks.classification import classification
 from dlcore.tasks.regression import regression
+from dlcore.tasks.sequences import token_prediction
 from dlcore.tasks.task import Metric, Objective, Penalty, Task, l2, supervised
 
-__all__ = ["Metric", "Objective", "Penalty", "Task", "classification", "l2", "regression", "supervised"]
+__all__ = [
+    "Metric",
+    "Objective",
+    "Penalty",
+    "Task",
+    "classification",
+    "l2",
+    "regression",
+    "supervised",
+    "token_prediction",
+]

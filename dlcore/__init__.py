@@ -1,6 +1,17 @@
 """dlcore: experiments on how neural networks train, as pure functions compiled by JAX."""
 
-from dlcore import activations, data, decoding, initializers, losses, metrics, models, optimizers, tasks
+from dlcore import (
+    activations,
+    data,
+    decoding,
+    generation,
+    initializers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    tasks,
+)
 from dlcore.errors import ArgumentError, DataError, DlcoreError
 from dlcore.model import Model, from_linen, from_nnx
 from dlcore.results import final_params
@@ -22,6 +33,7 @@ __all__ = [
     "final_params",
     "from_linen",
     "from_nnx",
+    "generation",
     "initializers",
     "load",
     "losses",

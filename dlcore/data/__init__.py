@@ -51,6 +51,7 @@ from dlcore.data.text import (
     read_text,
 )
 from dlcore.data.vocabulary import Vocabulary, characters, mask, pad, words
+from dlcore.data.windows import continued
 
 __all__ = [
     "PLACES",
@@ -66,6 +67,7 @@ __all__ = [
     "breast_cancer",
     "characters",
     "cifar10",
+    "continued",
     "copy_memory",
     "crop",
     "date_vocabulary",

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -155,7 +155,8 @@ class Recurrent(nnx.Module):
             carry = self.initial(x.shape[:1], projected.dtype)
         mask = None if mask is None else mask.swapaxes(0, 1)
         arguments = projected, self.recurrent_kernel[...], self.bias[...], carry, mask
-        outputs, last = _unrolled(self.cell, self.reverse, self.truncation, *arguments)
+        unrolled = _unrolled(self.cell, self.reverse, self.truncation, *arguments)
+        outputs, last = cast(tuple[jax.Array, Carry], unrolled)
         return outputs.swapaxes(0, 1), last
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -18,8 +17,8 @@ def embedding(num_tokens: int, num_features: int, *, rngs: nnx.Rngs) -> nnx.Embe
     return nnx.Embed(num_tokens, num_features, promote_dtype=lambda arrays, **_: arrays, rngs=rngs)
 
 
-def checked_ids(ids: Any, num_tokens: int, name: str) -> jax.Array:
-    """The ids [B, T] as an array.
+def checked_ids(ids: Any, num_tokens: int, name: str) -> Any:
+    """The ids [B, T] as they are.
 
     Args:
       name: of the model and of the ids, for the message.
@@ -40,4 +39,4 @@ def checked_ids(ids: Any, num_tokens: int, name: str) -> jax.Array:
                 f"{name} hold {values[row, step]} at row {row}, step {step}; expects ids in [0, {num_tokens}), the "
                 "number of tokens the model was made for."
             )
-    return jnp.asarray(ids)
+    return ids

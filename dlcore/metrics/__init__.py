@@ -2,6 +2,6 @@
 
 from dlcore.metrics.classification import accuracy, binary_accuracy
 from dlcore.metrics.regression import r2
-from dlcore.metrics.sequences import exact_match, token_accuracy
+from dlcore.metrics.sequences import exact_match, masked_accuracy, perplexity
 
-__all__ = ["accuracy", "binary_accuracy", "exact_match", "r2", "token_accuracy"]
+__all__ = ["accuracy", "binary_accuracy", "exact_match", "masked_accuracy", "perplexity", "r2"]

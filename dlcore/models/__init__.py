@@ -2,6 +2,7 @@
 
 from dlcore.models.feed_forward import linear, mlp
 from dlcore.models.mixture_density import mixture_density
+from dlcore.models.recurrent import recurrent
 from dlcore.models.sequence_to_sequence import sequence_to_sequence
 
-__all__ = ["linear", "mixture_density", "mlp", "sequence_to_sequence"]
+__all__ = ["linear", "mixture_density", "mlp", "recurrent", "sequence_to_sequence"]

@@ -2,6 +2,7 @@
 
 from dlcore.tasks.classification import classification
 from dlcore.tasks.regression import regression
+from dlcore.tasks.sequences import token_prediction
 from dlcore.tasks.strokes import strokes
 from dlcore.tasks.task import Metric, Objective, Penalty, Task, l2, supervised
 from dlcore.tasks.translation import translation
@@ -16,5 +17,6 @@ __all__ = [
     "regression",
     "strokes",
     "supervised",
+    "token_prediction",
     "translation",
 ]

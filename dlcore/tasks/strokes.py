@@ -45,7 +45,7 @@ def strokes(model: Model, data: Dataset, *, penalty: Penalty | None = None) -> T
 
 
 def offsets(points: jax.Array) -> jax.Array:
-    """From each point to the next, [B, points, 2] -> [B, points - 1, 2]; of a pen, the third column, that of the next."""
+    """From each point to the next: [B, points, 2] -> [B, points - 1, 2]; a third column is that of the next point."""
     return jnp.concatenate([jnp.diff(points[..., :2], axis=1), points[:, 1:, 2:]], axis=-1)
 
 

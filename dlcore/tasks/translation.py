@@ -8,7 +8,7 @@ from dlcore.data import Dataset
 from dlcore.data.vocabulary import END, PAD, START, mask
 from dlcore.errors import DataError
 from dlcore.losses import masked_cross_entropy
-from dlcore.metrics import exact_match, token_accuracy
+from dlcore.metrics import exact_match, masked_accuracy
 from dlcore.model import Model
 from dlcore.observation import described
 from dlcore.tasks.task import Penalty, Task
@@ -39,7 +39,10 @@ def translation(model: Model, data: Dataset, *, penalty: Penalty | None = None) 
         value = jnp.mean(masked_cross_entropy(logits, labels, there))
         if penalty is not None:
             value = value + penalty(params)
-        metrics = {metric.__name__: metric(logits, labels, there) for metric in (token_accuracy, exact_match)}
+        metrics = {
+            "token_accuracy": masked_accuracy(logits, labels, there),
+            "exact_match": exact_match(logits, labels, there),
+        }
         return value, (metrics, state)
 
     return Task(model, data, objective)

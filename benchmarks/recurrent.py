@@ -20,7 +20,7 @@ def recurrent(repeats: int) -> dict[str, float]:
     """Milliseconds of forward, backward and SGD update of an LSTM 256 on 64 steps, batch 32, for each network."""
     inputs = np.random.default_rng(0).normal(size=(BATCH_SIZE, NUM_STEPS, WIDTH)).astype(np.float32)
     model = dl.models.recurrent(WIDTH, WIDTH, 1)
-    data = dl.data.Dataset((inputs, inputs[:, 0, 0]), name="noise")
+    data = dl.data.Dataset(dl.data.Split(inputs, inputs[:, 0, 0]), name="noise")
     task = dl.tasks.regression(model, data)
 
     def fit(seed, learning_rate):

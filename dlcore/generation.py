@@ -44,11 +44,15 @@ def generate(
       ArgumentError: a temperature that is not above 0, a top_k or num_steps out of range, a model without steps.
       DataError: a prompt that is not ids [B, P].
     """
-    check_number("temperature", temperature, 0, open_low=True)
+    try:
+        check_number("temperature", temperature, 0, open_low=True)
+    except ArgumentError as error:
+        raise ArgumentError(f"{error} For the likeliest token each time use dl.generation.greedy.") from None
     if top_k is not None:
         check_positive_integer("top_k", top_k, "tokens to draw from")
-    arguments = _checked(model, prompt, num_steps)
-    return _written(*arguments, top_k, params, state, jnp.asarray(prompt), key, jnp.asarray(temperature, float))
+    step, carry = _start(model, params, state, prompt, num_steps)
+    chance = (key, jnp.asarray(temperature, float))
+    return _written(step, num_steps, top_k, params, state, carry, jnp.asarray(prompt), *chance)
 
 
 def greedy(model: Model, params: Params, state: ModelState, prompt: Any, num_steps: int) -> jax.Array:
@@ -56,18 +60,18 @@ def greedy(model: Model, params: Params, state: ModelState, prompt: Any, num_ste
 
     Not the likeliest text: that would need a search over sequences.
     """
-    arguments = _checked(model, prompt, num_steps)
-    return _written(*arguments, None, params, state, jnp.asarray(prompt), None, None)
+    step, carry = _start(model, params, state, prompt, num_steps)
+    return _written(step, num_steps, None, params, state, carry, jnp.asarray(prompt), None, None)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _written(
-    initial: Apply,
     step: Apply,
     num_steps: int,
     top_k: int | None,
     params: Params,
     state: ModelState,
+    carry: Any,
     prompt: jax.Array,
     key: jax.Array | None,
     temperature: jax.Array | None,
@@ -84,7 +88,6 @@ def _written(
         ids = ids.astype(prompt.dtype)
         return (carry, ids), ids
 
-    carry = initial(params, state, prompt)[0]
     carry, _ = lax.scan(lambda carry, ids: (advance(carry, ids)[0], None), carry, prompt[:, :-1].T)
     _, written = lax.scan(write, (carry, prompt[:, -1]), jnp.arange(num_steps))
     return written.T
@@ -100,8 +103,8 @@ def _likeliest(logits: jax.Array, top_k: int | None) -> jax.Array:
     return jnp.where(logits < jnp.broadcast_to(least, logits.shape), -jnp.inf, logits)
 
 
-def _checked(model: Model, prompt: Any, num_steps: int) -> tuple[Apply, Apply, int]:
-    """The parts "initial" and "step" of the model, and the number of steps."""
+def _start(model: Model, params: Params, state: ModelState, prompt: Any, num_steps: int) -> tuple[Apply, Any]:
+    """The model's step and its first carry; the arguments are checked here, where they have values."""
     check_positive_integer("num_steps", num_steps, "tokens to write")
     if not {"initial", "step"} <= set(model.parts):
         raise ArgumentError(
@@ -114,4 +117,4 @@ def _checked(model: Model, prompt: Any, num_steps: int) -> tuple[Apply, Apply, i
             f"prompt is {described(ids)}; expects integer ids [B, P], one row for each text. "
             "Encode with data.input_vocabulary.encode(text)[None]."
         )
-    return model.parts["initial"].apply, model.parts["step"].apply, num_steps
+    return model.parts["step"].apply, model.parts["initial"].apply(params, state, ids)[0]

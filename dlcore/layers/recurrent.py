@@ -86,7 +86,7 @@ class Recurrent(nnx.Module):
       reverse: from the last step to the first; the output of a step then knows those after it.
       truncation: the gradient flows through the carry within blocks of so many steps only; None for no limit.
       forget_bias: of an LSTM, at first. Other biases start at zero.
-      initializer: of the input kernel, drawn for each gate; that of the recurrent kernel is orthogonal for each gate.
+      initializer: of the input kernel, all gates in one. The recurrent kernel is orthogonal, each gate by itself.
 
     Differentiable in reverse mode any number of times, and forward over reverse; not in forward mode alone.
     Reference: Hochreiter and Schmidhuber 1997; Cho et al. 2014; Jozefowicz et al. 2015 for the forget bias.
@@ -102,7 +102,7 @@ class Recurrent(nnx.Module):
         reverse: bool = False,
         truncation: int | None = None,
         forget_bias: float | jax.Array = 1.0,
-        initializer: str | Initializer = "glorot_uniform",
+        initializer: str | Initializer = "lecun_normal",
     ):
         check_name("cell", cell, CELLS)
         check_positive_integer("num_inputs", num_inputs, "numbers in a step")
@@ -112,15 +112,13 @@ class Recurrent(nnx.Module):
         check_number("forget_bias", forget_bias)
         self.cell, self.num_units, self.in_features = cell, num_units, num_inputs
         self.reverse, self.truncation = reverse, truncation
-        gates = CELLS[cell].gates
-
-        def kernel(draw: Initializer, rows: int) -> nnx.Param:
-            blocks = [draw(rngs.params(), (rows, num_units), jnp.float32) for _ in gates]
-            return nnx.Param(jnp.concatenate(blocks, axis=1))
-
-        self.input_kernel = kernel(initializers.by_name(initializer), num_inputs)
-        self.recurrent_kernel = kernel(initializers.orthogonal(), num_units)
-        start = [forget_bias if gate == "f" else 0.0 for gate in CELLS[cell].biases]
+        rule = CELLS[cell]
+        shape = (num_inputs, len(rule.gates) * num_units)
+        self.input_kernel = nnx.Param(initializers.by_name(initializer)(rngs.params(), shape, jnp.float32))
+        # All gates by one draw: XLA takes a second to compile one.
+        blocks = jax.random.orthogonal(rngs.params(), num_units, (len(rule.gates),), jnp.float32)
+        self.recurrent_kernel = nnx.Param(blocks.swapaxes(0, 1).reshape(num_units, -1))
+        start = [forget_bias if gate == "f" else 0.0 for gate in rule.biases]
         self.bias = nnx.Param(jnp.repeat(jnp.asarray(start, jnp.float32), num_units))
 
     def initial(self, batch_shape: tuple[int, ...], dtype: Any = float) -> Carry:

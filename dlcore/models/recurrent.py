@@ -40,7 +40,7 @@ def recurrent(
     """A recurrent network: floats [B, T, num_inputs] or ids [B, T] -> [B, num_outputs] or [B, T, num_outputs].
 
     Inputs are floats, `Masked(values, mask)` where the sequences differ in length, or token ids if `num_tokens` is
-    given. Parts, unless bidirectional: "initial", inputs [B, ...] to the zero carry of B rows; "step", (carry, inputs
+    given. Parts, unless bidirectional: "initial", the inputs of B rows to their zero carry; "step", (carry, inputs
     of one step [B, num_inputs] or [B]) to (carry, outputs [B, num_outputs]).
 
     Args:
@@ -76,6 +76,8 @@ def recurrent(
         def __init__(self, rngs: nnx.Rngs):
             stack = {"num_layers": num_layers, "bidirectional": bidirectional, **options}
             self.embedding = None if num_tokens is None else nnx.Embed(num_tokens, num_inputs, rngs=rngs)
+            if self.embedding is not None:
+                self.embedding.dtype = None  # it would cast float64 parameters to the float32 it was made with
             self.layers = RecurrentStack(cell, num_inputs, num_units, rngs=rngs, **stack)
             self.head = nnx.Linear(self.layers.num_outputs, num_outputs, rngs=rngs)
             self.kept = None if stateful is None else KeptCarry(self.layers.initial((stateful,), jnp.float32))
@@ -94,7 +96,8 @@ def recurrent(
             return self.head(outputs)
 
         def initial(self, x):
-            return self.layers.initial(jax.tree.leaves(x)[0].shape[:1], self.head.kernel.dtype)
+            values, _ = self.checked(x)
+            return self.layers.initial(values.shape[:1], self.head.kernel.dtype)
 
         def step(self, x):
             carry, values = x

@@ -1,6 +1,18 @@
 """dlcore: experiments on how neural networks train, as pure functions compiled by JAX."""
 
-from dlcore import activations, backpropagation, data, initializers, losses, metrics, models, optimizers, tasks
+from dlcore import (
+    activations,
+    backpropagation,
+    data,
+    decoding,
+    generation,
+    initializers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    tasks,
+)
 from dlcore.errors import ArgumentError, DataError, DlcoreError
 from dlcore.model import Model, from_linen, from_nnx
 from dlcore.results import final_params
@@ -19,9 +31,11 @@ __all__ = [
     "activations",
     "backpropagation",
     "data",
+    "decoding",
     "final_params",
     "from_linen",
     "from_nnx",
+    "generation",
     "initializers",
     "load",
     "losses",

@@ -19,6 +19,7 @@ from dlcore.data.sequences import (
     copy_memory,
     date_vocabulary,
     dates,
+    framed,
     stories,
     story_vocabulary,
 )
@@ -50,6 +51,7 @@ from dlcore.data.text import (
     read_text,
 )
 from dlcore.data.vocabulary import Vocabulary, characters, mask, pad, words
+from dlcore.data.windows import continued
 
 __all__ = [
     "PLACES",
@@ -67,6 +69,7 @@ __all__ = [
     "breast_cancer",
     "characters",
     "cifar10",
+    "continued",
     "copy_memory",
     "crop",
     "date_vocabulary",
@@ -81,6 +84,7 @@ __all__ = [
     "flatten",
     "flip",
     "folds",
+    "framed",
     "from_aligned_text",
     "from_arrays",
     "from_cifar",

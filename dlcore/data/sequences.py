@@ -3,13 +3,14 @@
 import functools
 import string
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from dlcore.data.dataset import Split
-from dlcore.data.vocabulary import PAD, SPECIAL, Vocabulary, characters
+from dlcore.data.vocabulary import END, PAD, SPECIAL, START, Vocabulary, characters
 from dlcore.errors import ArgumentError
 
 DATE_FORMATS = (
@@ -100,6 +101,15 @@ def _dates(key: jax.Array, num_examples: int, formats: tuple[str, ...]) -> Split
     choice = jax.random.randint(format_key, (num_examples,), 0, len(formats))
     targets = _rendered("{year}-{month2}-{day2}", fields, num_examples)
     return Split(stacked[choice, jnp.arange(num_examples)], targets)
+
+
+def framed(ids: Any) -> jax.Array:
+    """Rows [N, length] of padded ids between the marks `<start>` and `<end>`: [N, length + 2], for `tasks.translation`.
+
+    Works on traced arrays.
+    """
+    moved = jnp.pad(jnp.asarray(ids), ((0, 0), (1, 1)), constant_values=PAD).at[:, 0].set(START)
+    return moved.at[jnp.arange(len(moved)), (moved != PAD).sum(axis=1)].set(END)
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from dlcore.losses.classification import (
     softmax_cross_entropy,
     weighted_cross_entropy,
 )
+from dlcore.losses.mixture_density import mixture_density
 from dlcore.losses.reconstruction import bernoulli_cross_entropy
 from dlcore.losses.regression import absolute_error, huber, pinball, squared_error
 from dlcore.losses.sequences import masked_cross_entropy
@@ -26,6 +27,7 @@ __all__ = [
     "kl_divergence",
     "logistic",
     "masked_cross_entropy",
+    "mixture_density",
     "multi_label_cross_entropy",
     "multiclass_hinge",
     "pinball",

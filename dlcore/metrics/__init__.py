@@ -13,7 +13,8 @@ from dlcore.metrics.classification import (
 )
 from dlcore.metrics.images import Boxes, box_iou, detection_average_precision, psnr
 from dlcore.metrics.regression import mean_absolute_error, r2
-from dlcore.metrics.text import bleu, masked_accuracy, perplexity
+from dlcore.metrics.sequences import exact_match, masked_accuracy, perplexity
+from dlcore.metrics.text import bleu
 from dlcore.metrics.verification import (
     Threshold,
     accuracy_at_best_threshold,
@@ -36,6 +37,7 @@ __all__ = [
     "confusion_matrix",
     "detection_average_precision",
     "equal_error_rate",
+    "exact_match",
     "f1",
     "hamming_loss",
     "masked_accuracy",

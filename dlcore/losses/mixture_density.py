@@ -1,0 +1,47 @@
+"""Loss of mixture densities."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from dlcore.layers.mixture import Mixture
+from dlcore.losses.classification import logistic
+
+
+def mixture_density(mixture: Mixture, targets: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    """Negative log-likelihood of the next points, the mean over the real steps of each row, in nats: [B].
+
+    Args:
+      mixture: of steps [B, T]. targets: [B, T, 2] or, with a pen, [B, T, 3], the third 1 where the pen is up, else 0.
+      mask: bool [B, T]; a row without any step has loss and gradient 0. By default all are there.
+    Reference: Graves, Generating sequences with recurrent neural networks, 2013, eqs. 24 to 26.
+    """
+    if mask is not None:  # before the loss too: a NaN hidden only after it makes the gradient NaN
+        mixture = jax.tree.map(lambda leaf: jnp.where(_like(mask, leaf), leaf, 0), mixture)
+        targets = jnp.where(mask[..., None], targets, 0)
+    log_weights = jax.nn.log_softmax(mixture.logits)
+    each = -jax.nn.logsumexp(log_weights + _log_density(mixture, targets[..., None, :2]), axis=-1)
+    if mixture.pen is not None:
+        each = each + logistic(mixture.pen, targets[..., 2])
+    if mask is None:
+        return each.mean(axis=1)
+    return jnp.where(mask, each, 0).sum(axis=1) / jnp.maximum(mask.sum(axis=1), 1)
+
+
+def _log_density(mixture: Mixture, points: jax.Array) -> jax.Array:
+    """Of points [..., 1, 2] under each component: [..., M].
+
+    With r = tanh(c), 1 - r^2 = 1 / cosh(c)^2, so the exponent a^2 - 2rab + b^2 over 1 - r^2 is
+    ((a - rb) cosh c)^2 + b^2: a sum of squares, however near to 1 the correlation is.
+    """
+    c = jnp.clip(mixture.correlations, -10, 10)  # beyond, r is 1 in float32 and cosh soon overflows
+    a, b = jnp.moveaxis((points - mixture.means) * jnp.exp(-mixture.log_deviations), -1, 0)
+    log_cosh = jnp.logaddexp(c, -c) - math.log(2)
+    exponent = ((a - jnp.tanh(c) * b) * jnp.cosh(c)) ** 2 + b**2
+    return log_cosh - mixture.log_deviations.sum(axis=-1) - math.log(2 * math.pi) - exponent / 2
+
+
+def _like(mask: jax.Array, leaf: jax.Array) -> jax.Array:
+    """The mask with the axes of `leaf`."""
+    return jnp.broadcast_to(mask.reshape(mask.shape + (1,) * (leaf.ndim - mask.ndim)), leaf.shape)

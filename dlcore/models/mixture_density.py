@@ -1,0 +1,84 @@
+"""Recurrent networks whose output is a probability density."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from dlcore.errors import DataError, check_name, check_number, check_positive_integer
+from dlcore.layers.masked import Masked, checked_mask
+from dlcore.layers.mixture import MixtureLayer
+from dlcore.layers.recurrent import CELLS, RecurrentStack
+from dlcore.model import Model, from_nnx
+from dlcore.observation import described
+
+
+def mixture_density(
+    num_mixtures: int,
+    *,
+    num_units: int = 128,
+    num_layers: int = 1,
+    cell: str = "lstm",
+    pen: bool = False,
+    min_deviation: float = 0.0,
+) -> Model:
+    """Mixture-density recurrent network: offsets of a pen [B, T, 2] -> density of the next offset at each step.
+
+    Args:
+      num_mixtures: bivariate Gaussians in the density.
+      num_units, num_layers, cell: of the recurrent layers; "simple", "lstm" or "gru".
+      pen: whether offsets have a third number, 1 where the pen is up; the density then has a Bernoulli for it.
+      min_deviation: least standard deviation, in the unit of the offsets. Where data are rounded, as coordinates are,
+        a likelihood without one can grow without bound.
+
+    Returns:
+      A model of offsets [B, T, 2 or 3], or of `Masked(offsets, mask [B, T])`; its output is a
+      `dlcore.layers.mixture.Mixture` of steps [B, T].
+
+    Parts:
+      start: anything [B, ...] -> (carry, offset [B, 2 or 3]): where a sequence begins, with an offset of 0.
+      step: (carry, offset) -> (carry, the mixture [B] of the next).
+
+    Raises:
+      ArgumentError: an unknown cell, a size that is not a positive integer, a negative min_deviation.
+      DataError: on apply, inputs of another shape or type.
+    Reference: Graves, Generating sequences with recurrent neural networks, 2013, sec. 4; Bishop 1994.
+    """
+    for name, size in {"num_mixtures": num_mixtures, "num_units": num_units, "num_layers": num_layers}.items():
+        check_positive_integer(name, size)
+    check_name("cell", cell, CELLS)
+    check_number("min_deviation", min_deviation, 0)
+    width = 3 if pen else 2
+
+    class MixtureDensity(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs):
+            self.recurrent = RecurrentStack(cell, width, num_units, num_layers, rngs=rngs)
+            self.output = MixtureLayer(num_units, num_mixtures, pen=pen, min_deviation=min_deviation, rngs=rngs)
+
+        def __call__(self, x):
+            values, mask = _checked(x, width)
+            outputs, _ = self.recurrent(values, mask)
+            return self.output(outputs)
+
+        def start(self, x):
+            dtype = self.output.linear.kernel.dtype
+            return self.recurrent.initial(x.shape[:1], dtype), jnp.zeros((len(x), width), dtype)
+
+        def step(self, inputs):
+            carry, x = inputs
+            carry, output = self.recurrent.step(carry, x)
+            return carry, self.output(output)
+
+    return from_nnx(MixtureDensity, parts=("start", "step"))
+
+
+def _checked(x: Any, width: int) -> tuple[jax.Array, jax.Array | None]:
+    values, mask = x if isinstance(x, Masked) else (x, None)
+    fits = getattr(values, "ndim", 0) == 3 and jnp.issubdtype(values.dtype, jnp.floating)
+    if not fits or values.shape[1] == 0 or values.shape[2] != width:
+        raise DataError(
+            f"mixture_density: inputs are {described(values)}; expects float offsets [B, T, {width}] of one step or "
+            f"more, as made with pen={width == 3}."
+        )
+    return values, None if mask is None else checked_mask(mask, values.shape[:2], "mixture_density")

@@ -1,0 +1,186 @@
+"""Recurrent encoder-decoders, with and without attention."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from dlcore.data.vocabulary import PAD
+from dlcore.errors import ArgumentError, DataError, check_name, check_number, check_positive_integer
+from dlcore.layers.attention import AdditiveAttention, DotAttention, attended
+from dlcore.layers.dropout import Dropout
+from dlcore.layers.masked import checked_mask
+from dlcore.layers.recurrent import CELLS, RecurrentStack
+from dlcore.layers.tokens import checked_ids, embedding
+from dlcore.model import Model, from_nnx
+from dlcore.observation import described
+
+ATTENTIONS = ("additive", "dot")
+
+
+class Memory(NamedTuple):
+    """The source as the decoder's attention sees it.
+
+    values: outputs of the encoder, [B, S, num_units]. keys: what queries are compared with, [B, S, num_units].
+    mask: bool [B, S], True where there is a token.
+    """
+
+    values: jax.Array
+    keys: jax.Array
+    mask: jax.Array
+
+
+def sequence_to_sequence(
+    num_source_tokens: int,
+    num_target_tokens: int,
+    *,
+    num_units: int = 128,
+    embedding_size: int = 64,
+    cell: str = "gru",
+    num_layers: int = 1,
+    attention: str | None = "additive",
+    bidirectional: bool = False,
+    dropout: float | jax.Array = 0.0,
+) -> Model:
+    """Encoder-decoder: (source ids [B, S], decoder inputs [B, T]) -> logits [B, T, num_target_tokens].
+
+    The decoder starts from the encoder's last state; its input at each step is the target token before. Ids are padded
+    with 0 at the end; padding never changes the logits of a real step.
+
+    Args:
+      num_units: of each layer, and of the attention's hidden layer.
+      cell: "simple", "lstm" or "gru", in encoder and decoder.
+      attention: None; "additive", with the decoder's state before a step, its result part of the step's input;
+        "dot", with the state after it. The former decodes step by step in training too, the others all steps at once.
+      bidirectional: the encoder reads both ways, with half of the units each.
+      dropout: share of the embeddings and of the decoder's outputs that is dropped in training; may be traced.
+
+    Parts:
+      encode: source ids [B, S] -> (memory, carry): what to attend to (None without attention), and the first carry.
+      step: (memory, carry, token [B]) -> (carry, logits [B, num_target_tokens]).
+      attend (with attention): the model's inputs -> weights [B, T, S], the share of each source token in each step.
+
+    Raises:
+      ArgumentError: an unknown name, a size that is not a positive integer, an odd num_units where bidirectional.
+      DataError: on apply, inputs that are not a pair of ids, or out of range; a source of padding only.
+    Reference: Sutskever et al. 2014 and Cho et al. 2014 without attention; Bahdanau et al. 2015 for additive, Luong et
+      al. 2015 (global, dot, without input feeding) for dot.
+    """
+    sizes = {
+        "num_source_tokens": num_source_tokens,
+        "num_target_tokens": num_target_tokens,
+        "num_units": num_units,
+        "embedding_size": embedding_size,
+        "num_layers": num_layers,
+    }
+    for name, size in sizes.items():
+        check_positive_integer(name, size)
+    check_name("cell", cell, CELLS)
+    if attention is not None:
+        check_name("attention", attention, ATTENTIONS)
+    check_number("dropout", dropout, 0, 1)
+    if bidirectional and num_units % 2:
+        raise ArgumentError(f"num_units is {num_units}; a bidirectional encoder expects an even number, half each way.")
+    feeds_context = attention == "additive"
+
+    class SequenceToSequence(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs):
+            self.source_embedding = embedding(num_source_tokens, embedding_size, rngs=rngs)
+            self.target_embedding = embedding(num_target_tokens, embedding_size, rngs=rngs)
+            each_way = num_units // (1 + bidirectional)
+            self.encoder = RecurrentStack(
+                cell, embedding_size, each_way, num_layers, rngs=rngs, bidirectional=bidirectional
+            )
+            num_inputs = embedding_size + feeds_context * num_units
+            self.decoder = RecurrentStack(cell, num_inputs, num_units, num_layers, rngs=rngs)
+            if feeds_context:
+                self.attention = AdditiveAttention(num_units, num_units, num_units, rngs=rngs)
+            elif attention == "dot":
+                self.attention = DotAttention()
+                self.combine = nnx.Linear(2 * num_units, num_units, use_bias=False, rngs=rngs)
+            never = isinstance(dropout, int | float) and dropout == 0
+            self.dropout = None if never else Dropout(dropout, rngs=rngs)
+            self.output = nnx.Linear(num_units * (1 + feeds_context), num_target_tokens, rngs=rngs)
+
+        def __call__(self, inputs):
+            return self.output(self._dropped(self._decoded(inputs)[0]))
+
+        def attend(self, inputs):
+            return self._decoded(inputs)[1]
+
+        def encode(self, source):
+            source = checked_ids(source, num_source_tokens, "sequence_to_sequence: the source ids")
+            mask = checked_mask(source != PAD, source.shape, "sequence_to_sequence: source ids")
+            values, carry = self.encoder(self._dropped(self.source_embedding(source)), mask)
+            if bidirectional:
+                carry = tuple(
+                    tuple(jnp.concatenate(ways, axis=-1) for ways in zip(*layer, strict=True)) for layer in carry
+                )
+            memory = None if attention is None else Memory(values, self.attention.keys(values), mask)
+            return memory, carry
+
+        def step(self, inputs):
+            memory, carry, token = inputs
+            x = self.target_embedding(token)
+            if feeds_context:
+                carry, outputs, _ = self._fed(memory, carry, x)
+            else:
+                carry, outputs = self.decoder.step(carry, x)
+                outputs = self._combined(memory, outputs[:, None])[0][:, 0]
+            return carry, self.output(outputs)
+
+        def _decoded(self, inputs):
+            """What the logits are made of, [B, T, .], and the weights [B, T, S], at all steps."""
+            source, tokens = _checked_pair(inputs)
+            tokens = checked_ids(tokens, num_target_tokens, "sequence_to_sequence: the decoder inputs")
+            memory, carry = self.encode(source)
+            x, mask = self._dropped(self.target_embedding(tokens)), tokens != PAD
+            if not feeds_context:
+                outputs, _ = self.decoder(x, mask, carry)
+                return self._combined(memory, outputs)
+
+            def advance(carry, now):
+                x, there = now
+                after, outputs, weights = self._fed(memory, carry, x)
+                return jax.tree.map(lambda a, b: jnp.where(there[:, None], a, b), after, carry), (outputs, weights)
+
+            _, decoded = lax.scan(advance, carry, (x.swapaxes(0, 1), mask.T))
+            return jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), decoded)
+
+        def _fed(self, memory, carry, x):
+            """A step whose input has the context of the state before it; x [B, embedding_size]."""
+            state = carry[-1][0]
+            weights = self.attention(state[:, None], memory.keys, memory.mask)
+            context = attended(weights, memory.values)[:, 0]
+            carry, output = self.decoder.step(carry, jnp.concatenate([x, context], axis=-1))
+            return carry, jnp.concatenate([output, context], axis=-1), weights[:, 0]
+
+        def _combined(self, memory, outputs):
+            """Outputs [B, T, num_units] with the context of each; as they are without attention."""
+            if memory is None:
+                return outputs, None
+            weights = self.attention(outputs, memory.keys, memory.mask)
+            context = attended(weights, memory.values)
+            return jnp.tanh(self.combine(jnp.concatenate([context, outputs], axis=-1))), weights
+
+        def _dropped(self, x):
+            return x if self.dropout is None else self.dropout(x)
+
+    return from_nnx(SequenceToSequence, parts=("encode", "step") if attention is None else ("encode", "step", "attend"))
+
+
+def _checked_pair(inputs: Any) -> tuple[Any, Any]:
+    if not isinstance(inputs, tuple | list) or len(inputs) != 2:
+        raise DataError(
+            f"sequence_to_sequence: inputs are {described(inputs)}; expects the pair (source ids [B, S], decoder "
+            "inputs [B, T])."
+        )
+    source, tokens = inputs
+    if getattr(source, "shape", (0,))[:1] != getattr(tokens, "shape", (0,))[:1]:
+        raise DataError(
+            f"sequence_to_sequence: the source ids are {described(source)}, the decoder inputs {described(tokens)}; "
+            "expects as many rows of both."
+        )
+    return source, tokens

@@ -1,0 +1,67 @@
+"""Tasks of pen strokes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dlcore.data import Dataset
+from dlcore.errors import DataError
+from dlcore.layers.masked import Masked
+from dlcore.losses import mixture_density
+from dlcore.model import Model
+from dlcore.observation import described
+from dlcore.tasks.task import Penalty, Task
+
+
+def strokes(model: Model, data: Dataset, *, penalty: Penalty | None = None) -> Task:
+    """The next point of a pen's way, by the density of its offset; nats a point.
+
+    The first offset is predicted from an offset of 0; where the first point lies is no part of the density.
+
+    Args:
+      model: of `dl.models.mixture_density`.
+      data: inputs [N, points, 2], absolute coordinates as of `dl.data.from_pen_strokes`; or [N, points, 3], the third 1
+        where the pen is up after the point, else 0. Targets bool [N, points] tell which points are there, the first of
+        each row among them; other targets are not used.
+
+    Raises:
+      DataError: inputs of another shape, fewer than two points, a pen that is neither 0 nor 1.
+    """
+    masked = data.train.targets.dtype.kind == "b"
+    for split in data.splits:
+        _check(data, split, masked)
+
+    def objective(params, state, batch, *, key=None, train=False):
+        targets = offsets(batch.inputs)
+        x = jnp.pad(targets[:, :-1], ((0, 0), (1, 0), (0, 0)))
+        there = batch.targets[:, 1:] if masked else None
+        mixture, state = model.apply(params, state, Masked(x, there) if masked else x, key=key, train=train)
+        value = jnp.mean(mixture_density(mixture, targets, there))
+        if penalty is not None:
+            value = value + penalty(params)
+        return value, ({}, state)
+
+    return Task(model, data, objective)
+
+
+def offsets(points: jax.Array) -> jax.Array:
+    """From each point to the next: [B, points, 2] -> [B, points - 1, 2]; a third column is that of the next point."""
+    return jnp.concatenate([jnp.diff(points[..., :2], axis=1), points[:, 1:, 2:]], axis=-1)
+
+
+def _check(data: Dataset, split: str, masked: bool) -> None:
+    points, mask = getattr(data, split)
+    if points.ndim != 3 or points.shape[2] not in (2, 3) or points.dtype.kind != "f":
+        raise DataError(
+            f"inputs of the {split} split are {described(points)}; strokes expects float coordinates [N, points, 2], "
+            "or [N, points, 3] with the pen."
+        )
+    if points.shape[1] < 2:
+        raise DataError(f"inputs of the {split} split are {described(points)}; expects two points or more.")
+    if isinstance(points, np.ndarray) and not np.isin(points[..., 2:], (0, 1)).all():
+        raise DataError(f"inputs of the {split} split: the pen, the third column, expects 1 (up) and 0 only.")
+    if masked and mask.shape != points.shape[:2]:
+        raise DataError(
+            f"targets of the {split} split are {described(mask)}; as a mask, strokes expects bool "
+            f"{list(points.shape[:2])}, one for each point."
+        )

@@ -1,0 +1,71 @@
+"""Tasks of pairs of sequences."""
+
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from dlcore.data import Dataset
+from dlcore.data.vocabulary import END, PAD, START, mask
+from dlcore.errors import DataError
+from dlcore.losses import masked_cross_entropy
+from dlcore.metrics import exact_match, masked_accuracy
+from dlcore.model import Model
+from dlcore.observation import described
+from dlcore.tasks.task import Penalty, Task
+
+
+def translation(model: Model, data: Dataset, *, penalty: Penalty | None = None) -> Task:
+    """A target sequence for each source sequence, by the cross-entropy of each token given those before it.
+
+    The model sees the true target up to a token to predict it (teacher forcing), in the reports too: `token_accuracy`,
+    and `exact_match`, the share of sentences right at every token. `dl.decoding.translate` predicts without them.
+
+    Args:
+      model: of `dl.models.sequence_to_sequence`, or any of (source ids [B, S], decoder inputs [B, T]) to logits
+        [B, T, K].
+      data: inputs int [N, S]; targets int [N, T + 1], between the marks `<start>` and `<end>`; both padded with 0.
+      penalty: as in `supervised`.
+
+    Raises:
+      DataError: data that are not ids, targets without the marks.
+    """
+    for split in data.splits:
+        _check(data, split)
+
+    def objective(params, state, batch, *, key=None, train=False):
+        labels = batch.targets[:, 1:]
+        logits, state = model.apply(params, state, (batch.inputs, batch.targets[:, :-1]), key=key, train=train)
+        there = mask(labels)
+        value = jnp.mean(masked_cross_entropy(logits, labels, there))
+        if penalty is not None:
+            value = value + penalty(params)
+        metrics = {
+            "token_accuracy": masked_accuracy(logits, labels, there),
+            "exact_match": exact_match(logits, labels, there),
+        }
+        return value, (metrics, state)
+
+    return Task(model, data, objective)
+
+
+def _check(data: Dataset, split: str) -> None:
+    inputs, targets = getattr(data, split)
+    for part, ids in {"inputs": inputs, "targets": targets}.items():
+        if ids.dtype.kind not in "iu" or ids.ndim != 2:
+            raise DataError(
+                f"{part} of the {split} split are {described(ids)}; translation expects integer ids, padded with 0. "
+                "Encode text with dl.data.from_aligned_text."
+            )
+    if targets.shape[1] < 2:
+        raise DataError(f"targets of the {split} split are {described(targets)}; expects <start>, <end> and tokens.")
+    if isinstance(targets, Tracer):
+        return
+    values = np.asarray(targets)
+    last = values.shape[1] - 1 - np.argmax(values[:, ::-1] != PAD, axis=1)
+    ended = (values[np.arange(len(values)), last] == END) & ((values == END).sum(axis=1) == 1)
+    wrong = (values[:, 0] != START) | ~ended
+    if wrong.any():
+        raise DataError(
+            f"targets of the {split} split, row {int(np.argmax(wrong))}: not between <start> ({START}) and <end> "
+            f"({END}). Frame them with dl.data.framed(ids)."
+        )

@@ -90,7 +90,8 @@ def mlp(
     weights = initializers.by_name(initializer)
     inner, outer = activations.by_name(activation), activations.by_name(output_activation)
     functions = [inner] * (len(widths) - 2) + [outer]
-    hidden_widths = widths[1:-1]
+    made = [n * activations.num_pieces(function) for n, function in zip(widths[1:], functions, strict=True)]
+    num_hidden = len(widths) - 2
     _check_dropout(dropout)
     drops = isinstance(dropout, Tracer) or dropout > 0
     if normalisation is not None:
@@ -98,10 +99,6 @@ def mlp(
 
     class MLP(nnx.Module):
         def __init__(self, rngs: nnx.Rngs):
-            made = [
-                fan_out * activations.num_pieces(function)
-                for fan_out, function in zip(widths[1:], functions, strict=True)
-            ]
             self.layers = nnx.List(
                 nnx.Linear(fan_in, fan_out, kernel_init=weights, rngs=rngs)
                 for fan_in, fan_out in zip(widths[:-1], made, strict=True)
@@ -110,7 +107,7 @@ def mlp(
             if normalisation is not None:
                 self.norms = nnx.List(NORMALISATIONS[normalisation](width, rngs) for width in made[:-1])
             if drops:
-                self.dropouts = nnx.List(Dropout(dropout, rngs=rngs) for _ in hidden_widths)
+                self.dropouts = nnx.List(Dropout(dropout, rngs=rngs) for _ in range(num_hidden))
             if skip:
                 self.projections = nnx.List(
                     None
@@ -138,7 +135,7 @@ def mlp(
                     f"Flatten with x.reshape(len(x), -1), scale integers with x.astype('float32') / 255, "
                     "or change the first width."
                 )
-            for position in range(len(hidden_widths)):
+            for position in range(num_hidden):
                 x = self.hidden(x, position)
             return self.activations[-1](self.layers[-1](x))
 

@@ -18,6 +18,8 @@ COMBINATIONS: dict[str, Callable[[list[jax.Array]], jax.Array]] = {
     "sum": lambda outputs: jnp.sum(jnp.stack(outputs), axis=0),
 }
 
+IDENTITY = Model(lambda key: ({}, {}), lambda params, state, x, **_: (x, state))
+
 
 def mixture_of_experts(experts: Sequence[Model], gate: Model, *, top_k: int | None = None) -> Model:
     """Outputs of experts weighted by a gate that looks at the same input: `sum_e softmax(gate(x))_e expert_e(x)`.
@@ -106,6 +108,7 @@ def routed(modules: Sequence[Model], route: Callable[[Any], jax.Array]) -> Model
         )
         stacked = _stacked("routed", "module", outputs)
         _check_route(choice, stacked.shape[:2])
+        choice = jnp.where(choice < 0, len(modules), choice)  # negative ones would count from the end
         chosen = jnp.take_along_axis(stacked, _spread(choice[:, None], stacked), axis=1, mode="fill")
         return chosen[:, 0], {"modules": states}
 
@@ -120,9 +123,9 @@ def decomposed(
 ) -> Model:
     """Each module solves its part of a problem; the parts' solutions are put together.
 
-    Params and state are `{"modules": {0: ..., 1: ...}}`, with "combine" where that is a model. Modules trained apart go
-    in as `pretrained(module, params, state)` and stay as they are with `optax.freeze({"modules": True, "combine":
-    False})` at the end of an `optax.chain`. The part "outputs" gives the list of the modules' outputs.
+    Params and state are `{"modules": {0: ..., 1: ...}, "combine": ...}`. Modules trained apart go in as
+    `pretrained(module, params, state)` and stay as they are with `optax.freeze({"modules": True, "combine": False})` at
+    the end of an `optax.chain`. The part "outputs" gives the list of the modules' outputs.
 
     Args:
       modules: models.
@@ -134,41 +137,33 @@ def decomposed(
       DataError: on apply, a split into another number of parts, outputs that cannot be put together.
     """
     modules = _checked_models("decomposed", "modules", modules)
-    network = combine if isinstance(combine, Model) else None
-    if not isinstance(combine, Model):
-        check_name("combination", combine, COMBINATIONS)
-    rule = COMBINATIONS["concatenate" if isinstance(combine, Model) else combine]
     count = len(modules)
+    if isinstance(combine, Model):
+        rule, network = "concatenate", combine
+    else:
+        check_name("combination", combine, COMBINATIONS)
+        rule, network = combine, IDENTITY
 
     def init(key):
         module_key, combine_key = jax.random.split(key)
         params, state = _init_all(module_key, modules)
-        if network is None:
-            return {"modules": params}, {"modules": state}
         combine_params, combine_state = network.init(combine_key)
         return {"modules": params, "combine": combine_params}, {"modules": state, "combine": combine_state}
 
-    def solve(params, state, x, key, train):
+    def outputs(params, state, x, *, key=None, train=False):
         inputs = [x] * count if split is None else list(split(x))
         if len(inputs) != count:
             raise DataError(f"decomposed: split gives {len(inputs)} parts; expects {count}, one for each module.")
-        return _apply_all(modules, params["modules"], state["modules"], inputs, key, train)
-
-    def outputs(params, state, x, *, key=None, train=False):
-        found, states = solve(params, state, x, _keys(key, 2)[0], train)
+        found, states = _apply_all(modules, params["modules"], state["modules"], inputs, key, train)
         return found, {**state, "modules": states}
 
     def apply(params, state, x, *, key=None, train=False):
         module_key, combine_key = _keys(key, 2)
-        found, states = solve(params, state, x, module_key, train)
-        axes = slice(None, None if combine == "sum" else -1)
-        if len({output.shape[axes] for output in found}) > 1:
-            raise DataError(f"decomposed: the modules' outputs are {described(found)}; {_agreement(combine)}")
-        together = rule(found)
-        if network is None:
-            return together, {"modules": states}
+        found, state = outputs(params, state, x, key=module_key, train=train)
+        _check_agreement("decomposed", "module", found, but_last=rule == "concatenate")
+        together = COMBINATIONS[rule](found)
         output, combined = network.apply(params["combine"], state["combine"], together, key=combine_key, train=train)
-        return output, {"modules": states, "combine": combined}
+        return output, {**state, "combine": combined}
 
     return Model(init, apply, MappingProxyType({"outputs": Model(init, outputs)}))
 
@@ -216,13 +211,18 @@ def _spread(values: jax.Array, like: jax.Array) -> jax.Array:
 
 def _stacked(name: str, kind: str, outputs: Sequence[Any]) -> jax.Array:
     """[B, num_models, ...]."""
-    for i, output in enumerate(outputs):
-        if jax.tree.structure(output) != jax.tree.structure(0) or output.shape != outputs[0].shape:
-            raise DataError(
-                f"{name}: {kind} {i} gives {described(output)}, {kind} 0 {described(outputs[0])}; expects one array of "
-                "the same shape of each."
-            )
+    _check_agreement(name, kind, outputs)
     return jnp.stack(outputs, axis=1)
+
+
+def _check_agreement(name: str, kind: str, outputs: Sequence[Any], *, but_last: bool = False) -> None:
+    axes = slice(None, -1 if but_last else None)
+    for i, output in enumerate(outputs):
+        if not isinstance(output, jax.Array) or output.shape[axes] != outputs[0].shape[axes]:
+            raise DataError(
+                f"{name}: {kind} {i} gives {described(output)}, {kind} 0 {described(outputs[0])}; expects arrays of "
+                f"the same shape{' but for the last axis' * but_last}."
+            )
 
 
 def _check_route(choice: Any, shape: tuple[int, ...]) -> None:
@@ -234,10 +234,6 @@ def _check_route(choice: Any, shape: tuple[int, ...]) -> None:
         if wrong.any():
             row = int(np.argmax(wrong))
             raise DataError(f"routed: routes must lie in [0, {count}), found {int(choice[row])} at row {row}.")
-
-
-def _agreement(combine: str | Model) -> str:
-    return "a sum expects one shape." if combine == "sum" else "expects the same shape but for the last axis."
 
 
 def _checked_models(name: str, what: str, models: Any) -> tuple[Model, ...]:

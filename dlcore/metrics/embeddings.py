@@ -24,5 +24,5 @@ def nearest_neighbour_accuracy(embeddings: jax.Array | Gaussian, labels: jax.Arr
         others = jnp.where(jnp.arange(len(labels)) == position, -jnp.inf, nearness)
         return labels[jnp.argmax(others)] == labels[position]
 
-    labels = jnp.asarray(labels)
+    embeddings, labels = jax.tree.map(jnp.asarray, (embeddings, labels))
     return jnp.mean(jax.lax.map(is_right, jnp.arange(len(labels)), batch_size=min(len(labels), 256)))

@@ -298,6 +298,10 @@ def task(model, targets=LABELS, loss=dl.losses.cosface):
             r"class 0 has \d+ examples in the train split; expects at least group_size",
         ),
         (
+            lambda: jax.eval_shape(lambda x: dl.data.grouped(dl.data.Dataset((x, LABELS)), 2).train.inputs, X),
+            "inputs of the train split are DynamicJaxprTracer; expects arrays in memory",
+        ),
+        (
             lambda: dl.data.grouped(dl.data.Dataset((X, X)), 2),
             r"targets of the train split are float32\[32, 4\]; expects",
         ),

@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-from jax.core import Tracer
 
 from dlcore.data.dataset import Dataset, Split
 from dlcore.errors import DataError, check_positive_integer
@@ -30,10 +29,14 @@ def grouped(dataset: Dataset, group_size: int, *, seed: int = 0) -> Dataset:
 
 def _grouped(split: Split, group_size: int, seed: int, name: str) -> Split:
     inputs, labels = split
-    if isinstance(labels, Tracer) or labels.dtype.kind not in "iu" or labels.ndim != 1:
+    for part, values in split._asdict().items():
+        if not isinstance(values, np.ndarray):
+            raise DataError(
+                f"grouped: {part} of the {name} split are {type(values).__name__}; expects arrays in memory."
+            )
+    if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise DataError(
-            f"grouped: targets of the {name} split are {labels.dtype}{list(labels.shape)}; expects integer labels [N] "
-            "with known values."
+            f"grouped: targets of the {name} split are {labels.dtype}{list(labels.shape)}; expects integer labels [N]."
         )
     order = np.random.default_rng(seed).permutation(len(labels))
     groups = []

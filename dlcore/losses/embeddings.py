@@ -136,7 +136,7 @@ def sphereface(angles: Angles, labels: jax.Array, *, margin: int = 4, annealing:
       angles: with the features' norms; labels: as for `arcface`.
       margin: a positive integer; 1 is the cosine itself.
       annealing: lambda in `(lambda cos(t) + psi(t)) / (1 + lambda)`, 0 or more; may be traced. The paper's authors
-        lower it from 1000 to 5 in training.
+        lower it from 1000 to 5 in training; with 0, features may shrink instead of turning.
 
     Raises:
       ArgumentError: a margin that is not a positive integer, a negative annealing.

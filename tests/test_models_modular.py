@@ -147,10 +147,7 @@ def test_networks_trained_apart_solve_a_problem_together():
     together, params, _ = fitted(dl.tasks.classification(model, data), frozen)
     start, _ = model.init(jax.random.key(7))
     assert all(map(np.array_equal, *map(jax.tree.leaves, (params["modules"], start["modules"]))))
-    scratch = dl.models.decomposed(linears(2, 1, 2), split=halves, combine=dl.models.mlp([2, 8, 1], "tanh"))
-    alone, *_ = fitted(dl.tasks.classification(scratch, data), optax.adamw(0.05))
     assert together < 0.35
-    assert alone > 0.6
 
 
 GATE = dl.models.linear(4, 2)

@@ -5,6 +5,7 @@ from dlcore.data.builtin import breast_cancer, diabetes, digits, iris, wine
 from dlcore.data.canvas import digit_pictures, scattered_digits
 from dlcore.data.cifar import from_cifar
 from dlcore.data.dataset import Dataset, Split
+from dlcore.data.groups import grouped
 from dlcore.data.idx import from_idx, read_idx
 from dlcore.data.images import from_image_folder
 from dlcore.data.named import cifar10, fashion_mnist, mnist
@@ -99,6 +100,7 @@ __all__ = [
     "from_split",
     "from_text",
     "from_text_classes",
+    "grouped",
     "in_training",
     "iris",
     "load_position",

@@ -13,6 +13,7 @@ from dlcore.losses.classification import (
     softmax_cross_entropy,
     weighted_cross_entropy,
 )
+from dlcore.losses.embeddings import arcface, cosface, mutual_likelihood, mutual_likelihood_scores, sphereface, triplet
 from dlcore.losses.mixture_density import mixture_density
 from dlcore.losses.reconstruction import bernoulli_cross_entropy
 from dlcore.losses.regression import absolute_error, huber, pinball, squared_error
@@ -20,7 +21,9 @@ from dlcore.losses.sequences import masked_cross_entropy
 
 __all__ = [
     "absolute_error",
+    "arcface",
     "bernoulli_cross_entropy",
+    "cosface",
     "focal",
     "hinge",
     "huber",
@@ -30,8 +33,12 @@ __all__ = [
     "mixture_density",
     "multi_label_cross_entropy",
     "multiclass_hinge",
+    "mutual_likelihood",
+    "mutual_likelihood_scores",
     "pinball",
     "softmax_cross_entropy",
+    "sphereface",
     "squared_error",
+    "triplet",
     "weighted_cross_entropy",
 ]

@@ -1,20 +1,38 @@
 """Built-in model families, one a file. Each function returns a pure `dlcore.Model`."""
 
-from dlcore.models.feed_forward import linear, mlp
+from dlcore.layers.radial_basis import k_means_centres, nearest_centre_widths, random_centres, spread_widths
+from dlcore.models.embedding import embedding, probabilistic_embedding
+from dlcore.models.feed_forward import deep_linear, linear, logistic, mlp
 from dlcore.models.mixture_density import mixture_density
+from dlcore.models.modular import decomposed, mixture_of_experts, pretrained, routed
+from dlcore.models.radial_basis import fit_output_layer, radial_basis
 from dlcore.models.recurrent import recurrent
 from dlcore.models.sequence_to_sequence import sequence_to_sequence
 from dlcore.models.summary import Layer, layers, num_params, summary, symbolic
 
 __all__ = [
     "Layer",
+    "decomposed",
+    "deep_linear",
+    "embedding",
+    "fit_output_layer",
+    "k_means_centres",
     "layers",
     "linear",
+    "logistic",
     "mixture_density",
+    "mixture_of_experts",
     "mlp",
+    "nearest_centre_widths",
     "num_params",
+    "pretrained",
+    "probabilistic_embedding",
+    "radial_basis",
+    "random_centres",
     "recurrent",
+    "routed",
     "sequence_to_sequence",
+    "spread_widths",
     "summary",
     "symbolic",
 ]

@@ -1,6 +1,7 @@
 """Tasks: what is minimised and what is reported, for each kind of target."""
 
 from dlcore.tasks.classification import classification
+from dlcore.tasks.embeddings import embedding
 from dlcore.tasks.multi_label import multi_label
 from dlcore.tasks.regression import regression
 from dlcore.tasks.sequences import token_prediction
@@ -14,6 +15,7 @@ __all__ = [
     "Penalty",
     "Task",
     "classification",
+    "embedding",
     "l2",
     "multi_label",
     "regression",

@@ -1,0 +1,28 @@
+"""Metrics of embeddings."""
+
+import jax
+import jax.numpy as jnp
+
+from dlcore.layers.distances import squared_distances
+from dlcore.layers.embeddings import Gaussian
+from dlcore.losses.embeddings import mutual_likelihood_scores
+
+
+def nearest_neighbour_accuracy(embeddings: jax.Array | Gaussian, labels: jax.Array) -> jax.Array:
+    """Share of examples whose nearest other example has the same label: [N, D], int [N] -> [].
+
+    Nearest in Euclidean distance; of Gaussians, by the mutual likelihood score. All pairs are compared, a block of 256
+    examples at a time.
+    """
+
+    def is_right(position):
+        one = jax.tree.map(lambda values: values[position][None], embeddings)
+        if isinstance(embeddings, Gaussian):
+            nearness = mutual_likelihood_scores(one, embeddings)[0]
+        else:
+            nearness = -squared_distances(one, embeddings)[0]
+        others = jnp.where(jnp.arange(len(labels)) == position, -jnp.inf, nearness)
+        return labels[jnp.argmax(others)] == labels[position]
+
+    embeddings, labels = jax.tree.map(jnp.asarray, (embeddings, labels))
+    return jnp.mean(jax.lax.map(is_right, jnp.arange(len(labels)), batch_size=min(len(labels), 256)))

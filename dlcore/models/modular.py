@@ -1,0 +1,246 @@
+"""Modular networks: networks for parts of a problem, combined by a learned gate, a given route or a fixed rule."""
+
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from dlcore.errors import ArgumentError, DataError, check_name, check_positive_integer, shown
+from dlcore.model import Model, ModelState, Params
+from dlcore.observation import described
+
+COMBINATIONS: dict[str, Callable[[list[jax.Array]], jax.Array]] = {
+    "concatenate": lambda outputs: jnp.concatenate(outputs, axis=-1),
+    "sum": lambda outputs: jnp.sum(jnp.stack(outputs), axis=0),
+}
+
+IDENTITY = Model(lambda key: ({}, {}), lambda params, state, x, **_: (x, state))
+
+
+def mixture_of_experts(experts: Sequence[Model], gate: Model, *, top_k: int | None = None) -> Model:
+    """Outputs of experts weighted by a gate that looks at the same input: `sum_e softmax(gate(x))_e expert_e(x)`.
+
+    Params and state are `{"experts": {0: ..., 1: ...}, "gate": ...}`. The parts "weights", [B, num_experts], and
+    "outputs", [B, num_experts, ...], show who does what.
+
+    Args:
+      experts: models whose outputs agree in shape. Outputs are averaged as they are: of classifiers, the logits.
+      gate: its output is [B, num_experts] logits.
+      top_k: only the `top_k` experts of the largest weights count, with weights that sum to 1. All are evaluated:
+        it saves no time.
+
+    Raises:
+      ArgumentError: no experts, one that is no Model, a top_k that is not in [1, num_experts].
+      DataError: on apply, outputs that do not agree, a gate of another width.
+    Source: Jacobs et al., Adaptive mixtures of local experts, Neural Computation 1991, eq. 1.1; top_k, Shazeer et al.,
+      Outrageously large neural networks, ICLR 2017.
+    """
+    experts = _checked_models("mixture_of_experts", "experts", experts)
+    _checked_models("mixture_of_experts", "gate", [gate])
+    count = len(experts)
+    if top_k is not None:
+        check_positive_integer("mixture_of_experts: top_k", top_k)
+        if top_k > count:
+            raise ArgumentError(f"mixture_of_experts: top_k is {top_k}; expects at most the {count} experts.")
+
+    def init(key):
+        expert_key, gate_key = jax.random.split(key)
+        params, state = _init_all(expert_key, experts)
+        gate_params, gate_state = gate.init(gate_key)
+        return {"experts": params, "gate": gate_params}, {"experts": state, "gate": gate_state}
+
+    def forward(params, state, x, key, train):
+        gate_key, expert_key = _keys(key, 2)
+        logits, gate_state = gate.apply(params["gate"], state["gate"], x, key=gate_key, train=train)
+        outputs, states = _apply_all(experts, params["experts"], state["experts"], [x] * count, expert_key, train)
+        stacked = _stacked("mixture_of_experts", "expert", outputs)
+        if logits.shape != (len(stacked), count):
+            raise DataError(
+                f"mixture_of_experts: the gate's output is {described(logits)}; expects [{len(stacked)}, {count}], one "
+                "logit for each expert. Change the gate's last width."
+            )
+        return _gate_weights(logits, top_k), stacked, {"experts": states, "gate": gate_state}
+
+    def apply(params, state, x, *, key=None, train=False):
+        weights, outputs, state = forward(params, state, x, key, train)
+        return jnp.sum(_spread(weights, outputs) * outputs, axis=1), state
+
+    def weights(params, state, x, *, key=None, train=False):
+        found, _, state = forward(params, state, x, key, train)
+        return found, state
+
+    def outputs(params, state, x, *, key=None, train=False):
+        _, found, state = forward(params, state, x, key, train)
+        return found, state
+
+    parts = {"weights": Model(init, weights), "outputs": Model(init, outputs)}
+    return Model(init, apply, MappingProxyType(parts))
+
+
+def routed(modules: Sequence[Model], route: Callable[[Any], jax.Array]) -> Model:
+    """The output of the module that a given function chooses for each example.
+
+    Params and state are `{"modules": {0: ..., 1: ...}}`; a module learns from its own examples only. All modules are
+    evaluated on all examples, so their shapes do not depend on the route.
+
+    Args:
+      modules: models whose outputs agree in shape.
+      route: `route(x) -> int [B]` in [0, num_modules); a number outside gives NaN.
+
+    Raises:
+      ArgumentError: no modules, one that is no Model.
+      DataError: on apply, outputs that do not agree, routes that are no integers [B] or, where known, out of range.
+    """
+    modules = _checked_models("routed", "modules", modules)
+
+    def init(key):
+        params, state = _init_all(key, modules)
+        return {"modules": params}, {"modules": state}
+
+    def apply(params, state, x, *, key=None, train=False):
+        choice = route(x)
+        outputs, states = _apply_all(
+            modules, params["modules"], state["modules"], [x] * len(modules), _keys(key, 1)[0], train
+        )
+        stacked = _stacked("routed", "module", outputs)
+        _check_route(choice, stacked.shape[:2])
+        choice = jnp.where(choice < 0, len(modules), choice)  # negative ones would count from the end
+        chosen = jnp.take_along_axis(stacked, _spread(choice[:, None], stacked), axis=1, mode="fill")
+        return chosen[:, 0], {"modules": states}
+
+    return Model(init, apply)
+
+
+def decomposed(
+    modules: Sequence[Model],
+    *,
+    split: Callable[[Any], Sequence[Any]] | None = None,
+    combine: str | Model = "concatenate",
+) -> Model:
+    """Each module solves its part of a problem; the parts' solutions are put together.
+
+    Params and state are `{"modules": {0: ..., 1: ...}, "combine": ...}`. Modules trained apart go in as
+    `pretrained(module, params, state)` and stay as they are with `optax.freeze({"modules": True, "combine": False})` at
+    the end of an `optax.chain`. The part "outputs" gives the list of the modules' outputs.
+
+    Args:
+      modules: models.
+      split: `split(x) -> inputs of each module`, e.g. `lambda x: (x[:, :2], x[:, 2:])`; by default all get all of `x`.
+      combine: "concatenate" (along the last axis), "sum", or a model of the concatenated outputs.
+
+    Raises:
+      ArgumentError: no modules, one that is no Model, an unknown combination.
+      DataError: on apply, a split into another number of parts, outputs that cannot be put together.
+    """
+    modules = _checked_models("decomposed", "modules", modules)
+    count = len(modules)
+    if isinstance(combine, Model):
+        rule, network = "concatenate", combine
+    else:
+        check_name("combination", combine, COMBINATIONS)
+        rule, network = combine, IDENTITY
+
+    def init(key):
+        module_key, combine_key = jax.random.split(key)
+        params, state = _init_all(module_key, modules)
+        combine_params, combine_state = network.init(combine_key)
+        return {"modules": params, "combine": combine_params}, {"modules": state, "combine": combine_state}
+
+    def outputs(params, state, x, *, key=None, train=False):
+        inputs = [x] * count if split is None else list(split(x))
+        if len(inputs) != count:
+            raise DataError(f"decomposed: split gives {len(inputs)} parts; expects {count}, one for each module.")
+        found, states = _apply_all(modules, params["modules"], state["modules"], inputs, key, train)
+        return found, {**state, "modules": states}
+
+    def apply(params, state, x, *, key=None, train=False):
+        module_key, combine_key = _keys(key, 2)
+        found, state = outputs(params, state, x, key=module_key, train=train)
+        _check_agreement("decomposed", "module", found, but_last=rule == "concatenate")
+        together = COMBINATIONS[rule](found)
+        output, combined = network.apply(params["combine"], state["combine"], together, key=combine_key, train=train)
+        return output, {**state, "combine": combined}
+
+    return Model(init, apply, MappingProxyType({"outputs": Model(init, outputs)}))
+
+
+def pretrained(model: Model, params: Params, state: ModelState) -> Model:
+    """The model, starting from these params and state, whatever the key: to go on with, or as a module of others."""
+
+    def start(part: Model) -> Model:
+        return part._replace(init=lambda key: (params, state))
+
+    return start(model)._replace(parts=MappingProxyType({name: start(part) for name, part in model.parts.items()}))
+
+
+def _init_all(key: jax.Array, models: Sequence[Model]) -> tuple[dict[int, Params], dict[int, ModelState]]:
+    made = [model.init(jax.random.fold_in(key, i)) for i, model in enumerate(models)]
+    return {i: params for i, (params, _) in enumerate(made)}, {i: state for i, (_, state) in enumerate(made)}
+
+
+def _apply_all(models, params, state, inputs, key, train) -> tuple[list[Any], dict[int, ModelState]]:
+    """Outputs and next states of the models, each with a key of its own."""
+    keys = _keys(key, len(models))
+    made = [
+        model.apply(params[i], state[i], x, key=keys[i], train=train)
+        for i, (model, x) in enumerate(zip(models, inputs, strict=True))
+    ]
+    return [output for output, _ in made], {i: new for i, (_, new) in enumerate(made)}
+
+
+def _keys(key: jax.Array | None, count: int) -> list[jax.Array | None]:
+    return [None if key is None else jax.random.fold_in(key, i) for i in range(count)]
+
+
+def _gate_weights(logits: jax.Array, top_k: int | None) -> jax.Array:
+    if top_k is not None:
+        _, best = jax.lax.top_k(logits, top_k)
+        chosen = jax.nn.one_hot(best, logits.shape[1], dtype=bool).any(axis=1)
+        logits = jnp.where(chosen, logits, -jnp.inf)
+    return jax.nn.softmax(logits)
+
+
+def _spread(values: jax.Array, like: jax.Array) -> jax.Array:
+    """[B, n] with as many axes of length 1 behind as `like` has more."""
+    return values.reshape(*values.shape, *(1,) * (like.ndim - values.ndim))
+
+
+def _stacked(name: str, kind: str, outputs: Sequence[Any]) -> jax.Array:
+    """[B, num_models, ...]."""
+    _check_agreement(name, kind, outputs)
+    return jnp.stack(outputs, axis=1)
+
+
+def _check_agreement(name: str, kind: str, outputs: Sequence[Any], *, but_last: bool = False) -> None:
+    axes = slice(None, -1 if but_last else None)
+    for i, output in enumerate(outputs):
+        if not isinstance(output, jax.Array) or output.shape[axes] != outputs[0].shape[axes]:
+            raise DataError(
+                f"{name}: {kind} {i} gives {described(output)}, {kind} 0 {described(outputs[0])}; expects arrays of "
+                f"the same shape{' but for the last axis' * but_last}."
+            )
+
+
+def _check_route(choice: Any, shape: tuple[int, ...]) -> None:
+    num_rows, count = shape
+    if choice.shape != (num_rows,) or choice.dtype.kind not in "iu":
+        raise DataError(f"routed: routes are {described(choice)}; expects integers [{num_rows}].")
+    if not isinstance(choice, Tracer):
+        wrong = (np.asarray(choice) < 0) | (np.asarray(choice) >= count)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise DataError(f"routed: routes must lie in [0, {count}), found {int(choice[row])} at row {row}.")
+
+
+def _checked_models(name: str, what: str, models: Any) -> tuple[Model, ...]:
+    listed = tuple(models) if isinstance(models, list | tuple) and not isinstance(models, Model) else ()
+    for model in listed:
+        if not isinstance(model, Model):
+            raise ArgumentError(f"{name}: {what} hold {shown(model)}; expects Models, e.g. dl.models.mlp([4, 3]).")
+    if not listed:
+        raise ArgumentError(f"{name}: {what} are {shown(models)}; expects a list of one or more Models.")
+    return listed

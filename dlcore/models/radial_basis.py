@@ -1,0 +1,119 @@
+"""Radial basis function networks, trained in two stages or from end to end."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.core import Tracer
+
+from dlcore import initializers
+from dlcore.errors import ArgumentError, DataError, check_number, check_positive_integer
+from dlcore.initializers import Initializer
+from dlcore.layers.radial_basis import RadialBasis
+from dlcore.model import Model, ModelState, Params, from_nnx
+
+
+def radial_basis(
+    centres: Any,
+    widths: Any,
+    num_outputs: int = 1,
+    *,
+    learned: bool = False,
+    initializer: str | Initializer = "lecun_normal",
+) -> Model:
+    """Gaussian bumps around centres, and an affine map of their heights: [B, D] -> [B, num_outputs].
+
+    In two stages: place the centres (`dlcore.layers.radial_basis`: `k_means_centres`, `random_centres`) and choose the
+    widths (`nearest_centre_widths`, `spread_widths`), then fit the output layer, in closed form by `fit_output_layer`
+    or by gradient. From end to end: the same with `learned=True`, all by gradient.
+
+    Args:
+      centres: [K, D], at the start; may be traced.
+      widths: of the bumps at the start, [K] or one for all, positive; may be traced.
+      learned: centres and widths are parameters; else they are part of the model's state, and stay.
+      initializer: of the output layer's weights.
+
+    The part "features" gives the heights [B, K].
+
+    Raises:
+      ArgumentError: centres that are no floats [K, D], widths that do not fit them or are not positive.
+    Source: Broomhead and Lowe 1988; Moody and Darken 1989.
+    """
+    check_positive_integer("radial_basis: num_outputs", num_outputs)
+    weights = initializers.by_name(initializer)
+    centres, widths = _checked_centres(centres), _checked_widths(widths, len(centres))
+    num_inputs = centres.shape[1]
+
+    class RadialBasisNetwork(nnx.Module):
+        def __init__(self, rngs: nnx.Rngs):
+            self.basis = RadialBasis(centres, widths, learned=learned)
+            self.output = nnx.Linear(len(centres), num_outputs, kernel_init=weights, rngs=rngs)
+
+        def features(self, x):
+            if x.ndim != 2 or x.shape[1] != num_inputs or not jnp.issubdtype(x.dtype, jnp.floating):
+                raise DataError(
+                    f"radial_basis: inputs are {x.dtype}{list(x.shape)}; the centres expect floats [B, {num_inputs}]."
+                )
+            return self.basis(x)
+
+        def __call__(self, x):
+            return self.output(self.features(x))
+
+    return from_nnx(RadialBasisNetwork, parts=("features",))
+
+
+def fit_output_layer(
+    model: Model, params: Params, state: ModelState, inputs: Any, targets: Any, *, penalty: float | jax.Array = 0.0
+) -> Params:
+    """The params of a radial basis network with the output layer that fits the targets best, in closed form.
+
+    Minimises `sum of squared errors + penalty * ||kernel||^2`; the bias is free. Where several fit equally well, the
+    smallest.
+
+    Args:
+      model: made by `radial_basis`; params, state: of it.
+      inputs: [N, D]; targets: floats [N] or [N, num_outputs], e.g. `jax.nn.one_hot(labels, 10)`.
+      penalty: 0 or more; may be traced.
+
+    Raises:
+      DataError: targets that are no floats or do not fit the inputs and the output layer.
+    Source: Broomhead and Lowe 1988, section 3; ridge regression, Hoerl and Kennard 1970.
+    """
+    check_number("fit_output_layer: penalty", penalty, 0)
+    features, _ = model.parts["features"].apply(params, state, jnp.asarray(inputs))
+    kernel = params["output"]["kernel"]
+    targets = jnp.asarray(targets)
+    columns = targets.reshape(len(targets), -1)
+    if targets.dtype.kind != "f" or columns.shape != (len(features), kernel.shape[1]):
+        raise DataError(
+            f"fit_output_layer: targets are {targets.dtype}{list(targets.shape)}; expects floats "
+            f"[{len(features)}, {kernel.shape[1]}]. Of class labels, use jax.nn.one_hot(labels, {kernel.shape[1]})."
+        )
+    centre, level = features.mean(axis=0, keepdims=True), columns.mean(axis=0, keepdims=True)
+    # The penalty as further rows of a least-squares problem: normal equations would square the condition number.
+    ridge = jnp.sqrt(penalty).astype(features.dtype) * jnp.eye(len(kernel), dtype=features.dtype)
+    rows = jnp.concatenate([features - centre, ridge])
+    kernel = jnp.linalg.lstsq(rows, jnp.concatenate([columns - level, jnp.zeros_like(kernel)]))[0]
+    return {**params, "output": {"kernel": kernel, "bias": (level - centre @ kernel)[0]}}
+
+
+def _checked_centres(centres: Any) -> jax.Array:
+    centres = jnp.asarray(centres)
+    if centres.ndim != 2 or centres.dtype.kind != "f" or not centres.size:
+        raise ArgumentError(
+            f"radial_basis: centres are {centres.dtype}{list(centres.shape)}; expects floats [num_centres, features]."
+        )
+    return centres
+
+
+def _checked_widths(widths: Any, num_centres: int) -> jax.Array:
+    widths = jnp.asarray(widths, float)
+    if widths.shape not in ((), (num_centres,)):
+        raise ArgumentError(
+            f"radial_basis: widths are {list(widths.shape)}; expects one, or [{num_centres}], one for each centre."
+        )
+    if not isinstance(widths, Tracer) and not (np.isfinite(widths) & (np.asarray(widths) > 0)).all():
+        raise ArgumentError(f"radial_basis: the smallest width is {np.min(widths):g}; expects positive finite widths.")
+    return jnp.broadcast_to(widths, (num_centres,))

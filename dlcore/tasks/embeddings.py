@@ -1,0 +1,101 @@
+"""Tasks of embeddings: examples of one identity shall lie near each other."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from dlcore.data import Dataset, Split
+from dlcore.errors import DataError
+from dlcore.metrics import nearest_neighbour_accuracy
+from dlcore.model import Model
+from dlcore.tasks.task import Metric, Penalty, Task
+
+
+def embedding(
+    model: Model,
+    data: Dataset,
+    loss: Callable[[Any, Any], jax.Array],
+    *,
+    metrics: Mapping[str, Metric] | None = None,
+    penalty: Penalty | None = None,
+) -> Task:
+    """Embed examples so that identities can be told apart; reports `nearest_neighbour_accuracy` too.
+
+    The test split may hold people who are not in the train split, which is how verification is measured. With class
+    weights its loss is then the mean over the identities that have them, NaN if none has.
+
+    Losses that compare examples need several of one identity in a batch: `dl.data.grouped(data, K)` makes rows of K
+    examples, so that `batch_size=P` gives batches of P x K. On a whole split `triplet` compares all triples, the
+    metric all pairs: leave large splits out with `evaluate`.
+
+    Args:
+      model: from `dl.models.embedding` or `probabilistic_embedding`.
+      data: identities as integers, targets [N]; or rows of several examples, inputs [N, K, ...], targets [N, K].
+      loss: `loss(output, labels)` -> [B] or []; e.g. `dl.losses.triplet`, `mutual_likelihood`. Where the model has
+        class weights, of its `Angles`: `dl.losses.arcface`, `cosface`, `sphereface`. Options by functools.partial.
+      metrics: further metrics of (embeddings, labels).
+      penalty: as in `supervised`.
+
+    Raises:
+      DataError: targets that are no integers [N] or [N, K]; with class weights, a label of the train split without.
+    """
+    labels = data.train.targets
+    if labels.dtype.kind not in "iu" or labels.ndim not in (1, 2):
+        raise DataError(
+            f"targets are {labels.dtype}{list(labels.shape)}; embedding expects integer identities [N], or [N, K] from "
+            "dl.data.grouped."
+        )
+    compared = model.parts.get("angles", model)
+    num_classes = _num_classes(compared, data) if "angles" in model.parts else None
+    if num_classes is not None:
+        _check_labels(labels, num_classes)
+    reported = {"nearest_neighbour_accuracy": nearest_neighbour_accuracy, **(metrics or {})}
+
+    def objective(params, state, batch, *, key=None, train=False):
+        inputs, labels = _examples(batch)
+        output, next_state = compared.apply(params, state, inputs, key=key, train=train)
+        if num_classes is None:
+            embeddings, value = output, jnp.mean(loss(output, labels))
+        else:
+            known = (labels >= 0) & (labels < num_classes)
+            losses = jnp.where(known, loss(output, jnp.where(known, labels, 0)), 0)
+            value = jnp.sum(losses) / jnp.sum(known)
+            # In training nobody asks for the metrics, and the compiler drops this second pass.
+            embeddings, _ = model.apply(params, state, inputs, key=key, train=train)
+        if penalty is not None:
+            value = value + penalty(params)
+        return value, ({name: metric(embeddings, labels) for name, metric in reported.items()}, next_state)
+
+    return Task(model, data, objective)
+
+
+def _examples(batch: Split) -> Split:
+    """Groups [P, K, ...] taken apart to [P * K, ...]."""
+    if batch.targets.ndim == 1:
+        return batch
+    return Split(batch.inputs.reshape(-1, *batch.inputs.shape[2:]), batch.targets.reshape(-1))
+
+
+def _num_classes(angles: Model, data: Dataset) -> int:
+    inputs = data.train.inputs
+    row = inputs.shape[data.train.targets.ndim :]
+    found = jax.eval_shape(
+        lambda x: angles.apply(*angles.init(jax.random.key(0)), x)[0], jax.ShapeDtypeStruct((2, *row), inputs.dtype)
+    )
+    return found.cosines.shape[1]
+
+
+def _check_labels(labels: Any, num_classes: int) -> None:
+    if isinstance(labels, Tracer):
+        return
+    wrong = (labels < 0) | (labels >= num_classes)
+    if wrong.any():
+        row = int(np.argmax(wrong.reshape(len(labels), -1).any(axis=1)))
+        raise DataError(
+            f"labels must lie in [0, {num_classes}), found {labels[wrong][0]} at row {row} of the train split. Relabel "
+            "from 0, or pass a larger num_classes to dl.models.embedding."
+        )

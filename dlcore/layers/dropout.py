@@ -1,0 +1,27 @@
+"""Dropout whose rate may be traced."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+
+# nnx.Dropout compares its rate with 0 and 1 in Python, which a traced rate does not allow.
+class Dropout(nnx.Module):
+    """In training, sets each number to zero with probability `rate` and divides the others by 1 - rate.
+
+    Args:
+      rate: in [0, 1); may be traced, so that a study can sweep it.
+    Reference: Srivastava et al., Dropout, JMLR 2014.
+    """
+
+    def __init__(self, rate: float | jax.Array, *, rngs: nnx.Rngs):
+        self.keep = lambda: 1 - rate  # in a closure: an array attribute would become part of the model's state
+        self.deterministic = False
+        self.rngs = rngs.dropout.fork()
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """The same shape."""
+        if self.deterministic:
+            return x
+        kept = jax.random.bernoulli(self.rngs(), self.keep(), x.shape)
+        return jnp.where(kept, x / self.keep(), jnp.zeros_like(x))

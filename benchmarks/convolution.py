@@ -23,7 +23,8 @@ def convolution(repeats: int) -> dict[str, float]:
     images = random.random((NUM_EXAMPLES, *IMAGE_SHAPE), np.float32)
     labels = random.integers(0, 10, NUM_EXAMPLES).astype(np.int32)
     task = dl.tasks.classification(
-        dl.models.convolutional(IMAGE_SHAPE, [32, 64], 10, head=[128]), dl.data.Dataset((images, labels), name="random")
+        dl.models.convolutional(IMAGE_SHAPE, [32, 64], 10, head=[128]),
+        dl.data.Dataset(dl.data.Split(images, labels), name="random"),
     )
     sides = {**_ours(task), **_pytorch(images, labels)}
     seconds = take_turns(sides, repeats)

@@ -23,7 +23,7 @@ Form = Literal["slices", "native"]
 
 
 def default_form() -> Form:
-    """ "slices" on a CPU, "native" elsewhere."""
+    """Slices on a CPU, XLA's own elsewhere."""
     return "slices" if jax.default_backend() == "cpu" else "native"
 
 

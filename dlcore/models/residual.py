@@ -1,6 +1,7 @@
 """Residual networks."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import jax.numpy as jnp
 from flax import nnx
@@ -73,9 +74,7 @@ def resnet(
             self.stem, self.activation = Normalised(image_shape[2], width, 1, rngs), activations.layer(function)
             per_stage = (depth - 2) // 6
             widths = [width] + [factor * width for factor in (1, 2, 4) for _ in range(per_stage)]
-            self.blocks = nnx.List(
-                Block(before, after, rngs) for before, after in zip(widths, widths[1:], strict=False)
-            )
+            self.blocks = nnx.List(Block(before, after, rngs) for before, after in pairwise(widths))
             self.head = nnx.Linear(4 * width, num_classes, kernel_init=weights, rngs=rngs)
 
         def __call__(self, x):

@@ -49,7 +49,9 @@ class TestAutoencoder(ModelContract):
             remaining=0.1,
         ),
         "convolutional_autoencoder": Case(
-            lambda: dl.tasks.reconstruction(dl.models.convolutional_autoencoder((7, 6), [8, 16], 12, "silu"), squares()),
+            lambda: dl.tasks.reconstruction(
+                dl.models.convolutional_autoencoder((7, 6), [8, 16], 12, "silu"), squares()
+            ),
             learning_rate=0.01,
             num_steps=200,
             remaining=0.1,

@@ -1,6 +1,7 @@
 """Tasks: what is minimised and what is reported, for each kind of target."""
 
 from dlcore.tasks.classification import classification
+from dlcore.tasks.detection import detection
 from dlcore.tasks.reconstruction import (
     gaussian_noise,
     l1_activity,
@@ -19,6 +20,7 @@ __all__ = [
     "Penalty",
     "Task",
     "classification",
+    "detection",
     "gaussian_noise",
     "l1_activity",
     "l2",

@@ -27,8 +27,8 @@ def detection(model: Model, data: Dataset, *, box_weight: float | jax.Array = 5.
     targets, output = data.train.targets, output_of(model, data)
     if targets.ndim != 3 or targets.shape[-1] != 6 or targets.dtype.kind != "f":
         raise DataError(
-            f"targets are {targets.dtype}{list(targets.shape)}; detection expects floats [N, K, 6]: whether there is an "
-            "object, its class, top, left, bottom, right."
+            f"targets are {targets.dtype}{list(targets.shape)}; detection expects floats [N, K, 6]: whether "
+            "there is an object, its class, top, left, bottom, right."
         )
     if len(output.shape) != 4 or output.shape[-1] < 6:
         raise DataError(

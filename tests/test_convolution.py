@@ -133,7 +133,7 @@ def test_residual_network():
     """Catches a shortcut of another form, a normalisation or activation on the wrong side of the sum."""
     parts = GOLDEN["residual"]
     model = dl.models.resnet((9, 9), 3, depth=8, width=2)
-    params, state = model.init(jax.random.key(0))
+    params, state = jax.jit(model.init)(jax.random.key(0))
 
     def layers(of):
         places = [of["stem"], *(of["blocks"][i][part] for i in range(3) for part in ("first", "second"))]
@@ -161,7 +161,7 @@ def test_residual_network():
 small = st.integers(1, 3)
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(
     window=st.tuples(small, small),
     strides=st.tuples(small, small),
@@ -180,12 +180,12 @@ def test_both_forms_of_convolution_agree(window, strides, dilation, groups, padd
             y = conv.convolve(x, kernel, strides, padding, kernel_dilation=dilation, num_groups=groups, form=form)
             return jnp.sum(jnp.sin(y)), y
 
-        return jax.grad(loss, (0, 1), has_aux=True)(x, kernel)
+        return jax.jit(jax.grad(loss, (0, 1), has_aux=True))(x, kernel)
 
     golden_values.assert_matches(run("slices"), run("native"))
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(
     window=st.tuples(st.integers(1, 4), small),
     strides=st.tuples(small, small),
@@ -202,7 +202,7 @@ def test_both_forms_of_transposed_convolution_agree(window, strides, padding):
             y = conv.convolve_transposed(x, kernel, strides, padding, form=form)
             return jnp.sum(jnp.sin(y)), y
 
-        return jax.grad(loss, (0, 1), has_aux=True)(x, kernel)
+        return jax.jit(jax.grad(loss, (0, 1), has_aux=True))(x, kernel)
 
     golden_values.assert_matches(run("slices"), run("native"))
 

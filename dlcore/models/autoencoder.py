@@ -139,7 +139,7 @@ def convolutional_autoencoder(
     if activations.num_pieces(function) > 1:
         raise ArgumentError(f"{name}: activation is maxout; expects one that keeps the number of channels.")
     check_name("output", output, OUTPUTS)
-    sizes = [shape[:2]]
+    sizes: list[tuple[int, ...]] = [shape[:2]]
     for block in range(len(channels)):
         if kernel_size > min(sizes[-1]):
             raise ArgumentError(
@@ -201,8 +201,9 @@ def _coder(
         def __init__(self, rngs: nnx.Rngs):
             self.encoder = build_encoder(rngs)
             self.decoder = build_decoder(self.encoder, rngs)
-            self.noise = rngs.noise.fork() if variational else None
             self.deterministic = False
+            if variational:
+                self.noise = rngs.noise.fork()
 
         def encode(self, x):
             code = self.encoder(x)

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from dlcore.data import Dataset
 from dlcore.errors import DataError, check_number
@@ -35,9 +36,7 @@ def detection(model: Model, data: Dataset, *, box_weight: float | jax.Array = 5.
             f"the model's output is {list(output.shape)}; detection expects [B, rows, columns, 5 + num_classes]."
         )
     num_classes = output.shape[-1] - 5
-    if not isinstance(targets, jax.core.Tracer) and not (
-        0 <= targets[..., 1].min() <= targets[..., 1].max() < num_classes
-    ):
+    if not isinstance(targets, Tracer) and not (0 <= targets[..., 1].min() <= targets[..., 1].max() < num_classes):
         raise DataError(
             f"classes must lie in [0, {num_classes}), found {targets[..., 1].min()} to {targets[..., 1].max()}."
         )

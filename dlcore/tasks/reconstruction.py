@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import optax
+from jax.core import Tracer
 
 from dlcore import losses
 from dlcore.data import Dataset
@@ -111,7 +112,7 @@ def pixel_cross_entropy(logits: jax.Array, images: jax.Array) -> jax.Array:
 def masking_noise(share: float | jax.Array) -> Corruption:
     """Sets that share of the numbers, in [0, 1), to 0; may be traced."""
     check_number("share of masked inputs", share, 0, 1)
-    if not isinstance(share, jax.core.Tracer) and share == 1:
+    if not isinstance(share, Tracer) and share == 1:
         raise ArgumentError("share of masked inputs is 1; expects less than 1: nothing would be left to learn from.")
 
     def corrupt(key, x):
@@ -139,7 +140,7 @@ def target_activity(target: float | jax.Array, strength: float | jax.Array) -> S
     """
     check_number("target activity", target, 0, 1, open_low=True)
     check_number("strength of the sparsity", strength, 0)
-    if not isinstance(target, jax.core.Tracer) and target == 1:
+    if not isinstance(target, Tracer) and target == 1:
         raise ArgumentError("target activity is 1; expects less than 1.")
 
     def penalty(code):

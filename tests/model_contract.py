@@ -126,7 +126,12 @@ class ModelContract:
         runs = dl.sweep(fit, **axes, lane_width=2)
         assert runs.finite.all()
         loss = runs.train_loss - case.lowest
-        np.testing.assert_allclose(loss.isel(learning_rate=0, step=-1), loss.isel(learning_rate=0, step=0), rtol=1e-2)
+        if not jax.tree.leaves(
+            jax.eval_shape(task.model.init, jax.random.key(0))[1]
+        ):  # running means change by themselves
+            np.testing.assert_allclose(
+                loss.isel(learning_rate=0, step=-1), loss.isel(learning_rate=0, step=0), rtol=1e-2
+            )
         share = (loss.isel(learning_rate=1, step=-1) / loss.isel(learning_rate=1, step=0)).values
         assert (share < case.remaining).all(), f"share of the loss that remains: {share}"
         assert loss.isel(learning_rate=1, step=-1).values[0] != loss.isel(learning_rate=1, step=-1).values[1]

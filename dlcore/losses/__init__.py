@@ -1,5 +1,6 @@
 """Losses: each takes outputs and targets of a batch and returns one number per example, [B].
 
+Those that compare the examples of a batch, `triplet` and `mutual_likelihood`, return one number, [].
 Those with further arguments become losses of a task by `functools.partial(dl.losses.huber, delta=0.5)`.
 """
 
@@ -13,6 +14,7 @@ from dlcore.losses.classification import (
     softmax_cross_entropy,
     weighted_cross_entropy,
 )
+from dlcore.losses.detection import grid_detection
 from dlcore.losses.embeddings import arcface, cosface, mutual_likelihood, mutual_likelihood_scores, sphereface, triplet
 from dlcore.losses.mixture_density import mixture_density
 from dlcore.losses.reconstruction import bernoulli_cross_entropy
@@ -25,6 +27,7 @@ __all__ = [
     "bernoulli_cross_entropy",
     "cosface",
     "focal",
+    "grid_detection",
     "hinge",
     "huber",
     "kl_divergence",

@@ -1,23 +1,39 @@
 """Built-in model families, one a file. Each function returns a pure `dlcore.Model`."""
 
 from dlcore.layers.radial_basis import k_means_centres, nearest_centre_widths, random_centres, spread_widths
+from dlcore.models.autoencoder import autoencoder, convolutional_autoencoder, drawn
+from dlcore.models.convolutional import convolutional, deepobs_2c2d, deepobs_3c3d, lenet
+from dlcore.models.detector import Cells, Detections, find, found_boxes, grid_detector, true_boxes
 from dlcore.models.embedding import embedding, probabilistic_embedding
 from dlcore.models.feed_forward import deep_linear, linear, logistic, mlp
 from dlcore.models.mixture_density import mixture_density
 from dlcore.models.modular import decomposed, mixture_of_experts, pretrained, routed
 from dlcore.models.radial_basis import fit_output_layer, radial_basis
 from dlcore.models.recurrent import recurrent
+from dlcore.models.residual import resnet
 from dlcore.models.sequence_to_sequence import sequence_to_sequence
 from dlcore.models.summary import Layer, layers, num_params, summary, symbolic
 
 __all__ = [
+    "Cells",
+    "Detections",
     "Layer",
+    "autoencoder",
+    "convolutional",
+    "convolutional_autoencoder",
     "decomposed",
     "deep_linear",
+    "deepobs_2c2d",
+    "deepobs_3c3d",
+    "drawn",
     "embedding",
+    "find",
     "fit_output_layer",
+    "found_boxes",
+    "grid_detector",
     "k_means_centres",
     "layers",
+    "lenet",
     "linear",
     "logistic",
     "mixture_density",
@@ -30,9 +46,11 @@ __all__ = [
     "radial_basis",
     "random_centres",
     "recurrent",
+    "resnet",
     "routed",
     "sequence_to_sequence",
     "spread_widths",
     "summary",
     "symbolic",
+    "true_boxes",
 ]

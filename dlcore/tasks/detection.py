@@ -1,0 +1,90 @@
+"""Objects in images."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+
+from dlcore import losses
+from dlcore.data import Dataset
+from dlcore.errors import DataError, check_number
+from dlcore.metrics import box_iou
+from dlcore.model import Model
+from dlcore.models.detector import Cells, find
+from dlcore.tasks.task import Metric, Penalty, Task, supervised
+
+
+def detection(
+    model: Model,
+    data: Dataset,
+    *,
+    metrics: Mapping[str, Metric] | None = None,
+    penalty: Penalty | None = None,
+    box_weight: float | jax.Array = 5.0,
+    no_object_weight: float | jax.Array = 0.5,
+) -> Task:
+    """Find objects and name them, by `dl.losses.grid_detection`.
+
+    Reports `recall`, the share of the true objects that a box of the right class overlaps by more than half, and
+    `precision`, the share of boxes that do so; boxes as `dl.models.find` gives them by default.
+
+    Args:
+      model: `dl.models.grid_detector`, or another with output `Cells`.
+      data: images [N, height, width, ...]; targets [N, max_objects, 6]: whether there is one, its class, top, left,
+        bottom, right in pixels, as of `dl.data.scattered_digits`.
+      metrics: further metrics of (cells, targets).
+      box_weight, no_object_weight: as in the loss; may be traced.
+
+    Raises:
+      DataError: targets or an output of another form, a class out of range. ArgumentError: a negative weight.
+    """
+    inputs, targets = data.train
+    check_number("box_weight", box_weight, 0)
+    check_number("no_object_weight", no_object_weight, 0)
+    if targets.ndim != 3 or targets.shape[2] != 6 or inputs.ndim < 3:
+        raise DataError(
+            f"detection: inputs are {list(inputs.shape)}, targets {list(targets.shape)}; expects images "
+            "[N, height, width, ...] and [N, max_objects, 6], as of dl.data.scattered_digits."
+        )
+    params, state = jax.eval_shape(model.init, jax.random.key(0))
+    rows = jax.ShapeDtypeStruct((2, *inputs.shape[1:]), inputs.dtype)
+    cells = jax.eval_shape(lambda *arguments: model.apply(*arguments)[0], params, state, rows)
+    if not isinstance(cells, Cells):
+        raise DataError(f"detection: the model's output is {cells}; expects Cells, as of dl.models.grid_detector.")
+    num_classes = cells.class_logits.shape[-1]
+    for split in data.splits:
+        labels = getattr(data, split).targets[..., 1]
+        if not isinstance(labels, Tracer) and ((labels < 0) | (labels >= num_classes)).any():
+            raise DataError(
+                f"detection: classes in the {split} split run from {labels.min():g} to {labels.max():g}; expects "
+                f"[0, {num_classes}), the model's num_classes."
+            )
+
+    def loss(cells, targets):
+        weights: Any = {"box_weight": box_weight, "no_object_weight": no_object_weight}
+        return losses.grid_detection(cells, targets, image_size=inputs.shape[1:3], **weights)
+
+    return supervised(
+        model, data, loss, metrics={"recall": _recall, "precision": _precision, **(metrics or {})}, penalty=penalty
+    )
+
+
+def _matches(cells: Cells, targets: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Whether box i is of object j, [N, max_boxes, max_objects]; whether boxes and objects are there."""
+    found = find(cells)
+    there, boxes = targets[..., 0] > 0, found.scores > 0
+    same = found.classes[:, :, None] == targets[:, None, :, 1].astype(int)
+    overlap = box_iou(found.boxes[:, :, None], targets[:, None, :, 2:]) > 0.5
+    return overlap & same & boxes[:, :, None] & there[:, None], boxes, there
+
+
+def _recall(cells: Cells, targets: jax.Array) -> jax.Array:
+    matches, _, there = _matches(cells, targets)
+    return jnp.sum(matches.any(axis=1)) / jnp.maximum(there.sum(), 1)
+
+
+def _precision(cells: Cells, targets: jax.Array) -> jax.Array:
+    matches, boxes, _ = _matches(cells, targets)
+    return jnp.sum(matches.any(axis=2)) / jnp.maximum(boxes.sum(), 1)

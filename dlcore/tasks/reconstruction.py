@@ -1,0 +1,180 @@
+"""Tasks of autoencoders: the targets are the inputs."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.core import Tracer
+
+from dlcore import losses
+from dlcore.data import Dataset
+from dlcore.errors import ArgumentError, DataError, check_number, shown
+from dlcore.model import NEEDS_KEY, Model
+from dlcore.models.autoencoder import drawn
+from dlcore.tasks.task import Task, output_of
+
+Corruption = Callable[[jax.Array, jax.Array], jax.Array]
+Sparsity = Callable[[jax.Array], jax.Array]
+Loss = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def reconstruction(
+    model: Model,
+    data: Dataset,
+    *,
+    loss: Loss = losses.squared_error,
+    corruption: Corruption | None = None,
+    sparsity: Sparsity | None = None,
+) -> Task:
+    """The inputs again: plain, from corrupted inputs (denoising), by a sparse code. Reports `reconstruction`.
+
+    Args:
+      model: its output is as large as its inputs. With sparsity, a model with the parts "encode" and "decode".
+      data: float inputs; its targets are not used.
+      loss: `loss(output, inputs) -> [B]`, e.g. `squared_error` or `pixel_cross_entropy`.
+      corruption: `corruption(key, inputs) -> inputs`, in training only, e.g. `masking_noise(0.3)`.
+      sparsity: `sparsity(code) -> []`, added to the loss and reported, e.g. `l1_activity(0.01)`.
+
+    Raises:
+      DataError: integer inputs, an output of another size.
+    Source: Vincent et al., Stacked denoising autoencoders, JMLR 2010.
+    """
+    _check_output(model, data)
+    if sparsity is not None:
+        _check_parts(model)
+
+    def objective(params, state, batch, *, key=None, train=False):
+        x = batch.inputs
+        if corruption is not None and train:
+            if key is None:
+                raise ArgumentError(NEEDS_KEY)
+            noise_key, key = jax.random.split(key)
+            x = corruption(noise_key, x)
+        if sparsity is None:
+            output, state = model.apply(params, state, x, key=key, train=train)
+            extra = {}
+        else:
+            code, state = model.parts["encode"].apply(params, state, x, key=key, train=train)
+            output, state = model.parts["decode"].apply(params, state, code, key=key, train=train)
+            extra = {"sparsity": sparsity(code)}
+        error = jnp.mean(loss(output, batch.inputs.reshape(output.shape)))
+        return sum(extra.values(), error), ({"reconstruction": error, **extra}, state)
+
+    return Task(model, data, objective)
+
+
+def variational(
+    model: Model, data: Dataset, *, loss: Loss = losses.squared_error, beta: float | jax.Array = 1.0
+) -> Task:
+    """Minus the evidence lower bound of a variational autoencoder; reports its terms `reconstruction` and `divergence`.
+
+    `loss`, summed over the numbers of an example, is minus the log likelihood up to a constant: of normal densities of
+    variance 1/2 for `squared_error`, of independent bits for `pixel_cross_entropy`. Evaluation decodes the mean.
+
+    Args:
+      model: with parts "encode", to (mean, log variance), and "decode"; see `dl.models.autoencoder`.
+      loss: `loss(output, inputs) -> [B]`, a mean over the numbers of an example.
+      beta: weight of the divergence from the standard normal distribution; may be traced.
+
+    Raises:
+      ArgumentError: a negative beta, a model that is not variational.
+    Source: Kingma and Welling, ICLR 2014; Higgins et al., beta-VAE, ICLR 2017.
+    """
+    check_number("beta", beta, 0)
+    _check_output(model, data)
+    _check_parts(model)
+    code = output_shape(model.parts["encode"], data)
+    if not isinstance(code, tuple) or len(code) != 2:
+        raise ArgumentError(
+            f"the model's code is {code}; variational expects (mean, log variance). Build it with variational=True."
+        )
+
+    def objective(params, state, batch, *, key=None, train=False):
+        if train and key is None:
+            raise ArgumentError(NEEDS_KEY)
+        (mean, log_variance), state = model.parts["encode"].apply(params, state, batch.inputs, key=key, train=train)
+        code = drawn(key, mean, log_variance) if train and key is not None else mean
+        output, state = model.parts["decode"].apply(params, state, code, key=key, train=train)
+        error = output[0].size * jnp.mean(loss(output, batch.inputs.reshape(output.shape)))
+        divergence = 0.5 * jnp.mean(jnp.sum(mean**2 + jnp.exp(log_variance) - 1 - log_variance, axis=-1))
+        return error + beta * divergence, ({"reconstruction": error, "divergence": divergence}, state)
+
+    return Task(model, data, objective)
+
+
+def pixel_cross_entropy(logits: jax.Array, images: jax.Array) -> jax.Array:
+    """Binary cross-entropy of values in [0, 1], mean over those of an image: [B, ...], [B, ...] -> [B], in nats."""
+    values = optax.losses.sigmoid_binary_cross_entropy(logits, images)
+    return values.reshape(len(values), -1).mean(axis=1)
+
+
+def masking_noise(share: float | jax.Array) -> Corruption:
+    """Sets that share of the numbers, in [0, 1), to 0; may be traced."""
+    check_number("share of masked inputs", share, 0, 1)
+    if not isinstance(share, Tracer) and share == 1:
+        raise ArgumentError("share of masked inputs is 1; expects less than 1: nothing would be left to learn from.")
+
+    def corrupt(key, x):
+        return jnp.where(jax.random.bernoulli(key, 1 - share, x.shape), x, jnp.zeros_like(x))
+
+    return corrupt
+
+
+def gaussian_noise(deviation: float | jax.Array) -> Corruption:
+    """Adds normal noise of that standard deviation, in the inputs' units; may be traced."""
+    check_number("deviation of the noise", deviation, 0)
+    return lambda key, x: x + deviation * jax.random.normal(key, x.shape, x.dtype)
+
+
+def l1_activity(strength: float | jax.Array) -> Sparsity:
+    """`strength` times the mean over examples of the code's absolute sum; may be traced."""
+    check_number("strength of the sparsity", strength, 0)
+    return lambda code: strength * jnp.mean(jnp.sum(jnp.abs(code), axis=-1))
+
+
+def target_activity(target: float | jax.Array, strength: float | jax.Array) -> Sparsity:
+    """`strength` times sum_j KL(target || mean activity of unit j over the batch); for codes in (0, 1), e.g. sigmoid.
+
+    Source: Ng, Sparse autoencoder, CS294A lecture notes 2011.
+    """
+    check_number("target activity", target, 0, 1, open_low=True)
+    check_number("strength of the sparsity", strength, 0)
+    if not isinstance(target, Tracer) and target == 1:
+        raise ArgumentError("target activity is 1; expects less than 1.")
+
+    def penalty(code):
+        activity = jnp.clip(jnp.mean(code, axis=0), 1e-6, 1 - 1e-6)
+        divergence = target * jnp.log(target / activity) + (1 - target) * jnp.log((1 - target) / (1 - activity))
+        return strength * jnp.sum(divergence)
+
+    return penalty
+
+
+def output_shape(model: Model, data: Dataset):
+    """Shapes of the model's output for two rows of the data, any pytree; nothing is computed."""
+    inputs = data.train.inputs
+    rows = jax.ShapeDtypeStruct((2, *inputs.shape[1:]), inputs.dtype)
+    return jax.eval_shape(lambda x: model.apply(*model.init(jax.random.key(0)), x)[0], rows)
+
+
+def _check_output(model: Model, data: Dataset) -> None:
+    inputs = data.train.inputs
+    if inputs.dtype.kind != "f":
+        raise DataError(
+            f"inputs are {inputs.dtype}; reconstruction expects floats. Use dl.data.prepared or x.astype('float32') / "
+            "255."
+        )
+    output = output_of(model, data)
+    if output.size // 2 != inputs[0].size:
+        raise DataError(
+            f"the model's output is {shown(list(output.shape[1:]))} a row, the inputs are {list(inputs.shape[1:])}; "
+            "reconstruction expects as many numbers."
+        )
+
+
+def _check_parts(model: Model) -> None:
+    if not {"encode", "decode"} <= set(model.parts):
+        raise ArgumentError(
+            f"the model has the parts {sorted(model.parts)}; expects encode and decode, as dl.models.autoencoder has."
+        )

@@ -11,7 +11,7 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
 import dlcore as dl
-from benchmarks.throughput import take_turns
+from benchmarks.timing import installed, take_turns
 
 NUM_STEPS, NUM_EXAMPLES, BATCH_SIZE, NUM_NETWORKS = 5, 256, 64, 8
 IMAGE_SHAPE = (32, 32, 3)
@@ -87,11 +87,10 @@ def _ours(task: dl.tasks.Task) -> dict[str, Callable[[], Any]]:
 
 def _pytorch(images: np.ndarray, labels: np.ndarray) -> dict[str, Callable[[], Any]]:
     """The same steps in PyTorch with its default threads; nothing where it is not installed."""
-    try:
-        import torch
-        from torch import nn
-    except ImportError:
+    torch = installed("torch")
+    if torch is None:
         return {}
+    nn = torch.nn
     model = nn.Sequential(
         *(nn.Conv2d(3, 32, 3, padding="same"), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(32, 64, 3, padding="same"), nn.ReLU(), nn.MaxPool2d(2)),

@@ -1,6 +1,8 @@
 """How fast: an LSTM next to PyTorch's, alone and eight at once, and the writing of text."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,7 @@ import optax
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
 import dlcore as dl
-from benchmarks.throughput import take_turns
+from benchmarks.timing import installed, take_turns
 
 NUM_STEPS, BATCH_SIZE, WIDTH, NUM_NETWORKS, NUM_UPDATES = 64, 32, 256, 8, 4
 LEARNING_RATE = 1e-3
@@ -50,26 +52,32 @@ def recurrent(repeats: int) -> dict[str, float]:
         "one": lambda: jax.block_until_ready(alone(state)),
         "vmap": lambda: jax.block_until_ready(together(seeds, states)),
         "lanes": lambda: jax.block_until_ready(lanes(seeds, states)),
-        "pytorch": pytorch_updates(inputs),
+        **_pytorch(inputs),
     }
     seconds = take_turns(sides, repeats)
     milliseconds = {name: 1e3 * value / NUM_UPDATES for name, value in seconds.items()}
     each = {"vmap": milliseconds["vmap"] / NUM_NETWORKS, "lanes": milliseconds["lanes"] / NUM_NETWORKS}
-    return {
-        "pytorch_ms": milliseconds["pytorch"],
+    results = {
         "one_ms": milliseconds["one"],
         "vmap_ms_per_network": each["vmap"],
         "lanes_ms_per_network": each["lanes"],
-        "one_speed_over_pytorch": milliseconds["pytorch"] / milliseconds["one"],
-        "vmap_speed_over_pytorch": milliseconds["pytorch"] / each["vmap"],
-        "lanes_speed_over_pytorch": milliseconds["pytorch"] / each["lanes"],
     }
+    if "pytorch" in milliseconds:
+        theirs = milliseconds["pytorch"]
+        results |= {
+            "pytorch_ms": theirs,
+            "pytorch_over_one": theirs / milliseconds["one"],
+            "pytorch_over_vmap": theirs / each["vmap"],
+            "pytorch_over_lanes": theirs / each["lanes"],
+        }
+    return results
 
 
-def pytorch_updates(inputs: np.ndarray):
-    """The same updates by PyTorch, with its default number of threads."""
-    import torch
-
+def _pytorch(inputs: np.ndarray) -> dict[str, Callable[[], Any]]:
+    """The same updates by PyTorch, with its default number of threads; nothing where it is not installed."""
+    torch = installed("torch")
+    if torch is None:
+        return {}
     lstm, head = torch.nn.LSTM(WIDTH, WIDTH, batch_first=True), torch.nn.Linear(WIDTH, 1)
     optimizer = torch.optim.SGD([*lstm.parameters(), *head.parameters()], lr=LEARNING_RATE)
     x, y = torch.from_numpy(inputs), torch.from_numpy(inputs[:, 0, 0].copy())
@@ -81,7 +89,7 @@ def pytorch_updates(inputs: np.ndarray):
             loss.backward()
             optimizer.step()
 
-    return run
+    return {"pytorch": run}
 
 
 def generation(repeats: int) -> dict[str, float]:

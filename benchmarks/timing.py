@@ -1,5 +1,7 @@
 """Timing sides of a comparison in turns, and writing down what was measured on which machine."""
 
+import importlib
+import importlib.util
 import json
 import math
 import pathlib
@@ -15,6 +17,11 @@ from dlcore.results import provenance
 from dlcore.setup import available_cores
 
 Part = Callable[[int], dict[str, float]]  # repeats -> name to number
+
+
+def installed(name: str) -> Any:
+    """The module of that name, or None: a peer to compare with that users need not have."""
+    return importlib.import_module(name) if importlib.util.find_spec(name) else None
 
 
 def take_turns(sides: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:

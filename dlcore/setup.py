@@ -1,5 +1,6 @@
 """`setup`: what has to be set before JAX starts its backend. Importing dlcore changes no global state."""
 
+import functools
 import hashlib
 import os
 import pathlib
@@ -13,7 +14,8 @@ import platformdirs
 
 from dlcore.errors import ArgumentError
 
-# jax#39257, #40412: these versions can crash in CPU reductions of rank 7 and more, unless this fusion is off.
+# jax#39257, #40412: these versions can crash in CPU reductions of rank 7 and more, unless this fusion is off. We also
+# saw a wrong gradient: of a max over two axes of six, after a batch norm (tests/test_convolution.py has it).
 # An unknown flag aborts the process, so it is set for no other version.
 _CRASHING_JAXLIB = ("0.10.2", "0.11.0")
 _AVOID_CRASH = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
@@ -69,17 +71,25 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-_warned = False
-
-
+@functools.cache
 def warn_of_idle_cores() -> None:
     """Say once that a study could use more cores."""
-    global _warned
     cores = available_cores()
-    if not _warned and jax.default_backend() == "cpu" and jax.device_count() == 1 and cores > 1:
-        _warned = True
+    if jax.default_backend() == "cpu" and jax.device_count() == 1 and cores > 1:
         warnings.warn(
             f"this study runs on 1 of {cores} cores; call dlcore.setup() before anything computes to use them all.",
+            stacklevel=3,
+        )
+
+
+@functools.cache
+def warn_of_wrong_gradients() -> None:
+    """Say once that this version of jaxlib needs the flag that `setup` sets."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if jax.default_backend() == "cpu" and jaxlib.__version__ in _CRASHING_JAXLIB and "ynn_fusion_type" not in flags:
+        warnings.warn(
+            f"jaxlib {jaxlib.__version__} can crash, or compute wrong gradients, in reductions over several axes on a "
+            "CPU; call dlcore.setup() before anything computes, which avoids it.",
             stacklevel=3,
         )
 

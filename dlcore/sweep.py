@@ -14,7 +14,7 @@ from dlcore.axes import Study, check_training, study_of
 from dlcore.errors import ArgumentError
 from dlcore.progress import progress_bar
 from dlcore.results import Table, timeline
-from dlcore.setup import available_cores, warn_of_idle_cores
+from dlcore.setup import available_cores, warn_of_idle_cores, warn_of_wrong_gradients
 from dlcore.training import Training
 
 
@@ -89,6 +89,7 @@ def _evaluate(
     progress: bool | None,
 ) -> xr.Dataset:
     """Run all cells, chunk by chunk: device memory is bounded by the lanes, whatever the number of cells."""
+    warn_of_wrong_gradients()
     coordinates = timeline(study, [part.training for part in traced], along)
     _check_same_variables(study, traced)
     table = Table(study)

@@ -1,5 +1,8 @@
 """Convolution, pooling and normalisation: both forms agree with each other and with PyTorch."""
 
+import subprocess
+import sys
+
 import golden_values
 import jax
 import jax.numpy as jnp
@@ -232,3 +235,32 @@ def test_bad_input(call, text):
     """Catches an argument that gets through to an obscure error of XLA."""
     with pytest.raises(dl.ArgumentError, match=text):
         call(jnp.ones((1, 5, 5, 2)), jnp.ones((3, 3, 2, 2)))
+
+
+WITHOUT_SETUP = """
+import sys; sys.path.insert(0, "tests")
+import jax, jax.numpy as jnp, numpy as np, optax
+from dlcore.layers.convolution import max_pool
+
+random = np.random.default_rng(0)
+dark = jnp.asarray(np.where(random.random((32, 15, 15, 8)) > 0.7, random.random((32, 15, 15, 8)), 0), jnp.float32)
+weights = jnp.asarray(random.normal(size=(32, 8, 8, 8)), jnp.float32)
+kernel, direction = (jnp.asarray(random.normal(size=(8, 8)), jnp.float32) for _ in range(2))
+
+def loss(kernel):
+    x = dark @ kernel
+    mean = x.mean((0, 1, 2), keepdims=True)
+    x = (x - mean) * jax.lax.rsqrt((x * x).mean((0, 1, 2), keepdims=True) - mean * mean + 1e-5)
+    return (max_pool(x, 2, 2, "SAME") * weights).sum()
+
+compiled = (jax.jit(jax.grad(loss))(kernel) * direction).sum()
+eager = (jax.grad(loss)(kernel) * direction).sum()
+print(float(compiled), float(eager))
+"""
+
+
+def test_gradient_of_pooling_is_right_without_setup():
+    """Catches a form of pooling whose gradient jaxlib 0.10.2 compiles wrongly without the flag of `dlcore.setup`."""
+    done = subprocess.run([sys.executable, "-c", WITHOUT_SETUP], capture_output=True, text=True, check=True)
+    compiled, eager = map(float, done.stdout.split())
+    np.testing.assert_allclose(compiled, eager, rtol=1e-3)

@@ -1,5 +1,6 @@
 """What every model family promises. A test file of a family subclasses `ModelContract` and lists its cases."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -46,6 +47,36 @@ def in_double(leaf: Any) -> jax.Array:
     return jnp.asarray(leaf, jnp.float64 if floating else leaf.dtype)
 
 
+class Prepared(NamedTuple):
+    """What the tests of a case share, so that each program is compiled once.
+
+    variables: params and state of seed 0. evaluate: (params, state, x) to the output. train: the same with a key to
+    output and next state.
+    """
+
+    task: dl.tasks.Task
+    x: Any
+    init: Callable[..., Any]
+    variables: tuple[Any, Any]
+    evaluate: Callable[..., Any]
+    train: Callable[..., Any]
+
+
+@functools.lru_cache(maxsize=2)
+def prepared(case: Case) -> Prepared:
+    """The case at work; of the last few only, to save memory."""
+    task = case.task()
+    init = jax.jit(task.model.init)
+    return Prepared(
+        task=task,
+        x=case.inputs(task.data.train),
+        init=init,
+        variables=init(jax.random.key(0)),
+        evaluate=jax.jit(lambda params, state, x: task.model.apply(params, state, x)[0]),
+        train=jax.jit(lambda params, state, x, key: task.model.apply(params, state, x, key=key, train=True)),
+    )
+
+
 class ModelContract:
     """Subclass it in a file `test_models_*.py`; each test runs for each case."""
 
@@ -53,61 +84,53 @@ class ModelContract:
 
     def test_pure_in_its_key(self, case):
         """Catches hidden seeds, an init that ignores its key, noise that changes from call to call."""
-        task = case.task()
-        first, again, other = (jax.jit(task.model.init)(jax.random.key(seed)) for seed in (0, 0, 1))
+        _, x, init, first, _, train = prepared(case)
+        again, other = (init(jax.random.key(seed)) for seed in (0, 1))
         assert_close(first, again, 0)
         assert any(not np.array_equal(a, b) for a, b in zip(leaves(first), leaves(other), strict=True))
         assert all(type(tree) is dict for tree in first), "params and state are plain dictionaries"
-        apply = jax.jit(lambda key: task.model.apply(*first, case.inputs(task.data.train), key=key, train=True))
-        assert_close(apply(jax.random.key(2)), apply(jax.random.key(2)), 0)
-        assert jax.tree.structure(apply(jax.random.key(2))[1]) == jax.tree.structure(first[1])
+        once, twice = (train(*first, x, jax.random.key(2)) for _ in range(2))
+        assert_close(once, twice, 0)
+        assert jax.tree.structure(once[1]) == jax.tree.structure(first[1])
 
     def test_jit_equals_eager(self, case):
         """Catches Python branches on values, and state that changes outside of what is returned."""
-        task = case.task()
-        x = jax.tree.map(lambda values: values[:4], case.inputs(task.data.train))
-        params, state = jax.jit(task.model.init)(jax.random.key(0))
-        for train in (False, True):
-
-            def apply(params, state, x, train=train):
-                return task.model.apply(params, state, x, key=jax.random.key(1), train=train)
-
-            assert_close(jax.jit(apply)(params, state, x), apply(params, state, x), 1e-5)
+        task, x, _, variables, evaluate, train = prepared(case)
+        key = jax.random.key(1)
+        assert_close(evaluate(*variables, x), task.model.apply(*variables, x)[0], 1e-5)
+        assert_close(train(*variables, x, key), task.model.apply(*variables, x, key=key, train=True), 1e-5)
 
     def test_batch_order_does_not_matter(self, case):
         """Catches examples that leak into each other: a softmax or a norm over the wrong axis."""
-        task = case.task()
-        x = case.inputs(task.data.train)
-        params, state = jax.jit(task.model.init)(jax.random.key(0))
-        order = np.random.default_rng(0).permutation(len(task.data.train.inputs))
-        apply = jax.jit(lambda x: task.model.apply(params, state, x)[0])
-        moved = apply(jax.tree.map(lambda values: values[order], x))
-        assert_close(moved, jax.tree.map(lambda values: values[order], apply(x)), 1e-5)
+        _, x, _, variables, evaluate, _ = prepared(case)
+        order = np.random.default_rng(0).permutation(len(jax.tree.leaves(x)[0]))
+        moved = evaluate(*variables, jax.tree.map(lambda values: values[order], x))
+        assert_close(moved, jax.tree.map(lambda values: values[order], evaluate(*variables, x)), 1e-5)
 
     def test_gradient_equals_finite_differences(self, case):
         """Catches a wrong or missing derivative, a stray stop_gradient, NaN where a branch is masked out."""
-        task = case.task()
-        params, state = jax.jit(task.model.init)(jax.random.key(0))
+        task, (params, state) = prepared(case).task, prepared(case).variables
         with jax.enable_x64(True):
             params, state, batch = jax.tree.map(in_double, (params, state, task.data.train))
             rng = np.random.default_rng(1)
             direction = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape)), params)
 
             @jax.jit
+            @jax.value_and_grad
             def loss(distance):
                 moved = jax.tree.map(lambda leaf, way: leaf + distance * way, params, direction)
                 return task.objective(moved, state, batch, key=jax.random.key(1), train=True)[0]
 
-            slope = float(jax.grad(loss)(jnp.zeros((), jnp.float64)))
             step = 1e-6  # equal pixels pass the kink of a ReLU together: with 1e-5 they did
-            difference = float((loss(jnp.asarray(step)) - loss(jnp.asarray(-step))) / (2 * step))
+            (low, _), (_, slope), (high, _) = (loss(jnp.asarray(distance)) for distance in (-step, 0.0, step))
+            slope, difference = float(slope), float(high - low) / (2 * step)
         assert np.isfinite(slope)
         assert slope != 0
         np.testing.assert_allclose(slope, difference, rtol=1e-4)
 
     def test_overfits_in_a_sweep(self, case):
         """Catches a model that cannot learn, or that a study cannot map over seeds and learning rates."""
-        task = case.task()
+        task = prepared(case).task
         assert len(task.data.train.inputs) == 32
 
         def fit(seed, learning_rate):
@@ -126,7 +149,7 @@ class ModelContract:
         runs = dl.sweep(fit, **axes, lane_width=2)
         assert runs.finite.all()
         loss = runs.train_loss - case.lowest
-        if not leaves(task.model.init(jax.random.key(0))[1]):  # running averages move without any learning
+        if not leaves(prepared(case).variables[1]):  # running averages move without any learning
             np.testing.assert_allclose(
                 loss.isel(learning_rate=0, step=-1), loss.isel(learning_rate=0, step=0), rtol=1e-2
             )

@@ -79,7 +79,7 @@ def test_published_sizes(model, shape, count):
 
 def test_deepobs_starts_as_published():
     """Catches initialisers swapped: 2c2d draws from N(0, 0.05) cut at two deviations, 3c3d by Glorot."""
-    params, _ = jax.jit(dl.models.deepobs_2c2d((8, 8)).init)(jax.random.key(0))
+    params, _ = jax.jit(dl.models.deepobs_2c2d((10, 10)).init)(jax.random.key(0))
     kernel = np.asarray(params["blocks"][1]["convolution"]["kernel"])
     assert kernel.std() == pytest.approx(0.05 * 0.8796, rel=0.02)
     assert np.abs(kernel).max() <= 0.1

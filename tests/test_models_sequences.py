@@ -248,10 +248,10 @@ def test_masked_losses_of_empty_rows_and_hidden_nan():
 
     @jax.jit
     @jax.value_and_grad
-    def total(logits):
+    def total(logits, mask):
         return dl.losses.masked_cross_entropy(logits, labels, mask).sum()
 
-    loss, gradient = total(logits)
+    loss, gradient = total(logits, mask)
     log_probability = np.asarray(jax.nn.log_softmax(logits[0, :2]))
     np.testing.assert_allclose(loss, -(log_probability[0, 1] + log_probability[1, 3]) / 2, rtol=1e-6)
     assert np.isfinite(gradient).all()

@@ -43,9 +43,8 @@ def as_images(name: str, x: Any, image_shape: Sequence[int]) -> jax.Array:
     Raises:
       DataError: another shape, or integers.
     """
-    if x.ndim == 3 and image_shape[2] == 1:
-        x = x[..., None]
-    if x.shape[1:] != tuple(image_shape) or not jnp.issubdtype(x.dtype, jnp.floating):
+    images = x[..., None] if x.ndim == 3 and image_shape[2] == 1 else x
+    if images.shape[1:] != tuple(image_shape) or not jnp.issubdtype(x.dtype, jnp.floating):
         expected = f"[B, {', '.join(map(str, image_shape))}]"
         grey = f" or [B, {image_shape[0]}, {image_shape[1]}]" * (image_shape[2] == 1)
         raise DataError(
@@ -53,7 +52,7 @@ def as_images(name: str, x: Any, image_shape: Sequence[int]) -> jax.Array:
             "with x.reshape(-1, height, width, channels), scale integers with x.astype('float32') / 255, or change "
             "image_shape."
         )
-    return x
+    return images
 
 
 def _positive_integers(values: Sequence[Any]) -> bool:

@@ -253,6 +253,11 @@ def test_first_weights():
     np.testing.assert_array_equal(layer.bias[...], np.repeat([0.0, 2.0, 0.0, 0.0], 4))
 
 
+def test_first_weights_without_lapack():
+    """Catches a QR decomposition: mapped over runs on two CPU devices it never returns."""
+    assert "qr" not in str(jax.make_jaxpr(dl.models.recurrent(3, 4, 2).init)(jax.random.key(0)))
+
+
 def test_dropout_rate_can_be_swept():
     """Catches a rate that Python branches on, dropout outside training or after the last layer."""
 

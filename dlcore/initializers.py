@@ -4,12 +4,14 @@ Scaled ones count the connections into a unit (fan-in) and out of it (fan-out); 
 multiplied by the size of its window.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 
 from dlcore.errors import check_name, check_number
 
@@ -17,7 +19,41 @@ Initializer = Callable[[jax.Array, Sequence[int], Any], jax.Array]
 
 constant = nnx.initializers.constant
 normal = nnx.initializers.normal
-orthogonal = nnx.initializers.orthogonal
+
+
+# nnx.initializers.orthogonal and jax.random.orthogonal call LAPACK. In a study on two CPU devices it waits for ever
+# (jaxlib 0.10.2: matrices of 32 rows and more), and alone it may take seconds.
+def orthogonal(scale: float = 1.0) -> Initializer:
+    """Orthonormal columns, or rows if there are fewer, times `scale`.
+
+    A kernel [..., in, out] is seen as the matrix [... * in, out]. A product of Householder reflections along normal
+    vectors is uniform among such matrices, as is the QR of a normal matrix.
+    Source: Stewart, The efficient generation of random orthogonal matrices, SIAM J. Numer. Anal. 1980.
+    """
+
+    def draw(key, shape, dtype=jnp.float32):
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        vectors = jax.random.normal(key, (max(rows, columns), min(rows, columns)), dtype)
+        matrix = reflected(vectors)
+        return (scale * (matrix if rows >= columns else matrix.T).reshape(shape)).astype(dtype)
+
+    return draw
+
+
+def reflected(vectors: jax.Array) -> jax.Array:
+    """Orthonormal columns [n, m] of normal vectors [n, m], n >= m; of column k the rows from k on are used."""
+    n, m = vectors.shape
+    axes = jnp.eye(n, m, dtype=vectors.dtype)
+    below = jnp.tril(vectors)
+    signs = jnp.where(jnp.diagonal(below) < 0, -1, 1).astype(vectors.dtype)[None]
+    below = below + axes * (signs * jnp.linalg.norm(below, axis=0, keepdims=True))
+    units = below / jnp.linalg.norm(below, axis=0, keepdims=True)
+
+    def reflect(i, matrix):
+        unit = lax.dynamic_index_in_dim(units, m - 1 - i, 1)  # [n, 1]
+        return matrix - 2 * unit * (unit.T @ matrix)
+
+    return -signs * lax.fori_loop(0, m, reflect, axes)
 
 
 def uniform(limit: float | jax.Array = 0.05) -> Initializer:

@@ -1,6 +1,7 @@
 """Recurrent layers and networks: PyTorch's numbers, the contract, masks, truncation, carried state."""
 
 import itertools
+import re
 
 import golden_values
 import jax
@@ -251,6 +252,14 @@ def test_first_weights():
     for block in jnp.split(layer.recurrent_kernel[...], 4, axis=1):
         np.testing.assert_allclose(block.T @ block, np.eye(4), atol=1e-6)
     np.testing.assert_array_equal(layer.bias[...], np.repeat([0.0, 2.0, 0.0, 0.0], 4))
+
+
+def test_first_weights_without_lapack():
+    """Catches a QR decomposition: mapped over runs on two CPU devices it never returns."""
+    key = jax.random.key(0)
+    decomposed = re.compile(r"\b(qr|geqrf|householder_product)\b")
+    assert decomposed.search(str(jax.make_jaxpr(lambda key: jax.random.orthogonal(key, 4))(key)))
+    assert not decomposed.search(str(jax.make_jaxpr(dl.models.recurrent(3, 4, 2).init)(key)))
 
 
 def test_dropout_rate_can_be_swept():

@@ -116,7 +116,8 @@ class Recurrent(nnx.Module):
         shape = (num_inputs, len(rule.gates) * num_units)
         self.input_kernel = nnx.Param(initializers.by_name(initializer)(rngs.params(), shape, jnp.float32))
         # All gates by one draw: XLA takes a second to compile one.
-        blocks = jax.random.orthogonal(rngs.params(), num_units, (len(rule.gates),), jnp.float32)
+        vectors = jax.random.normal(rngs.params(), (len(rule.gates), num_units, num_units), jnp.float32)
+        blocks = jax.vmap(initializers.reflected)(vectors)
         self.recurrent_kernel = nnx.Param(blocks.swapaxes(0, 1).reshape(num_units, -1))
         start = [forget_bias if gate == "f" else 0.0 for gate in rule.biases]
         self.bias = nnx.Param(jnp.repeat(jnp.asarray(start, jnp.float32), num_units))

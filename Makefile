@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: setup test check convergence throughput oracle clean
+.PHONY: setup test check verify convergence throughput oracle clean
 
 setup: $(VENV)/installed
 
@@ -17,6 +17,9 @@ convergence: setup
 
 test: setup
 	$(RUN) -m pytest
+
+verify: setup  # all tests, those too that take minutes of compiling or training
+	$(RUN) -m pytest -m ""
 
 check: setup
 	$(RUN) -m ruff check .

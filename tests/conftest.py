@@ -2,6 +2,7 @@
 
 import hypothesis
 import jax
+import pytest
 
 import dlcore
 
@@ -21,5 +22,8 @@ hypothesis.settings.load_profile("fast")
 def pytest_generate_tests(metafunc):
     """Run the tests of a `ModelContract` for each of its cases."""
     if "case" in metafunc.fixturenames and hasattr(metafunc.cls, "CASES"):
-        cases = metafunc.cls.CASES
-        metafunc.parametrize("case", cases.values(), ids=cases.keys())
+        cases = [
+            pytest.param(case, id=name, marks=[pytest.mark.heavy] * case.heavy)
+            for name, case in metafunc.cls.CASES.items()
+        ]
+        metafunc.parametrize("case", cases)

@@ -20,6 +20,7 @@ class Case(NamedTuple):
     remaining: share of the initial training loss below which it counts as overfitted.
     lowest: the loss that no model can go below, where that is not 0 (entropies, densities).
     inputs: the model's inputs in the form it takes, where they are not the inputs of the data set.
+    heavy: takes long to compile, and another case has its family: run by `make verify`, not by `make test`.
     """
 
     task: Callable[[], dl.tasks.Task]
@@ -28,6 +29,7 @@ class Case(NamedTuple):
     remaining: float = 0.05
     lowest: float = 0.0
     inputs: Callable[[dl.data.Split], Any] = lambda split: split.inputs
+    heavy: bool = False
 
 
 def leaves(tree: Any) -> list[np.ndarray]:

@@ -39,6 +39,7 @@ class TestAutoencoder(ModelContract):
             lambda: dl.tasks.reconstruction(dl.models.autoencoder([6, 16, 2], "tanh", tied=True), curve()),
             learning_rate=0.02,
             num_steps=150,
+            heavy=True,
         ),
         "variational": Case(
             lambda: dl.tasks.variational(

@@ -46,9 +46,12 @@ class TestConvolutional(ModelContract):
             ),
             num_steps=150,
             learning_rate=0.02,
+            heavy=True,
         ),
         "resnet": Case(
-            lambda: classified(dl.models.resnet((8, 8), 3, depth=8, width=4, activation="silu")), learning_rate=0.02
+            lambda: classified(dl.models.resnet((8, 8), 3, depth=8, width=4, activation="silu")),
+            learning_rate=0.02,
+            heavy=True,
         ),
     }
 

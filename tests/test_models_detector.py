@@ -34,6 +34,7 @@ class TestGridDetector(ModelContract):
     }
 
 
+@pytest.mark.heavy
 def test_finds_digits_it_has_not_seen():
     """Catches a loss, an assignment of objects to cells or a search that does not fit the others."""
     data = canvases(1500, 200, canvas_size=23, max_digits=2)

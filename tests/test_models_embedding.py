@@ -36,11 +36,11 @@ class TestEmbedding(ModelContract):
 
     CASES = {
         "triplet": case(
-            dl.models.embedding(BACKBONE, 8), functools.partial(dl.losses.triplet, mining="all"), num_steps=200
+            dl.models.embedding(BACKBONE, 8), functools.partial(dl.losses.triplet, mining="all"), num_steps=300
         ),
         "arcface": case(CLASSES, functools.partial(dl.losses.arcface, scale=16.0), num_steps=200),
         "sphereface": case(
-            CLASSES, functools.partial(dl.losses.sphereface, margin=2), learning_rate=0.03, num_steps=200
+            CLASSES, functools.partial(dl.losses.sphereface, margin=2), learning_rate=0.03, num_steps=200, heavy=True
         ),
         # The density of a point grows without bound as the Gaussians shrink: only the way down can be asked for.
         "mutual_likelihood": case(gaussians(), dl.losses.mutual_likelihood, remaining=0.5, lowest=-10.0, num_steps=100),
@@ -207,6 +207,7 @@ def area(scores, labels):
     return roc_auc_score((labels[:, None] == labels)[pairs], np.asarray(scores)[pairs])
 
 
+@pytest.mark.heavy
 def test_unseen_faces_are_told_apart():
     """Catches losses that fit the people seen but say nothing of others: each has to beat the pixels themselves."""
     data, standardized = faces()

@@ -35,7 +35,7 @@ class TestFeedForward(ModelContract):
             learning_rate=0.3,
             num_steps=200,
         ),
-        "deep_linear": classified(dl.models.deep_linear([4, 8, 3]), remaining=0.7),
+        "deep_linear": classified(dl.models.deep_linear([4, 8, 3]), remaining=0.7, heavy=True),
         "layer_norm_skip": classified(dl.models.mlp([4, 16, 16, 3], "silu", normalisation="layer", skip=True)),
         "dropout_prelu": classified(dl.models.mlp([4, 24, 3], "prelu", dropout=0.1)),
         "batch_norm_maxout": classified(dl.models.mlp([4, 32, 3], "maxout", normalisation="batch")),

@@ -67,8 +67,8 @@ class TestRecurrent(ModelContract):
     CASES = {
         "simple": Case(simple),
         "lstm_masked": Case(lstm_masked, learning_rate=0.05),
-        "gru_tokens": Case(gru_tokens, learning_rate=0.03),
-        "stacked_bidirectional": Case(stacked_bidirectional, learning_rate=0.05),
+        "gru_tokens": Case(gru_tokens, learning_rate=0.03, heavy=True),
+        "stacked_bidirectional": Case(stacked_bidirectional, learning_rate=0.05, heavy=True),
     }
 
 

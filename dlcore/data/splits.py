@@ -71,7 +71,7 @@ def from_parts(
     """
     name = described.get("name", "unnamed")
     fractions = {"validation": validation, "test": test}
-    _check_fractions(fractions, parts, name)
+    _check_fractions(fractions, stratify, parts, name)
     train = checked_split(parts["train"], name)
     if groups is not None:
         groups = _checked_groups(groups, len(train.inputs), stratify, name)
@@ -174,7 +174,9 @@ def _held_out(rows: np.ndarray, count: int, labels, groups, seed: int, name: str
     return np.asarray(rest), np.asarray(held)
 
 
-def _check_fractions(fractions: dict[str, float], parts: Mapping[str, Any], name: str) -> None:
+def _check_fractions(fractions: dict[str, float], stratify: Any, parts: Mapping[str, Any], name: str) -> None:
+    if not isinstance(stratify, bool):
+        raise ArgumentError(f"stratify is {shown(stratify)}; expects True or False: the classes are the targets.")
     for split, fraction in fractions.items():
         if isinstance(fraction, bool) or not isinstance(fraction, int | float | np.integer | np.floating):
             raise DataError(f"{split} is {shown(fraction)}; expects a fraction of the rows in [0, 1).")

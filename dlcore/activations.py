@@ -162,7 +162,7 @@ def num_pieces(activation: str | Activation) -> int:
     return pieces
 
 
-class ActivationLayer(nnx.Module):
+class Activate(nnx.Module):
     """An activation as a layer: `layer(x)`."""
 
     def __init__(self, function: Activation):
@@ -173,10 +173,10 @@ class ActivationLayer(nnx.Module):
         return self.function(x) if self.slope is None else prelu(x, self.slope[...])
 
 
-def layer(activation: str | Activation) -> ActivationLayer:
+def layer(activation: str | Activation) -> Activate:
     """The activation as an NNX layer; that of "prelu" has a parameter.
 
     Raises:
       ArgumentError: as `by_name`.
     """
-    return ActivationLayer(by_name(activation))
+    return Activate(by_name(activation))

@@ -12,7 +12,7 @@ from flax import linen, nnx
 from flax.errors import InvalidRngError
 
 from dlcore.errors import ArgumentError, DataError, DlcoreError
-from dlcore.observation import described, failing_layer, watched
+from dlcore.observation import described, failing_layer, watched, within
 
 Params = Any  # a pytree of arrays: what the optimizer changes
 ModelState = Any  # a pytree of arrays: what the forward pass changes (running means); {} for most models
@@ -107,7 +107,8 @@ def _named(error: Exception, module: nnx.Module, method: str, x: Any) -> Excepti
         return error
     path, layer, inputs = found
     width = getattr(layer, "in_features", None)
-    expected = "" if width is None else f"; expects {width} features last"
+    fits = width is None or any(leaf.shape[-1:] == (width,) for leaf in jax.tree.leaves(inputs))
+    expected = "" if fits else f"; expects {width} features last"
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return DataError(f"layer {path} ({type(layer).__name__}): inputs are {described(inputs)}{expected}. {reason}")
 
@@ -128,6 +129,16 @@ def _streams(template: nnx.State, key: jax.Array | None) -> nnx.State:
         for i, leaf in enumerate(leaves)
     ]
     return jax.tree.unflatten(structure, fresh)
+
+
+def inside(path: str, model: "Model") -> "Model":
+    """A model that is a part of a larger one: `summary` shows its layers under `path`, where its params stand."""
+
+    def apply(params, state, x, *, key=None, train=False):
+        with within(path):
+            return model.apply(params, state, x, key=key, train=train)
+
+    return model._replace(apply=apply)
 
 
 def from_linen(module: linen.Module, example_inputs: Any) -> Model:

@@ -29,7 +29,7 @@ def observing(observer: Observer) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def inside(part: str) -> Iterator[None]:
+def within(part: str) -> Iterator[None]:
     """Within the context, paths of layers begin with `part`: for models that are put together from models."""
     token = _prefix.set(f"{_prefix.get()}{part}.")
     try:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dlcore.data.dataset import SPLITS, Dataset, Split, checked_split
-from dlcore.errors import DataError, shown
+from dlcore.errors import ArgumentError, DataError, shown
 
 
 def from_arrays(

@@ -159,7 +159,7 @@ def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
     if default_form() == "native":
         return x + bias.reshape((1,) * (x.ndim - 1) + bias.shape)
     rows = _rows(x)
-    return (rows + _mapped_like(jnp.ones((len(rows), 1), x.dtype), bias) @ bias[None]).reshape(x.shape)
+    return (rows + _mapped_like(jnp.ones((rows.shape[0], 1), x.dtype), bias) @ bias[None]).reshape(x.shape)
 
 
 class Convolution(nnx.Conv):

@@ -163,7 +163,7 @@ def convolutional_autoencoder(
             x = as_images(name, x, shape)
             for layer, activate in zip(self.layers, self.activations, strict=True):
                 x = activate(layer(x))
-            return self.code(x.reshape(len(x), -1))
+            return self.code(x.reshape(x.shape[0], -1))
 
     class Decoder(nnx.Module):
         def __init__(self, encoder: Encoder, rngs: nnx.Rngs):

@@ -120,7 +120,7 @@ def convolutional(
             x = as_images("convolutional", x, image_shape)
             for block in self.blocks:
                 x = block(x)
-            return self.head(x.mean(axis=(1, 2)) if global_pooling else x.reshape(len(x), -1))
+            return self.head(x.mean(axis=(1, 2)) if global_pooling else x.reshape(x.shape[0], -1))
 
     return from_nnx(Convolutional)
 

@@ -7,7 +7,7 @@ from flax import nnx
 
 from dlcore.errors import DataError, check_positive_integer
 from dlcore.layers.embeddings import Gaussian, angles, unit_vectors
-from dlcore.model import Model
+from dlcore.model import Model, inside
 from dlcore.observation import described
 
 
@@ -30,6 +30,7 @@ def embedding(backbone: Model, num_features: int, *, num_classes: int | None = N
     check_positive_integer("embedding: num_features", num_features)
     if num_classes is not None:
         check_positive_integer("embedding: num_classes", num_classes)
+    backbone = inside("backbone", backbone)
 
     def init(key):
         backbone_key, class_key = jax.random.split(key)
@@ -75,6 +76,7 @@ def probabilistic_embedding(backbone: Model, head: Model, num_features: int) -> 
     Source: Shi and Jain, Probabilistic face embeddings, ICCV 2019.
     """
     check_positive_integer("probabilistic_embedding: num_features", num_features)
+    backbone, head = inside("backbone", backbone), inside("head", head)
 
     def init(key):
         backbone_key, head_key = jax.random.split(key)

@@ -63,7 +63,7 @@ def mixture_density(
 
         def start(self, x):
             dtype = self.output.linear.kernel.dtype
-            return self.recurrent.initial(x.shape[:1], dtype), jnp.zeros((len(x), width), dtype)
+            return self.recurrent.initial(x.shape[:1], dtype), jnp.zeros((x.shape[0], width), dtype)
 
         def step(self, inputs):
             carry, x = inputs

@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from dlcore.errors import ArgumentError, DataError, check_name, check_positive_integer, shown
-from dlcore.model import Model, ModelState, Params
+from dlcore.model import Model, ModelState, Params, inside
 from dlcore.observation import described
 
 COMBINATIONS: dict[str, Callable[[list[jax.Array]], jax.Array]] = {
@@ -41,6 +41,7 @@ def mixture_of_experts(experts: Sequence[Model], gate: Model, *, top_k: int | No
     """
     experts = _checked_models("mixture_of_experts", "experts", experts)
     _checked_models("mixture_of_experts", "gate", [gate])
+    gate = inside("gate", gate)
     count = len(experts)
     if top_k is not None:
         check_positive_integer("mixture_of_experts: top_k", top_k)
@@ -58,10 +59,10 @@ def mixture_of_experts(experts: Sequence[Model], gate: Model, *, top_k: int | No
         logits, gate_state = gate.apply(params["gate"], state["gate"], x, key=gate_key, train=train)
         outputs, states = _apply_all(experts, params["experts"], state["experts"], [x] * count, expert_key, train)
         stacked = _stacked("mixture_of_experts", "expert", outputs)
-        if logits.shape != (len(stacked), count):
+        if logits.shape != (stacked.shape[0], count):
             raise DataError(
-                f"mixture_of_experts: the gate's output is {described(logits)}; expects [{len(stacked)}, {count}], one "
-                "logit for each expert. Change the gate's last width."
+                f"mixture_of_experts: the gate's output is {described(logits)}; expects [{stacked.shape[0]}, {count}], "
+                "one logit for each expert. Change the gate's last width."
             )
         return _gate_weights(logits, top_k), stacked, {"experts": states, "gate": gate_state}
 
@@ -139,7 +140,7 @@ def decomposed(
     modules = _checked_models("decomposed", "modules", modules)
     count = len(modules)
     if isinstance(combine, Model):
-        rule, network = "concatenate", combine
+        rule, network = "concatenate", inside("combine", combine)
     else:
         check_name("combination", combine, COMBINATIONS)
         rule, network = combine, IDENTITY
@@ -243,4 +244,4 @@ def _checked_models(name: str, what: str, models: Any) -> tuple[Model, ...]:
             raise ArgumentError(f"{name}: {what} hold {shown(model)}; expects Models, e.g. dl.models.mlp([4, 3]).")
     if not listed:
         raise ArgumentError(f"{name}: {what} are {shown(models)}; expects a list of one or more Models.")
-    return listed
+    return tuple(inside(f"{what}.{i}", model) for i, model in enumerate(listed))

@@ -106,7 +106,7 @@ def variational(
 def pixel_cross_entropy(logits: jax.Array, images: jax.Array) -> jax.Array:
     """Binary cross-entropy of values in [0, 1], mean over those of an image: [B, ...], [B, ...] -> [B], in nats."""
     values = optax.losses.sigmoid_binary_cross_entropy(logits, images)
-    return values.reshape(len(values), -1).mean(axis=1)
+    return values.reshape(values.shape[0], -1).mean(axis=1)
 
 
 def masking_noise(share: float | jax.Array) -> Corruption:

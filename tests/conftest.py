@@ -5,6 +5,7 @@ import jax
 import pytest
 
 import dlcore
+from dlcore import engine
 
 dlcore.setup(num_devices=2, cache=False)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -17,6 +18,14 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("fast")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_programs():
+    """Programs of one file are of no use to the next, and take gigabytes."""
+    yield
+    jax.clear_caches()
+    engine.forget_programs()
 
 
 def pytest_generate_tests(metafunc):

@@ -137,3 +137,7 @@ def test_numbers_of_the_benchmark_page_come_from_the_committed_json():
     for part in ("network_study", "single_sample_descent", "compile_time", "memory", "shuffles"):
         for key, value in results[part].items():
             assert f"{value:.3g}" in page, (part, key, value)
+    layers = json.loads((folder / "results" / "layers-cpu-2-cores.json").read_text())
+    for part in ("convolution", "recurrent", "generation"):
+        for key, value in layers[part].items():
+            assert f"{value:.3g}" in page, (part, key, value)

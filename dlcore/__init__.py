@@ -14,6 +14,7 @@ from dlcore import (
     tasks,
 )
 from dlcore.errors import ArgumentError, DataError, DlcoreError
+from dlcore.layers.masked import Masked
 from dlcore.model import Model, from_linen, from_nnx
 from dlcore.results import final_params
 from dlcore.setup import setup
@@ -25,6 +26,7 @@ __all__ = [
     "ArgumentError",
     "DataError",
     "DlcoreError",
+    "Masked",
     "Model",
     "State",
     "Training",

@@ -411,3 +411,17 @@ def test_bad_batches_and_targets():
         dl.tasks.token_prediction(dl.models.recurrent(4, 5, 8, num_tokens=16), dl.data.Dataset((IDS, LABELS)))
     with pytest.raises(TypeError, match="a bidirectional network has no single step"):
         RecurrentStack("gru", 3, 4, 1, rngs=nnx.Rngs(0), bidirectional=True).step((), jnp.zeros((2, 3)))
+
+
+def test_mean_of_a_row_that_a_traced_mask_hides():
+    """Catches 0 / 0, which would make the loss of the whole batch NaN."""
+    model = dl.models.recurrent(2, 3, 1, cell="simple", output="mean")
+    params, state = jax.jit(model.init)(jax.random.key(0))
+    mask = jnp.array([[True, True], [False, False]])
+
+    @jax.jit
+    @jax.grad
+    def gradient(params, mask):
+        return model.apply(params, state, dl.Masked(jnp.ones((2, 2, 2)), mask))[0].sum()
+
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient(params, mask)))

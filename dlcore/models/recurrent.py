@@ -13,6 +13,7 @@ from dlcore.data.vocabulary import PAD
 from dlcore.errors import ArgumentError, DataError, check_name, check_positive_integer
 from dlcore.layers.masked import Masked, checked_mask
 from dlcore.layers.recurrent import RecurrentStack
+from dlcore.layers.tokens import embedding
 from dlcore.model import Model, from_nnx
 from dlcore.observation import described
 
@@ -75,9 +76,7 @@ def recurrent(
     class Network(nnx.Module):
         def __init__(self, rngs: nnx.Rngs):
             stack = {"num_layers": num_layers, "bidirectional": bidirectional, **options}
-            self.embedding = None if num_tokens is None else nnx.Embed(num_tokens, num_inputs, rngs=rngs)
-            if self.embedding is not None:
-                self.embedding.dtype = None  # it would cast float64 parameters to the float32 it was made with
+            self.embedding = None if num_tokens is None else embedding(num_tokens, num_inputs, rngs=rngs)
             self.layers = RecurrentStack(cell, num_inputs, num_units, rngs=rngs, **stack)
             self.head = nnx.Linear(self.layers.num_outputs, num_outputs, rngs=rngs)
             self.kept = None if stateful is None else KeptCarry(self.layers.initial((stateful,), jnp.float32))
@@ -92,7 +91,11 @@ def recurrent(
                 top = carry[-1] if bidirectional else (carry[-1],)
                 outputs = jnp.concatenate([way[0] for way in top], axis=-1)
             elif output == "mean":
-                outputs = outputs.mean(axis=1) if mask is None else outputs.sum(axis=1) / mask.sum(axis=1)[:, None]
+                outputs = (
+                    outputs.mean(axis=1)
+                    if mask is None
+                    else outputs.sum(axis=1) / jnp.maximum(mask.sum(axis=1), 1)[:, None]
+                )
             return self.head(outputs)
 
         def initial(self, x):

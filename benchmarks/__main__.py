@@ -5,7 +5,7 @@ import pathlib
 from rich.console import Console
 
 import dlcore as dl
-from dlcore.command_line import run_subcommands
+from dlcore.study.command_line import run_subcommands
 
 
 def convergence(*, quick: bool = False, output: pathlib.Path = pathlib.Path("results/convergence")) -> None:

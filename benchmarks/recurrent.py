@@ -100,5 +100,5 @@ def generation(repeats: int) -> dict[str, float]:
     model = dl.models.recurrent(32, WIDTH, len(vocabulary), num_tokens=len(vocabulary), output="all")
     params, state = model.init(jax.random.key(0))
     prompt = vocabulary.encode("The ")[None]
-    write = functools.partial(dl.generation.greedy, model, params, state, prompt, NUM_CHARACTERS)
+    write = functools.partial(dl.generation.generate_greedily, model, params, state, prompt, NUM_CHARACTERS)
     return {"greedy_s": take_turns({"greedy": lambda: jax.block_until_ready(write())}, repeats)["greedy"]}

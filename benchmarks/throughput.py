@@ -20,10 +20,11 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 
 import dlcore as dl
 from benchmarks.timing import Part, take_turns
-from dlcore import convergence, engine
-from dlcore.axes import study_of
-from dlcore.data import Split
-from dlcore.sampling import permutation
+from dlcore.core.dataset import Split
+from dlcore.core.order import permutation
+from dlcore.evidence import convergence
+from dlcore.study import program as engine
+from dlcore.study.axes import study_of
 
 EPOCHS, BATCH_SIZE, HIDDEN = 30, 64, 128
 RATES, SEEDS = np.logspace(-3, 0, 16), np.arange(8)

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from dlcore.errors import check_name
-from dlcore.results import provenance
-from dlcore.setup import available_cores
+from dlcore.core.errors import check_name
+from dlcore.study.results import provenance
+from dlcore.study.setup import available_cores
 
 Part = Callable[[int], dict[str, float]]  # repeats -> name to number
 

@@ -1,26 +1,16 @@
 """dlcore: experiments on how neural networks train, as pure functions compiled by JAX."""
 
-from dlcore import (
-    activations,
-    backpropagation,
-    data,
-    decoding,
-    generation,
-    initializers,
-    losses,
-    metrics,
-    models,
-    optimizers,
-    tasks,
-)
-from dlcore.errors import ArgumentError, DataError, DlcoreError
-from dlcore.layers.masked import Masked
-from dlcore.model import Model, from_linen, from_nnx
-from dlcore.results import final_params
-from dlcore.setup import setup
-from dlcore.store import load, save
-from dlcore.sweep import run, sweep
-from dlcore.training import State, Training, training
+from dlcore import data, evidence, generation, losses, metrics, models, optimizers, plots, tasks, textbook
+from dlcore.core.errors import ArgumentError, DataError, DlcoreError
+from dlcore.core.model import Model
+from dlcore.core.training import State, Training, training
+from dlcore.nn import activations, initializers
+from dlcore.nn.adapters import from_linen, from_nnx
+from dlcore.nn.masked import Masked
+from dlcore.study.results import final_params
+from dlcore.study.setup import setup
+from dlcore.study.store import load, save
+from dlcore.study.sweep import run, sweep
 
 __all__ = [
     "ArgumentError",
@@ -31,9 +21,8 @@ __all__ = [
     "State",
     "Training",
     "activations",
-    "backpropagation",
     "data",
-    "decoding",
+    "evidence",
     "final_params",
     "from_linen",
     "from_nnx",
@@ -44,10 +33,12 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "plots",
     "run",
     "save",
     "setup",
     "sweep",
     "tasks",
+    "textbook",
     "training",
 ]

@@ -9,9 +9,9 @@ from rich.table import Table
 
 import dlcore as dl
 import experiments
-from dlcore.command_line import run_subcommands
-from dlcore.errors import check_name
-from dlcore.experiment import Experiment
+from dlcore.core.errors import check_name
+from dlcore.evidence.claims import Experiment
+from dlcore.study.command_line import run_subcommands
 
 
 def names() -> list[str]:

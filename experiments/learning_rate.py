@@ -12,9 +12,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import dlcore as dl
-from dlcore.convergence import steps_to_target
-from dlcore.experiment import Claim, Evidence, Experiment, Verdict
-from dlcore.stats import mean_interval, paired_ratio
+from dlcore.evidence.claims import Claim, Evidence, Experiment, Verdict
+from dlcore.evidence.convergence import steps_to_target
+from dlcore.evidence.intervals import mean_interval, paired_ratio
 
 SLOWER = 4.0  # an eighth of the best rate needs this many times the steps
 FAILED_SHARE = 0.5  # of the runs, at 32 times the best rate

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcore.data.files import cache_folder
+from dlcore.data.read.files import cache_folder
 
 REPOSITORY = pathlib.Path(__file__).parent.parent
 

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 import dlcore as dl
 from benchmarks.convergence import claims, measure
 from benchmarks.convergence.problems import PROBLEMS
-from dlcore.experiment import Outcome
+from dlcore.evidence.claims import Outcome
 
 # Schneider et al., DeepOBS, ICLR 2019: baselines of quadratic_deep with SGD.
 STABILITY_LIMIT = 0.03764

@@ -12,8 +12,8 @@ import xarray as xr
 
 from benchmarks.convergence.measure import Tuning
 from benchmarks.convergence.problems import PROBLEMS, BatchSize
-from dlcore.experiment import Claim, Evidence, Outcome, Verdict
-from dlcore.stats import Interval, mean_interval, paired_difference, paired_ratio, slope_interval
+from dlcore.evidence.claims import Claim, Evidence, Outcome, Verdict
+from dlcore.evidence.intervals import Interval, mean_interval, paired_difference, paired_ratio, slope_interval
 
 SAME_GRADIENT = 1e-4  # relative distance up to which two gradients are the same
 ANOTHER_GRADIENT = 0.1

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 
 from benchmarks.convergence.measure import CONSECUTIVE, Tuning, size_of
 from benchmarks.convergence.problems import PROBLEMS, BatchSize
-from dlcore import convergence
-from dlcore.errors import ArgumentError
+from dlcore.core.errors import ArgumentError
+from dlcore.evidence import convergence
 
 # Okabe and Ito's palette: told apart by all readers.
 COLOURS: dict[Any, str] = {1: "#D55E00", 8: "#E69F00", 64: "#009E73", 512: "#56B4E9", "full": "#000000"}

@@ -16,10 +16,10 @@ from benchmarks.convergence import claims, report
 from benchmarks.convergence.measure import Scale, Tuning, batch_sizes, timed, tuned
 from benchmarks.convergence.problems import PROBLEMS, BatchSize
 from benchmarks.convergence.studies import STUDIES
-from dlcore import convergence
-from dlcore.experiment import Verdict
-from dlcore.results import provenance
-from dlcore.store import replace_folder
+from dlcore.evidence import convergence
+from dlcore.evidence.claims import Verdict
+from dlcore.study.results import provenance
+from dlcore.study.store import replace_folder
 
 
 class Results(NamedTuple):

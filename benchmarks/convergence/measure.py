@@ -10,9 +10,10 @@ import xarray as xr
 
 import dlcore as dl
 from benchmarks.convergence.problems import PROBLEMS, BatchSize, Problem
-from dlcore import convergence, optimizers
-from dlcore.sampling import Sampling
-from dlcore.training import Training
+from dlcore.core.order import Sampling
+from dlcore.core.training import Training
+from dlcore.evidence import convergence
+from dlcore import optimizers
 
 GRID = 2.0 ** np.arange(-2, 3)  # around a problem's first guess; it grows by itself
 DECAYED_TO = 20  # a decaying rate ends at 1 / (1 + this) of its start

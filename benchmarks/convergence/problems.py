@@ -10,8 +10,8 @@ import numpy as np
 from scipy import optimize, special
 
 import dlcore as dl
-from dlcore.data import Split
-from dlcore.tasks import Task
+from dlcore.core.dataset import Split
+from dlcore.core.task import Task
 
 BatchSize = int | Literal["full"]
 

@@ -15,8 +15,8 @@ from rich.table import Table
 
 from benchmarks.convergence import figures
 from benchmarks.convergence.problems import PROBLEMS
-from dlcore.results import provenance
-from dlcore.stats import slope_interval
+from dlcore.evidence.intervals import slope_interval
+from dlcore.study.results import provenance
 
 if TYPE_CHECKING:
     from benchmarks.convergence.job import Results

@@ -24,10 +24,10 @@ from benchmarks.convergence.measure import (
     timed,
 )
 from benchmarks.convergence.problems import PROBLEMS, BatchSize, Problem, logistic_loss, newton, with_gap
-from dlcore import convergence
-from dlcore.data import Split
-from dlcore.sampling import Sampling
-from dlcore.tasks import Task
+from dlcore.core.dataset import Split
+from dlcore.core.order import Sampling
+from dlcore.core.task import Task
+from dlcore.evidence import convergence
 
 
 def gradients(scale: Scale) -> xr.Dataset:

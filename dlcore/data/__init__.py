@@ -1,20 +1,43 @@
 """Data sets: pure arrays in memory, checked when made."""
 
-from dlcore.data.augment import crop, flip, noise, shift
-from dlcore.data.builtin import breast_cancer, diabetes, digits, iris, wine
-from dlcore.data.canvas import digit_pictures, scattered_digits
-from dlcore.data.cifar import from_cifar
-from dlcore.data.dataset import Dataset, Split
-from dlcore.data.groups import grouped
-from dlcore.data.idx import from_idx, read_idx
-from dlcore.data.images import from_image_folder
-from dlcore.data.named import cifar10, fashion_mnist, mnist
-from dlcore.data.normalise import Normaliser, Scaling, mean_normalisation, min_max, normalised, standardize, z_score
-from dlcore.data.npz import from_npz
-from dlcore.data.photos import photo_patches
-from dlcore.data.pipeline import batches, load_position, save_position, stream_image_folder, stream_npz
-from dlcore.data.prepare import bag_of_words, flatten, in_training, one_hot, prepared, standardizer, unit_range
-from dlcore.data.sequences import (
+from dlcore.core.dataset import Dataset, Split
+from dlcore.core.streamed import Streamed
+from dlcore.data.arrange.groups import grouped
+from dlcore.data.arrange.pipeline import batches, load_position, save_position, stream_image_folder, stream_npz
+from dlcore.data.arrange.splits import first, folds, from_arrays, from_parts
+from dlcore.data.arrange.windows import continued
+from dlcore.data.prepare.augment import crop, flip, noise, shift
+from dlcore.data.prepare.inputs import bag_of_words, flatten, in_training, one_hot, prepared, standardizer, unit_range
+from dlcore.data.prepare.normalization import (
+    Normaliser,
+    Scaling,
+    mean_normalisation,
+    min_max,
+    normalised,
+    standardize,
+    z_score,
+)
+from dlcore.data.prepare.vocabulary import Vocabulary, characters, mask, pad, words
+from dlcore.data.read.cifar import from_cifar
+from dlcore.data.read.idx import from_idx, read_idx
+from dlcore.data.read.images import from_image_folder
+from dlcore.data.read.npz import from_npz
+from dlcore.data.read.tables import from_csv, from_frame, from_parquet, from_pen_strokes
+from dlcore.data.read.text import (
+    english,
+    english_text,
+    from_aligned_text,
+    from_text,
+    from_text_classes,
+    next_token,
+    read_lines,
+    read_text,
+)
+from dlcore.data.sets.builtin import breast_cancer, diabetes, digits, iris, wine
+from dlcore.data.sets.canvas import digit_pictures, scattered_digits
+from dlcore.data.sets.named import cifar10, fashion_mnist, mnist
+from dlcore.data.sets.photos import photo_patches
+from dlcore.data.sets.sequences import (
     PLACES,
     adding_problem,
     copy_memory,
@@ -24,9 +47,7 @@ from dlcore.data.sequences import (
     stories,
     story_vocabulary,
 )
-from dlcore.data.splits import first, folds, from_arrays, from_parts
-from dlcore.data.stream import Streamed
-from dlcore.data.synthetic import (
+from dlcore.data.sets.synthetic import (
     UNKNOWN_LABEL,
     blobs,
     from_split,
@@ -40,19 +61,6 @@ from dlcore.data.synthetic import (
     spirals,
     xor,
 )
-from dlcore.data.tables import from_csv, from_frame, from_parquet, from_pen_strokes
-from dlcore.data.text import (
-    english,
-    english_text,
-    from_aligned_text,
-    from_text,
-    from_text_classes,
-    next_token,
-    read_lines,
-    read_text,
-)
-from dlcore.data.vocabulary import Vocabulary, characters, mask, pad, words
-from dlcore.data.windows import continued
 
 __all__ = [
     "PLACES",

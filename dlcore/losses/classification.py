@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dlcore.checks import check_flags, check_labels, check_same_shape
-from dlcore.errors import ArgumentError, check_number
+from dlcore.core.errors import ArgumentError, check_number
+from dlcore.losses.checks import check_flags, check_labels, check_same_shape
 
 softmax_cross_entropy = optax.losses.softmax_cross_entropy_with_integer_labels
 

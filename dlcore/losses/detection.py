@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dlcore.errors import DataError, check_number
+from dlcore.core.errors import DataError, check_number
 
 
 def grid_detection(

@@ -8,11 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from dlcore.errors import DataError, check_name, check_number, check_positive_integer
-from dlcore.layers.distances import squared_distances
-from dlcore.layers.embeddings import Angles, Gaussian
+from dlcore.core.errors import DataError, check_name, check_number, check_positive_integer, described
 from dlcore.losses.classification import softmax_cross_entropy
-from dlcore.observation import described
+from dlcore.nn.distances import squared_distances
+from dlcore.nn.embeddings import Angles, Gaussian
 
 MININGS = ("semi_hard", "hard", "all")
 

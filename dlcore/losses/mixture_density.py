@@ -5,8 +5,8 @@ import math
 import jax
 import jax.numpy as jnp
 
-from dlcore.layers.mixture import Mixture
 from dlcore.losses.classification import logistic
+from dlcore.nn.mixture import Mixture
 
 
 def mixture_density(mixture: Mixture, targets: jax.Array, mask: jax.Array | None = None) -> jax.Array:

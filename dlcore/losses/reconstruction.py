@@ -3,7 +3,7 @@
 import jax
 import optax
 
-from dlcore.checks import check_same_shape
+from dlcore.losses.checks import check_same_shape
 
 
 def bernoulli_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dlcore.checks import check_same_shape
-from dlcore.errors import check_number
+from dlcore.core.errors import check_number
+from dlcore.losses.checks import check_same_shape
 
 
 def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:

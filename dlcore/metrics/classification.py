@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from dlcore.checks import check_flags, check_labels
-from dlcore.errors import ArgumentError, check_name, check_number, check_positive_integer
+from dlcore.core.errors import ArgumentError, check_name, check_number, check_positive_integer
+from dlcore.losses.checks import check_flags, check_labels
 
 Average = Literal["micro", "macro", "none"]
 

@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from dlcore.layers.distances import squared_distances
-from dlcore.layers.embeddings import Gaussian
 from dlcore.losses.embeddings import mutual_likelihood_scores
+from dlcore.nn.distances import squared_distances
+from dlcore.nn.embeddings import Gaussian
 
 
 def nearest_neighbour_accuracy(embeddings: jax.Array | Gaussian, labels: jax.Array) -> jax.Array:

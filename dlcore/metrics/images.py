@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlcore.checks import check_same_shape
-from dlcore.errors import ArgumentError, DataError, check_name, check_number
+from dlcore.core.errors import ArgumentError, DataError, check_name, check_number
+from dlcore.losses.checks import check_same_shape
 
 
 def psnr(predictions: jax.Array, targets: jax.Array, *, max_value: float | jax.Array = 1.0) -> jax.Array:

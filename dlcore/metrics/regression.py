@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from dlcore.checks import check_same_shape
+from dlcore.losses.checks import check_same_shape
 
 
 def r2(predictions: jax.Array, targets: jax.Array) -> jax.Array:

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dlcore.checks import check_labels
-from dlcore.layers.masked import checked_mask
+from dlcore.losses.checks import check_labels
+from dlcore.nn.masked import checked_mask
 
 
 def masked_accuracy(logits: jax.Array, labels: jax.Array, mask: Any) -> jax.Array:

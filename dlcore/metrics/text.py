@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dlcore.errors import ArgumentError, DataError, shown
+from dlcore.core.errors import ArgumentError, DataError, shown
 
 
 def bleu(predictions: Sequence[str], references: Sequence[str | Sequence[str]], **options: Any) -> float:

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from dlcore.checks import check_flags
-from dlcore.errors import DataError
+from dlcore.core.errors import DataError
+from dlcore.losses.checks import check_flags
 
 
 class Threshold(NamedTuple):

@@ -1,6 +1,5 @@
 """Built-in model families, one a file. Each function returns a pure `dlcore.Model`."""
 
-from dlcore.layers.radial_basis import k_means_centres, nearest_centre_widths, random_centres, spread_widths
 from dlcore.models.autoencoder import autoencoder, convolutional_autoencoder, drawn
 from dlcore.models.convolutional import convolutional, deepobs_2c2d, deepobs_3c3d, lenet
 from dlcore.models.detector import Cells, Detections, find, found_boxes, grid_detector, true_boxes
@@ -13,6 +12,7 @@ from dlcore.models.recurrent import recurrent
 from dlcore.models.residual import resnet
 from dlcore.models.sequence_to_sequence import sequence_to_sequence
 from dlcore.models.summary import Layer, layers, num_params, summary, symbolic
+from dlcore.nn.radial_basis import k_means_centres, nearest_centre_widths, random_centres, spread_widths
 
 __all__ = [
     "Cells",

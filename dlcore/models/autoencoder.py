@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from dlcore import activations, initializers
-from dlcore.activations import Activation
-from dlcore.errors import ArgumentError, DataError, check_name, check_positive_integer, shown
-from dlcore.initializers import Initializer
-from dlcore.layers.convolution import Convolution, TransposedConvolution
-from dlcore.layers.images import as_images, checked_image_shape, checked_sizes
-from dlcore.model import Model, from_nnx
+from dlcore.core.errors import ArgumentError, DataError, check_name, check_positive_integer, shown
+from dlcore.core.model import Model
+from dlcore.nn import activations, initializers
+from dlcore.nn.activations import Activation
+from dlcore.nn.adapters import from_nnx
+from dlcore.nn.convolution import Convolution, TransposedConvolution
+from dlcore.nn.images import as_images, checked_image_shape, checked_sizes
+from dlcore.nn.initializers import Initializer
 
 OUTPUTS: dict[str, Activation] = {"linear": activations.identity, "sigmoid": activations.sigmoid}
 

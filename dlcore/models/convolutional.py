@@ -8,14 +8,15 @@ from typing import Any
 import jax
 from flax import nnx
 
-from dlcore import activations, initializers
-from dlcore.activations import Activation
-from dlcore.errors import ArgumentError, check_name, check_number, check_positive_integer, shown
-from dlcore.initializers import Initializer
-from dlcore.layers.convolution import POOLS, Convolution
-from dlcore.layers.dropout import Dropout
-from dlcore.layers.images import as_images, checked_image_shape, checked_sizes
-from dlcore.model import Model, from_nnx
+from dlcore.core.errors import ArgumentError, check_name, check_number, check_positive_integer, shown
+from dlcore.core.model import Model
+from dlcore.nn import activations, initializers
+from dlcore.nn.activations import Activation
+from dlcore.nn.adapters import from_nnx
+from dlcore.nn.convolution import POOLS, Convolution
+from dlcore.nn.dropout import Dropout
+from dlcore.nn.images import as_images, checked_image_shape, checked_sizes
+from dlcore.nn.initializers import Initializer
 
 NORMALISATIONS: dict[str, Callable[[int, nnx.Rngs], nnx.Module]] = {
     "batch": lambda width, rngs: nnx.BatchNorm(width, momentum=0.9, rngs=rngs),

@@ -11,14 +11,15 @@ import numpy as np
 from flax import nnx
 from jax import lax
 
-from dlcore import activations, initializers
-from dlcore.activations import Activation
-from dlcore.errors import check_number, check_positive_integer
-from dlcore.initializers import Initializer
-from dlcore.layers.convolution import Convolution, max_pool
-from dlcore.layers.images import as_images, checked_image_shape, checked_sizes
+from dlcore.core.errors import check_number, check_positive_integer
+from dlcore.core.model import Model
 from dlcore.metrics import Boxes, box_iou
-from dlcore.model import Model, from_nnx
+from dlcore.nn import activations, initializers
+from dlcore.nn.activations import Activation
+from dlcore.nn.adapters import from_nnx
+from dlcore.nn.convolution import Convolution, max_pool
+from dlcore.nn.images import as_images, checked_image_shape, checked_sizes
+from dlcore.nn.initializers import Initializer
 
 
 class Cells(NamedTuple):

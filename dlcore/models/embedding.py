@@ -5,10 +5,10 @@ from types import MappingProxyType
 import jax
 from flax import nnx
 
-from dlcore.errors import DataError, check_positive_integer
-from dlcore.layers.embeddings import Gaussian, angles, unit_vectors
-from dlcore.model import Model, inside
-from dlcore.observation import described
+from dlcore.core.errors import DataError, check_positive_integer, described
+from dlcore.core.model import Model
+from dlcore.nn.adapters import inside
+from dlcore.nn.embeddings import Gaussian, angles, unit_vectors
 
 
 def embedding(backbone: Model, num_features: int, *, num_classes: int | None = None) -> Model:

@@ -9,12 +9,13 @@ import numpy as np
 from flax import nnx
 from jax.core import Tracer
 
-from dlcore import activations, initializers
-from dlcore.activations import Activation
-from dlcore.errors import ArgumentError, DataError, check_name, check_number, check_positive_integer, shown
-from dlcore.initializers import Initializer
-from dlcore.layers.dropout import Dropout
-from dlcore.model import Model, from_nnx
+from dlcore.core.errors import ArgumentError, DataError, check_name, check_number, check_positive_integer, shown
+from dlcore.core.model import Model
+from dlcore.nn import activations, initializers
+from dlcore.nn.activations import Activation
+from dlcore.nn.adapters import from_nnx
+from dlcore.nn.dropout import Dropout
+from dlcore.nn.initializers import Initializer
 
 
 def linear(num_inputs: int, num_outputs: int = 1, *, initializer: str | Initializer = "zeros") -> Model:
@@ -72,8 +73,8 @@ def mlp(
 
     Args:
       widths: units of each layer, inputs first: `[64, 128, 10]` has one hidden layer of 128.
-      activation: name (see `dlcore.activations.ACTIVATIONS`) or function, after each hidden layer.
-      initializer: name (see `dlcore.initializers.INITIALIZERS`) or function of (key, shape, dtype), for the weights.
+      activation: name (see `dl.activations.ACTIVATIONS`) or function, after each hidden layer.
+      initializer: name (see `dl.initializers.INITIALIZERS`) or function of (key, shape, dtype), for the weights.
       dropout: share of the hidden units that is dropped in training, in [0, 1); may be traced.
       normalisation: "batch" (running averages are the model's state), "layer" or None.
       skip: add a hidden layer's inputs to its outputs, after everything else, so that a path without any

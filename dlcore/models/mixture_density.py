@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from dlcore.errors import DataError, check_name, check_number, check_positive_integer
-from dlcore.layers.masked import Masked, checked_mask
-from dlcore.layers.mixture import MixtureLayer
-from dlcore.layers.recurrent import CELLS, RecurrentStack
-from dlcore.model import Model, from_nnx
-from dlcore.observation import described
+from dlcore.core.errors import DataError, check_name, check_number, check_positive_integer, described
+from dlcore.core.model import Model
+from dlcore.nn.adapters import from_nnx
+from dlcore.nn.masked import Masked, checked_mask
+from dlcore.nn.mixture import MixtureLayer
+from dlcore.nn.recurrent import CELLS, RecurrentStack
 
 
 def mixture_density(
@@ -34,7 +34,7 @@ def mixture_density(
 
     Returns:
       A model of offsets [B, T, 2 or 3], or of `Masked(offsets, mask [B, T])`; its output is a
-      `dlcore.layers.mixture.Mixture` of steps [B, T].
+      `dlcore.nn.mixture.Mixture` of steps [B, T].
 
     Parts:
       start: anything [B, ...] -> (carry, offset [B, 2 or 3]): where a sequence begins, with an offset of 0.

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from dlcore.errors import ArgumentError, DataError, check_name, check_positive_integer, shown
-from dlcore.model import Model, ModelState, Params, inside
-from dlcore.observation import described
+from dlcore.core.errors import ArgumentError, DataError, check_name, check_positive_integer, described, shown
+from dlcore.core.model import Model, ModelState, Params
+from dlcore.nn.adapters import inside
 
 COMBINATIONS: dict[str, Callable[[list[jax.Array]], jax.Array]] = {
     "concatenate": lambda outputs: jnp.concatenate(outputs, axis=-1),

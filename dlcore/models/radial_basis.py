@@ -8,11 +8,12 @@ import numpy as np
 from flax import nnx
 from jax.core import Tracer
 
-from dlcore import initializers
-from dlcore.errors import ArgumentError, DataError, check_number, check_positive_integer
-from dlcore.initializers import Initializer
-from dlcore.layers.radial_basis import RadialBasis
-from dlcore.model import Model, ModelState, Params, from_nnx
+from dlcore.core.errors import ArgumentError, DataError, check_number, check_positive_integer
+from dlcore.core.model import Model, ModelState, Params
+from dlcore.nn import initializers
+from dlcore.nn.adapters import from_nnx
+from dlcore.nn.initializers import Initializer
+from dlcore.nn.radial_basis import RadialBasis
 
 
 def radial_basis(
@@ -25,7 +26,7 @@ def radial_basis(
 ) -> Model:
     """Gaussian bumps around centres, and an affine map of their heights: [B, D] -> [B, num_outputs].
 
-    In two stages: place the centres (`dlcore.layers.radial_basis`: `k_means_centres`, `random_centres`) and choose the
+    In two stages: place the centres (`dlcore.nn.radial_basis`: `k_means_centres`, `random_centres`) and choose the
     widths (`nearest_centre_widths`, `spread_widths`), then fit the output layer, in closed form by `fit_output_layer`
     or by gradient. From end to end: the same with `learned=True`, all by gradient.
 

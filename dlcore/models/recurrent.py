@@ -9,13 +9,13 @@ from flax import nnx
 from jax import lax
 from jax.core import Tracer
 
-from dlcore.data.vocabulary import PAD
-from dlcore.errors import ArgumentError, DataError, check_name, check_positive_integer
-from dlcore.layers.masked import Masked, checked_mask
-from dlcore.layers.recurrent import RecurrentStack
-from dlcore.layers.tokens import embedding
-from dlcore.model import Model, from_nnx
-from dlcore.observation import described
+from dlcore.core.errors import ArgumentError, DataError, check_name, check_positive_integer, described
+from dlcore.core.model import Model
+from dlcore.data.prepare.vocabulary import PAD
+from dlcore.nn.adapters import from_nnx
+from dlcore.nn.masked import Masked, checked_mask
+from dlcore.nn.recurrent import RecurrentStack
+from dlcore.nn.tokens import embedding
 
 OUTPUTS = ("last", "all", "mean")
 
@@ -56,7 +56,7 @@ def recurrent(
       stateful: batch size, if each row of a training batch continues that row of the batch before, as in
         `dl.data.continued`: the carry is kept in the model's state, without gradient. In evaluation it starts from
         zero.
-      options: `truncation`, `forget_bias`, `initializer` of `dlcore.layers.recurrent.Recurrent`; `dropout` between
+      options: `truncation`, `forget_bias`, `initializer` of `dlcore.nn.recurrent.Recurrent`; `dropout` between
         layers.
 
     Raises:

@@ -6,13 +6,14 @@ from itertools import pairwise
 import jax.numpy as jnp
 from flax import nnx
 
-from dlcore import activations, initializers
-from dlcore.activations import Activation
-from dlcore.errors import ArgumentError, check_positive_integer
-from dlcore.initializers import Initializer
-from dlcore.layers.convolution import Convolution
-from dlcore.layers.images import as_images, checked_image_shape
-from dlcore.model import Model, from_nnx
+from dlcore.core.errors import ArgumentError, check_positive_integer
+from dlcore.core.model import Model
+from dlcore.nn import activations, initializers
+from dlcore.nn.activations import Activation
+from dlcore.nn.adapters import from_nnx
+from dlcore.nn.convolution import Convolution
+from dlcore.nn.images import as_images, checked_image_shape
+from dlcore.nn.initializers import Initializer
 
 
 def resnet(

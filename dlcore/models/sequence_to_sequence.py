@@ -7,15 +7,15 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from dlcore.data.vocabulary import PAD
-from dlcore.errors import ArgumentError, DataError, check_name, check_number, check_positive_integer
-from dlcore.layers.attention import AdditiveAttention, DotAttention, attended
-from dlcore.layers.dropout import Dropout
-from dlcore.layers.masked import checked_mask
-from dlcore.layers.recurrent import CELLS, RecurrentStack
-from dlcore.layers.tokens import checked_ids, embedding
-from dlcore.model import Model, from_nnx
-from dlcore.observation import described
+from dlcore.core.errors import ArgumentError, DataError, check_name, check_number, check_positive_integer, described
+from dlcore.core.model import Model
+from dlcore.data.prepare.vocabulary import PAD
+from dlcore.nn.adapters import from_nnx
+from dlcore.nn.attention import AdditiveAttention, DotAttention, attended
+from dlcore.nn.dropout import Dropout
+from dlcore.nn.masked import checked_mask
+from dlcore.nn.recurrent import CELLS, RecurrentStack
+from dlcore.nn.tokens import checked_ids, embedding
 
 ATTENTIONS = ("additive", "dot")
 

@@ -8,9 +8,9 @@ import jax
 from jax import export
 from jax.extend.core import Jaxpr
 
-from dlcore.errors import ArgumentError, shown
-from dlcore.model import Model
-from dlcore.observation import described, observing
+from dlcore.core.errors import ArgumentError, described, shown
+from dlcore.core.model import Model
+from dlcore.nn.observation import observing
 
 _SCOPE = re.compile(r"layer:([^/()]+)")
 

@@ -1,5 +1,6 @@
 """Tasks: what is minimised and what is reported, for each kind of target."""
 
+from dlcore.core.task import Metric, Objective, Penalty, Task, l2, supervised
 from dlcore.tasks.classification import classification
 from dlcore.tasks.detection import detection
 from dlcore.tasks.embeddings import embedding
@@ -16,7 +17,6 @@ from dlcore.tasks.reconstruction import (
 from dlcore.tasks.regression import regression
 from dlcore.tasks.sequences import token_prediction
 from dlcore.tasks.strokes import strokes
-from dlcore.tasks.task import Metric, Objective, Penalty, Task, l2, supervised
 from dlcore.tasks.translation import translation
 
 __all__ = [

@@ -6,11 +6,11 @@ import numpy as np
 from jax.core import Tracer
 
 from dlcore import losses
-from dlcore.data import Dataset
-from dlcore.errors import DataError
+from dlcore.core.dataset import Dataset
+from dlcore.core.errors import DataError
+from dlcore.core.model import Model
+from dlcore.core.task import Metric, Penalty, Task, output_of, squeezed, supervised
 from dlcore.metrics import accuracy, binary_accuracy
-from dlcore.model import Model
-from dlcore.tasks.task import Metric, Penalty, Task, output_of, squeezed, supervised
 
 
 def classification(

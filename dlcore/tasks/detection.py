@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from dlcore import losses
-from dlcore.data import Dataset
-from dlcore.errors import DataError, check_number
+from dlcore.core.dataset import Dataset
+from dlcore.core.errors import DataError, check_number
+from dlcore.core.model import Model
+from dlcore.core.task import Metric, Penalty, Task, supervised
 from dlcore.metrics import box_iou
-from dlcore.model import Model
 from dlcore.models.detector import Cells, find
-from dlcore.tasks.task import Metric, Penalty, Task, supervised
 
 
 def detection(

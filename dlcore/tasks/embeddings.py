@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from dlcore.data import Dataset, Split
-from dlcore.errors import DataError
+from dlcore.core.dataset import Dataset, Split
+from dlcore.core.errors import DataError
+from dlcore.core.model import Model
+from dlcore.core.task import Metric, Penalty, Task
 from dlcore.metrics import nearest_neighbour_accuracy
-from dlcore.model import Model
-from dlcore.tasks.task import Metric, Penalty, Task
 
 
 def embedding(

@@ -4,13 +4,12 @@ import functools
 from collections.abc import Mapping
 
 from dlcore import losses
-from dlcore.checks import check_flags
-from dlcore.data import Dataset
-from dlcore.errors import DataError
+from dlcore.core.dataset import Dataset
+from dlcore.core.errors import DataError, described
+from dlcore.core.model import Model
+from dlcore.core.task import Metric, Penalty, Task, output_of, supervised
+from dlcore.losses.checks import check_flags
 from dlcore.metrics import f1, hamming_loss, subset_accuracy
-from dlcore.model import Model
-from dlcore.observation import described
-from dlcore.tasks.task import Metric, Penalty, Task, output_of, supervised
 
 
 def multi_label(

@@ -8,11 +8,11 @@ import optax
 from jax.core import Tracer
 
 from dlcore import losses
-from dlcore.data import Dataset
-from dlcore.errors import ArgumentError, DataError, check_number, shown
-from dlcore.model import NEEDS_KEY, Model
+from dlcore.core.dataset import Dataset
+from dlcore.core.errors import ArgumentError, DataError, check_number, shown
+from dlcore.core.model import NEEDS_KEY, Model
+from dlcore.core.task import Task, output_of
 from dlcore.models.autoencoder import drawn
-from dlcore.tasks.task import Task, output_of
 
 Corruption = Callable[[jax.Array, jax.Array], jax.Array]
 Sparsity = Callable[[jax.Array], jax.Array]

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 from jax.core import Tracer
 
-from dlcore.data import Dataset
-from dlcore.data.vocabulary import PAD
-from dlcore.errors import DataError
+from dlcore.core.dataset import Dataset
+from dlcore.core.errors import DataError
+from dlcore.core.model import Model
+from dlcore.core.task import Metric, Penalty, Task, output_of, supervised
+from dlcore.data.prepare.vocabulary import PAD
 from dlcore.losses.sequences import masked_cross_entropy
 from dlcore.metrics.sequences import masked_accuracy, perplexity
-from dlcore.model import Model
-from dlcore.tasks.task import Metric, Penalty, Task, output_of, supervised
 
 
 def token_prediction(

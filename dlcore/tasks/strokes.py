@@ -4,13 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlcore.data import Dataset
-from dlcore.errors import DataError
-from dlcore.layers.masked import Masked
+from dlcore.core.dataset import Dataset
+from dlcore.core.errors import DataError, described
+from dlcore.core.model import Model
+from dlcore.core.task import Penalty, Task
 from dlcore.losses import mixture_density
-from dlcore.model import Model
-from dlcore.observation import described
-from dlcore.tasks.task import Penalty, Task
+from dlcore.nn.masked import Masked
 
 
 def strokes(model: Model, data: Dataset, *, penalty: Penalty | None = None) -> Task:

@@ -4,21 +4,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from dlcore.data import Dataset
-from dlcore.data.vocabulary import END, PAD, START, mask
-from dlcore.errors import DataError
+from dlcore.core.dataset import Dataset
+from dlcore.core.errors import DataError, described
+from dlcore.core.model import Model
+from dlcore.core.task import Penalty, Task
+from dlcore.data.prepare.vocabulary import END, PAD, START, mask
 from dlcore.losses import masked_cross_entropy
 from dlcore.metrics import exact_match, masked_accuracy
-from dlcore.model import Model
-from dlcore.observation import described
-from dlcore.tasks.task import Penalty, Task
 
 
 def translation(model: Model, data: Dataset, *, penalty: Penalty | None = None) -> Task:
     """A target sequence for each source sequence, by the cross-entropy of each token given those before it.
 
     The model sees the true target up to a token to predict it (teacher forcing), in the reports too: `token_accuracy`,
-    and `exact_match`, the share of sentences right at every token. `dl.decoding.translate` predicts without them.
+    and `exact_match`, the share of sentences right at every token. `dl.generation.translate` predicts without them.
 
     Args:
       model: of `dl.models.sequence_to_sequence`, or any of (source ids [B, S], decoder inputs [B, T]) to logits

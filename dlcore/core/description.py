@@ -1,0 +1,60 @@
+"""What a data set prints about itself."""
+
+import textwrap
+from typing import Any
+
+import numpy as np
+from jax.core import Tracer
+
+MAX_CLASSES_SHOWN = 10
+
+
+def dataset(data: Any) -> str:
+    """Source, sizes, shapes, dtypes, class balance and normalisation, a few lines."""
+    sizes = ", ".join(f"{split} {len(getattr(data, split).inputs)}" for split in data.splits)
+    shapes = ", ".join(f"{part} {array(values)}" for part, values in data.train._asdict().items())
+    lines = [f"Dataset {data.name}: {sizes}; {shapes}; from {data.source}"]
+    if balance := class_balance(data):
+        lines += textwrap.wrap(balance, 110, initial_indent="  ", subsequent_indent="    ")
+    for part in ("input", "target"):
+        if vocabulary := getattr(data, f"{part}_vocabulary"):
+            lines.append(f"  {part} vocabulary: {vocabulary!r}")
+    return "\n".join([*lines, f"  normalisation: {data.normalisation}"])
+
+
+def class_balance(data: Any) -> str:
+    """Rows of each class in the train split, for named classes; else the range of the targets; "" if unknown."""
+    targets = data.train.targets
+    if isinstance(targets, Tracer):
+        return ""
+    if not is_labels(data):
+        return f"targets from {float(targets.min()):.4g} to {float(targets.max()):.4g} (train)"
+    classes, counts = np.unique(targets, return_counts=True)
+    if data.target_names and classes[-1] < len(data.target_names):  # those without rows as well
+        classes, counts = range(len(data.target_names)), np.bincount(targets, minlength=len(data.target_names))
+    total = f"{len(counts)} classes (rows in train): "
+    if len(counts) > MAX_CLASSES_SHOWN:
+        least, most = int(counts.argmin()), int(counts.argmax())
+        rare, common = label(data, int(classes[least])), label(data, int(classes[most]))
+        if counts[least] == counts[most]:
+            return total + f"{counts[least]} each"
+        return total + f"from {counts[least]} ({rare}) to {counts[most]} ({common})"
+    return total + ", ".join(
+        f"{label(data, int(number))} {count}" for number, count in zip(classes, counts, strict=True)
+    )
+
+
+def is_labels(data: Any) -> bool:
+    """Whether the targets are one class label [N] each."""
+    targets = data.train.targets
+    return targets.ndim == 1 and targets.dtype.kind in "iu" and bool(targets.min() >= 0)
+
+
+def label(data: Any, target: int) -> str:
+    """Name of a class, or its number."""
+    return data.target_names[target] if 0 <= target < len(data.target_names) else f"class {target}"
+
+
+def array(values: Any) -> str:
+    """`float32[N, 64]`, for a batch of rows."""
+    return f"{values.dtype}[N{''.join(f', {size}' for size in values.shape[1:])}]"

@@ -1,0 +1,36 @@
+"""`Model`: a network as two pure functions."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+Params = Any  # a pytree of arrays: what the optimizer changes
+ModelState = Any  # a pytree of arrays: what the forward pass changes (running means); {} for most models
+
+
+NEEDS_KEY = "this model draws random numbers in training (dropout, noise): pass key=jax.random.key(...)."
+
+
+class Apply(Protocol):
+    """The forward pass. `x` is [B, ...]; returns the output [B, ...] and the next model state."""
+
+    def __call__(
+        self, params: Params, state: ModelState, x: Any, *, key: jax.Array | None = None, train: bool = False
+    ) -> tuple[Any, ModelState]: ...
+
+
+class Model(NamedTuple):
+    """A network as a pair of pure functions; one signature for all.
+
+    init: `init(key) -> (params, state)`; the key is consumed.
+    apply: `apply(params, state, x, *, key=None, train=False) -> (output, state)`. Dropout and noise draw from `key`,
+      batch statistics live in `state`; both matter only where `train` is true.
+    parts: name to a model on the same params and state that computes a part or another function of the network, e.g.
+      `autoencoder.parts["encode"].apply(params, state, x)`.
+    """
+
+    init: Callable[[jax.Array], tuple[Params, ModelState]]
+    apply: Apply
+    parts: Mapping[str, "Model"] = MappingProxyType({})

@@ -1,0 +1,96 @@
+"""Inputs larger than memory: they stay in files, and the rows of a batch are read when the step needs them.
+
+The order of the rows comes from the run's key as ever, so a streamed run equals the run in memory bit for bit and is
+resumed from its state alone.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dlcore.core.errors import DataError
+
+
+class Source(Protocol):
+    """Rows by number, as grain's random-access sources: `source[row]` is an array of the same shape for all rows."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, row: int, /) -> np.ndarray: ...
+
+
+class Streamed:
+    """Inputs of a `Split` that are not in memory; looks like an array [N, ...] to what only asks for its shape.
+
+    Args:
+      source: where rows are read from; called from several threads.
+      rows: numbers of the rows in the source; all by default.
+    """
+
+    def __init__(self, source: Source, rows: np.ndarray | None = None):
+        self.source = source
+        self.rows = np.arange(len(source)) if rows is None else np.asarray(rows)
+        if not len(self.rows):
+            raise DataError("the source has no rows; expects at least one.")
+        example = np.asarray(source[int(self.rows[0])])
+        self.shape, self.dtype = (len(self.rows), *example.shape), example.dtype
+        self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions, with that of the rows."""
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        """Rows in memory, [len(rows), ...]."""
+        numbers = self.rows[rows]
+        if np.ndim(numbers) == 0:
+            return self._read(int(numbers))
+        return np.stack(list(self._pool.map(self._read, numbers.tolist())))
+
+    def __array__(self, dtype=None, copy=None):
+        raise DataError(
+            f"{len(self)} streamed rows do not become an array: they may not fit in memory. Take some rows, "
+            "inputs[:1000], or load the data set without streaming."
+        )
+
+    def fetch(self, rows: jax.Array) -> jax.Array:
+        """Rows [..., B] as an array [..., B, ...] on the device; may be traced."""
+        shape = jax.ShapeDtypeStruct((*rows.shape, *self.shape[1:]), self.dtype)
+        return jax.pure_callback(self._read_batch, shape, rows, vmap_method="broadcast_all")
+
+    def _read_batch(self, rows: Any) -> np.ndarray:
+        rows = np.asarray(rows)
+        unique, places = np.unique(rows, return_inverse=True)  # the runs of a study may share rows
+        return self[unique][places.reshape(-1)].reshape(*rows.shape, *self.shape[1:])
+
+    def _read(self, number: int) -> np.ndarray:
+        row = np.asarray(self.source[number])
+        if row.shape != self.shape[1:] or row.dtype != self.dtype:
+            raise DataError(
+                f"row {number} of the source is {row.dtype}{list(row.shape)}, the first one {self.dtype}"
+                f"{list(self.shape[1:])}; expects rows of one shape and dtype."
+            )
+        return row
+
+
+def on_device(values: Any) -> Any:
+    """Arrays as JAX arrays; streamed inputs as they are."""
+    return values if isinstance(values, Streamed) else jnp.asarray(values)
+
+
+def take(values: Any, rows: jax.Array) -> jax.Array:
+    """Rows, all of them there, of an array on the device or of streamed inputs."""
+    return values.fetch(rows) if isinstance(values, Streamed) else values.at[rows].get(mode="promise_in_bounds")
+
+
+def in_memory(data: Any) -> tuple[str, ...]:
+    """Names of the splits of a `Dataset` that are not streamed."""
+    return tuple(split for split in data.splits if not isinstance(getattr(data, split).inputs, Streamed))

@@ -1,0 +1,1 @@
+"""Splits, groups, windows and batches."""

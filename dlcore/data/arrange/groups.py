@@ -1,0 +1,52 @@
+"""`grouped`: rows that each hold several examples of one class, so that every batch has pairs of it."""
+
+import dataclasses
+
+import numpy as np
+
+from dlcore.core.dataset import Dataset, Split
+from dlcore.core.errors import DataError, check_positive_integer
+
+
+def grouped(dataset: Dataset, group_size: int, *, seed: int = 0) -> Dataset:
+    """The data set with rows of `group_size` examples of one class: inputs [N, group_size, ...], targets the same.
+
+    A batch of P rows then holds P x group_size examples, which `dl.tasks.embedding` takes apart again. Examples of a
+    class that do not fill a group are left out, in each split.
+
+    Args:
+      dataset: integer targets [N]; arrays in memory.
+      seed: of the choice which examples of a class go together.
+
+    Raises:
+      ArgumentError: a group_size that is not a positive integer.
+      DataError: targets that are no integers [N], a class with fewer examples than a group.
+    """
+    check_positive_integer("group_size", group_size, "examples of one class")
+    splits = {name: _grouped(getattr(dataset, name), group_size, seed, name) for name in dataset.splits}
+    return dataclasses.replace(dataset, **splits)
+
+
+def _grouped(split: Split, group_size: int, seed: int, name: str) -> Split:
+    inputs, labels = split
+    for part, values in split._asdict().items():
+        if not isinstance(values, np.ndarray):
+            raise DataError(
+                f"grouped: {part} of the {name} split are {type(values).__name__}; expects arrays in memory."
+            )
+    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+        raise DataError(
+            f"grouped: targets of the {name} split are {labels.dtype}{list(labels.shape)}; expects integer labels [N]."
+        )
+    order = np.random.default_rng(seed).permutation(len(labels))
+    groups = []
+    for label in np.unique(labels):
+        rows = order[labels[order] == label]
+        if len(rows) < group_size:
+            raise DataError(
+                f"grouped: class {label} has {len(rows)} examples in the {name} split; expects at least group_size="
+                f"{group_size}. Use smaller groups, or drop that class."
+            )
+        groups.append(rows[: len(rows) // group_size * group_size].reshape(-1, group_size))
+    rows = np.concatenate(groups)
+    return Split(inputs[rows], labels[rows])

@@ -1,0 +1,217 @@
+"""Splits: train, validation and test rows, by class or by group; folds; fewer rows for a learning curve."""
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dlcore.core.dataset import SPLITS, Dataset, Split, checked_split
+from dlcore.core.errors import ArgumentError, DataError, shown
+
+
+def from_arrays(
+    inputs: Any,
+    targets: Any,
+    *,
+    validation: float = 0.0,
+    test: float = 0.0,
+    seed: int = 0,
+    stratify: bool = False,
+    groups: Any = None,
+    name: str = "unnamed",
+    source: str = "arrays given by the caller",
+    target_names: tuple[str, ...] = (),
+    **described: Any,
+) -> Dataset:
+    """Split arrays at random into a `Dataset`.
+
+    Args:
+      inputs, targets: [N, ...] each; anything NumPy can read.
+      validation, test: fraction of the rows for these splits; 0 for none. The rest is the train split. With groups,
+        the fraction of the groups.
+      seed: of the split; part of what the data set is, so it does not change with the seeds of runs.
+      stratify: keep the classes' proportions in every split (integer targets [N]).
+      groups: [N], numbers or strings; rows of one group (a patient, a writer) stay in one split.
+      described: further fields of `Dataset`.
+
+    Raises:
+      DataError: as `Dataset`; also fractions outside [0, 1), or that leave a split or a class empty.
+    """
+    return from_parts(
+        {"train": (inputs, targets)},
+        validation=validation,
+        test=test,
+        seed=seed,
+        stratify=stratify,
+        groups=groups,
+        name=name,
+        source=source,
+        target_names=target_names,
+        **described,
+    )
+
+
+def from_parts(
+    parts: Mapping[str, Any],
+    *,
+    validation: float = 0.0,
+    test: float = 0.0,
+    seed: int = 0,
+    stratify: bool = False,
+    groups: Any = None,
+    **described: Any,
+) -> Dataset:
+    """A `Dataset` of splits that are given, the others held out from the train split.
+
+    Args:
+      parts: "train", and "validation" and "test" where the source has them, to (inputs, targets).
+      validation, test, seed, stratify, groups, described: as in `from_arrays`.
+    """
+    name = described.get("name", "unnamed")
+    fractions = {"validation": validation, "test": test}
+    _check_fractions(fractions, stratify, parts, name)
+    train = checked_split(parts["train"], name)
+    if groups is not None:
+        groups = _checked_groups(groups, len(train.inputs), stratify, name)
+    splits, rest = dict(parts), np.arange(len(train.inputs))
+    for split, fraction in fractions.items():
+        if fraction > 0:
+            labels = train.targets if stratify else None
+            count = round(fraction * len(train.inputs if groups is None else np.unique(groups)))
+            rest, rows = _held_out(rest, count, labels, groups, seed, f"{name}.{split}")
+            splits[split] = Split(train.inputs[rows], train.targets[rows])
+    if len(rest) < len(train.inputs):
+        train = Split(train.inputs[rest], train.targets[rest])
+    dataset = Dataset(**{**splits, "train": train}, **described)
+    _check_classes(dataset, dataset, SPLITS if stratify else ("train",))
+    return dataset
+
+
+def folds(
+    dataset: Dataset, num_folds: int = 5, *, seed: int = 0, stratify: bool = False, groups: Any = None
+) -> list[Dataset]:
+    """Cross-validation: `num_folds` data sets, each with another part of the rows as its validation split.
+
+    The rows are those of train and validation; test stays as it is.
+
+    Args:
+      stratify: keep the classes' proportions in each fold.
+      groups: [rows of train, then of validation]; rows of one group stay in one fold.
+
+    Raises:
+      DataError: fewer than 2 folds, more folds than rows, groups or rows of a class.
+    """
+    from sklearn import model_selection
+
+    pool = [getattr(dataset, split) for split in ("train", "validation") if getattr(dataset, split) is not None]
+    inputs, targets = (np.concatenate(part) for part in zip(*pool, strict=True))
+    if groups is not None:
+        groups = _checked_groups(groups, len(inputs), False, dataset.name)
+    kind = ("Stratified" if stratify else "") + ("Group" if groups is not None else "") + "KFold"
+    # GroupKFold learnt to shuffle in scikit-learn 1.6; before, its folds do not depend on the seed.
+    options = {} if kind == "GroupKFold" else {"shuffle": True, "random_state": seed}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a class with fewer rows than folds is only warned of
+            splitter = getattr(model_selection, kind)(num_folds, **options)
+            parts = list(splitter.split(inputs, targets, groups))
+    except (ValueError, UserWarning) as error:
+        raise DataError(f"{dataset.name} cannot be split into {num_folds} folds: {error} Use fewer folds.") from error
+    return [
+        dataclasses.replace(
+            dataset,
+            train=Split(inputs[rest], targets[rest]),
+            validation=Split(inputs[rows], targets[rows]),
+            name=f"{dataset.name} fold {number}",
+        )
+        for number, (rest, rows) in enumerate(parts)
+    ]
+
+
+def first(dataset: Dataset, num_rows: int, *, seed: int | None = None) -> Dataset:
+    """The data set with only the first rows of its train split, for learning curves.
+
+    Args:
+      num_rows: to keep.
+      seed: shuffle the rows before; the same order for every `num_rows`, so that smaller sets lie in larger ones.
+
+    Raises:
+      DataError: not 1 to N rows, or rows that leave out a class.
+    """
+    total = len(dataset.train.inputs)
+    if not 1 <= num_rows <= total:
+        raise DataError(f"num_rows is {num_rows}; expects 1 to {total}, the rows of {dataset.name}.train.")
+    order = np.arange(total) if seed is None else np.random.default_rng(seed).permutation(total)
+    rows = order[:num_rows]
+    smaller = dataclasses.replace(
+        dataset,
+        train=Split(dataset.train.inputs[rows], dataset.train.targets[rows]),
+        name=f"{dataset.name} first {num_rows}",
+    )
+    _check_classes(smaller, dataset, ("train",), "Take more rows, or shuffle them first with seed=0.")
+    return smaller
+
+
+def _held_out(rows: np.ndarray, count: int, labels, groups, seed: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Split `rows` into (rest, held out)."""
+    from sklearn.model_selection import GroupShuffleSplit, train_test_split  # 0.5 s to import
+
+    units, what = (len(rows), "rows") if groups is None else (len(np.unique(groups[rows])), "groups")
+    if not 0 < count < units:
+        raise DataError(
+            f"{name} would have {count} of {units} {what}; each split needs at least one. Change its fraction."
+        )
+    if groups is not None:
+        rest, held = next(GroupShuffleSplit(1, test_size=count, random_state=seed).split(rows, groups=groups[rows]))
+        return rows[rest], rows[held]
+    try:
+        classes = None if labels is None else labels[rows]
+        rest, held = train_test_split(rows, test_size=count, random_state=seed, stratify=classes)
+    except ValueError as error:
+        raise DataError(f"{name} cannot be stratified: {error} Pass stratify=False.") from error
+    return np.asarray(rest), np.asarray(held)
+
+
+def _check_fractions(fractions: dict[str, float], stratify: Any, parts: Mapping[str, Any], name: str) -> None:
+    if not isinstance(stratify, bool):
+        raise ArgumentError(f"stratify is {shown(stratify)}; expects True or False: the classes are the targets.")
+    for split, fraction in fractions.items():
+        if isinstance(fraction, bool) or not isinstance(fraction, int | float | np.integer | np.floating):
+            raise DataError(f"{split} is {shown(fraction)}; expects a fraction of the rows in [0, 1).")
+    for split, fraction in {**fractions, "validation + test": sum(fractions.values())}.items():
+        if not 0 <= fraction < 1:
+            raise DataError(f"{split} is {fraction}; expects a fraction of the rows in [0, 1).")
+        if fraction > 0 and split in parts:
+            raise DataError(
+                f"{name} comes with a {split} split, and {split} is {fraction}; leave {split}=0 to use its own."
+            )
+    if "train" not in parts:
+        raise DataError(f"{name} has no train split, only {', '.join(parts) or 'nothing'}; expects train rows.")
+
+
+def _checked_groups(groups: Any, num_rows: int, stratify: bool, name: str) -> np.ndarray:
+    groups = np.asarray(groups)
+    if groups.shape != (num_rows,):
+        raise DataError(f"groups are {list(groups.shape)}; expects one for each of the {num_rows} rows of {name}.")
+    if stratify:
+        raise DataError(
+            "stratify=True with groups: a random split cannot keep both. Pass one, or use folds(...), which can."
+        )
+    return groups
+
+
+def _check_classes(
+    dataset: Dataset, whole: Dataset, splits: tuple[str, ...], fix: str = "Use larger fractions or stratify=True."
+) -> None:
+    """Every named class that occurs in `whole` has rows in each of `splits`."""
+    targets = [getattr(whole, split).targets for split in whole.splits]
+    if not dataset.target_names or targets[0].ndim != 1 or targets[0].dtype.kind not in "iu":
+        return
+    known = np.unique(np.concatenate(targets))
+    for split in (split for split in splits if split in dataset.splits):
+        missing = np.setdiff1d(known, getattr(dataset, split).targets)
+        if len(missing):
+            names = ", ".join(repr(dataset.target_names[i]) for i in missing if 0 <= i < len(dataset.target_names))
+            raise DataError(f"{dataset.name}.{split} has no row of class {names or list(missing)}. {fix}")

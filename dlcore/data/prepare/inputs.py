@@ -1,0 +1,116 @@
+"""`prepared`: what is done to a batch inside the step before the model sees it: cast, scale, augment, encode."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dlcore.core.dataset import Dataset
+from dlcore.core.errors import ArgumentError
+from dlcore.core.model import Model
+from dlcore.data.prepare.augment import Augmentation
+from dlcore.data.prepare.vocabulary import mask
+
+Step = Callable[[jax.Array], jax.Array]
+
+
+class InTraining(NamedTuple):
+    """A step that draws from a key and happens in training only."""
+
+    function: Augmentation
+
+
+def in_training(function: Augmentation) -> InTraining:
+    """Mark `function(key, inputs) -> inputs` as a random step of `prepared`."""
+    return InTraining(function)
+
+
+def prepared(model: Model, *steps: Step | InTraining) -> Model:
+    """A model whose inputs pass through `steps` first, in order, inside the compiled step.
+
+    So integer images stay integers on the device, and each batch is augmented anew.
+
+    Args:
+      steps: functions [B, ...] -> [B, ...]; those wrapped by `in_training` get a key of their own each training step
+        and are left out in evaluation.
+
+    Example:
+      >>> images = dl.data.from_image_folder("pets.zip")
+      >>> steps = [dl.data.in_training(dl.data.flip), dl.data.unit_range, dl.data.flatten]
+      >>> task = dl.tasks.classification(dl.data.prepared(dl.models.mlp([3072, 128, 10]), *steps), images)
+    """
+    draws = any(isinstance(step, InTraining) for step in steps)
+
+    def apply(params, state, x, *, key=None, train=False):
+        if train and draws and key is None:
+            raise ArgumentError("this model augments its inputs in training: pass key=jax.random.key(...).")
+        for position, step in enumerate(steps):
+            if not isinstance(step, InTraining):
+                x = step(x)
+            elif train and key is not None:
+                x = step.function(jax.random.fold_in(key, position), x)
+        if draws and key is not None:
+            key = jax.random.fold_in(key, len(steps))
+        return model.apply(params, state, x, key=key, train=train)
+
+    return Model(model.init, apply)
+
+
+def unit_range(images: jax.Array) -> jax.Array:
+    """Unsigned integers scaled to [0, 1] as floats: uint8 by 255. Floats stay as they are."""
+    if jnp.issubdtype(images.dtype, jnp.floating):
+        return images
+    if not jnp.issubdtype(images.dtype, jnp.unsignedinteger):
+        raise ArgumentError(f"unit_range: inputs are {images.dtype}; expects unsigned integers, e.g. uint8, or floats.")
+    return images.astype(float) / jnp.iinfo(images.dtype).max
+
+
+def flatten(inputs: jax.Array) -> jax.Array:
+    """[B, ...] to [B, features]."""
+    return inputs.reshape(inputs.shape[0], -1)
+
+
+def standardizer(dataset: Dataset) -> Step:
+    """The step that scales images to mean 0, deviation 1 of each channel, on the train split.
+
+    Args:
+      dataset: inputs [N, height, width] (one channel) or [N, height, width, channels], integers or floats.
+    """
+    inputs = np.asarray(dataset.train.inputs)
+    axes = tuple(range(min(inputs.ndim, 3)))
+    # Sums of squares of uint8 are exact in float64; a float copy of all images would need 8 times their memory.
+    total, squares = np.zeros(inputs.shape[3:]), np.zeros(inputs.shape[3:])
+    for chunk in np.array_split(inputs, max(1, len(inputs) // 1000)):
+        values = chunk.astype(np.float64)
+        total, squares = total + values.sum(axes), squares + (values**2).sum(axes)
+    count = math.prod(inputs.shape[:3])
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    scale = jnp.asarray(np.where(deviation > 0, deviation, 1), float)
+    centre = jnp.asarray(mean, float)
+
+    def standardized(images: jax.Array) -> jax.Array:
+        shape = (1,) * (images.ndim - centre.ndim) + centre.shape
+        return (images.astype(centre.dtype) - centre.reshape(shape)) / scale.reshape(shape)
+
+    return standardized
+
+
+def one_hot(num_tokens: int) -> Step:
+    """The step from ids [B, length] to [B, length, num_tokens]."""
+    return lambda ids: jax.nn.one_hot(ids, num_tokens)
+
+
+def bag_of_words(num_tokens: int) -> Step:
+    """The step from ids [B, length] to the share of each token in the row, [B, num_tokens]; padding does not count."""
+
+    def shares(ids: jax.Array) -> jax.Array:
+        real = mask(ids).astype(float)
+        rows = jnp.arange(len(ids))[:, None]
+        counts = jnp.zeros((len(ids), num_tokens)).at[rows, ids].add(real)
+        return counts / jnp.maximum(real.sum(axis=1, keepdims=True), 1)
+
+    return shares

@@ -1,0 +1,168 @@
+"""Normalisation: shift and scale by statistics of the train split, and back."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import jax
+import numpy as np
+
+from dlcore.core.dataset import Dataset, Split
+from dlcore.core.errors import ArgumentError, DataError, check_name
+from dlcore.core.streamed import Streamed
+
+Per = Literal["feature", "global"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Scaling:
+    """What a `Normaliser` learned: (values - centre) / scale + offset; a pytree.
+
+    centre, scale, offset: arrays that fit the values [N, ...], of size 1 along the first axis, or along all.
+    dtype: of the values it was fitted to; `invert` returns it.
+    """
+
+    centre: Any
+    scale: Any
+    offset: Any
+    dtype: np.dtype = dataclasses.field(metadata={"static": True})
+
+
+class Normaliser(NamedTuple):
+    """Shift and scale as pure functions, of NumPy or JAX arrays [N, ...].
+
+    fit: `fit(values) -> Scaling`, on the train split only.
+    apply: `apply(scaling, values) -> floats`: integers become float32, floats keep their dtype.
+    invert: `invert(scaling, floats) -> values`; of integers exactly those that came in, rounded.
+    description: of what it does, for `Dataset.normalisation`.
+    """
+
+    fit: Callable[[Any], Scaling]
+    apply: Callable[[Scaling, Any], Any]
+    invert: Callable[[Scaling, Any], Any]
+    description: str
+
+
+def min_max(low: float = 0.0, high: float = 1.0, *, per: Per = "feature") -> Normaliser:
+    """From the smallest to the largest value onto [low, high]; what is constant, to the middle.
+
+    Args:
+      per: "feature" for each column (for images, each pixel) by itself, "global" for all together.
+
+    Raises:
+      ArgumentError: low is not below high, an unknown `per`.
+    """
+    if not -np.inf < low < high < np.inf:
+        raise ArgumentError(f"min_max: low is {low!r} and high {high!r}; expects finite numbers, low below high.")
+
+    def scaling(s):
+        return s.low, s.spread / (high - low), s.select(low, (low + high) / 2)
+
+    return _normaliser(scaling, per, f"scaled to [{low:g}, {high:g}]")
+
+
+def mean_normalisation(*, per: Per = "feature") -> Normaliser:
+    """(value - mean) / (largest - smallest): mean 0, within [-1, 1]; what is constant, to 0.
+
+    Args, Raises: as `min_max`.
+    """
+    return _normaliser(lambda s: (s.mean, s.spread, s.select(0.0, 0.0)), per, "mean-normalised")
+
+
+def z_score(*, per: Per = "feature") -> Normaliser:
+    """(value - mean) / standard deviation: mean 0, deviation 1; what is constant, to 0.
+
+    Args, Raises: as `min_max`.
+    """
+    return _normaliser(lambda s: (s.mean, s.deviation, s.select(0.0, 0.0)), per, "standardised")
+
+
+def normalised(dataset: Dataset, normaliser: Normaliser, *, targets: bool = False) -> Dataset:
+    """The data set with inputs normalised by statistics of the train split; `Dataset.normalisation` says so.
+
+    Args:
+      targets: do the same to the targets (regression). Their scaling, to give predictions back in the units they came
+        in, is `normaliser.fit(dataset.train.targets)`.
+
+    Raises:
+      DataError: streamed inputs.
+
+    Example:
+      >>> data = dl.data.normalised(dl.data.iris(), dl.data.min_max(-1, 1))
+    """
+    if isinstance(dataset.train.inputs, Streamed):
+        raise DataError(
+            f"{dataset.name}: the inputs are streamed from files; expects arrays in memory. Normalise inside the step: "
+            "dl.data.prepared(model, dl.data.unit_range)."
+        )
+    inputs = normaliser.fit(dataset.train.inputs)
+    outputs = normaliser.fit(dataset.train.targets) if targets else None
+
+    def parts(split: Split) -> Split:
+        values = split.targets if outputs is None else normaliser.apply(outputs, split.targets)
+        return Split(normaliser.apply(inputs, split.inputs), values)
+
+    done = f"{'inputs and targets' if targets else 'inputs'} {normaliser.description} on train"
+    return dataclasses.replace(
+        dataset,
+        **{split: parts(getattr(dataset, split)) for split in dataset.splits},
+        normalisation=done if dataset.normalisation == "none" else f"{dataset.normalisation}; then {done}",
+    )
+
+
+def standardize(dataset: Dataset, *, targets: bool = False) -> Dataset:
+    """Shift and scale each input column to mean 0, standard deviation 1 on the train split; constant columns to 0.
+
+    Args:
+      targets: do the same to the targets (regression).
+    """
+    return normalised(dataset, z_score(), targets=targets)
+
+
+class _Statistics(NamedTuple):
+    """Of each column, or of all values; in float64 for NumPy arrays."""
+
+    low: Any
+    mean: Any
+    spread: Any
+    deviation: Any
+    select: Callable[[float, float], Any]  # (value where values vary, where they are constant)
+
+
+def _statistics(values: Any, per: Per) -> _Statistics:
+    xp = values.__array_namespace__()
+    where = {"axis": 0 if per == "feature" else None, "keepdims": True}
+    exact = {**where, "dtype": np.float64} if xp is np else where
+    low, high = values.min(**where), values.max(**where)
+    # By the values, not by the deviation: that of equal values is a rounding error above 0.
+    varies = high > low
+    wide = low.astype(exact.get("dtype", xp.result_type(low, float)))
+    return _Statistics(
+        low=wide,
+        mean=xp.where(varies, values.mean(**exact), wide),
+        spread=xp.where(varies, high.astype(wide.dtype) - wide, 1),
+        deviation=xp.where(varies, values.std(**exact), 1),
+        select=lambda varying, constant: xp.where(varies, varying, constant),
+    )
+
+
+def _normaliser(scaling: Callable[[_Statistics], tuple[Any, Any, Any]], per: Per, what: str) -> Normaliser:
+    check_name("per", per, ["feature", "global"])
+
+    def fit(values):
+        return Scaling(*scaling(_statistics(values, per)), dtype=values.dtype)
+
+    def apply(fitted, values):
+        dtype = fitted.dtype if _is_float(fitted.dtype) else np.dtype(np.float32)
+        return ((values - fitted.centre) / fitted.scale + fitted.offset).astype(dtype)
+
+    def invert(fitted, values):
+        original = (values - fitted.offset) * fitted.scale + fitted.centre
+        return (original if _is_float(fitted.dtype) else original.round()).astype(fitted.dtype)
+
+    return Normaliser(fit, apply, invert, f"{what} {'per column' if per == 'feature' else 'as a whole'}")
+
+
+def _is_float(dtype: Any) -> bool:
+    return bool(jax.dtypes.issubdtype(dtype, np.floating))

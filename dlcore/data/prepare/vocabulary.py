@@ -1,0 +1,133 @@
+"""Vocabularies of characters or words; token ids padded to one length, and their masks."""
+
+import dataclasses
+import functools
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from dlcore.core.errors import ArgumentError, DataError
+
+PAD, UNKNOWN, START, END = range(4)
+SPECIAL = ("<pad>", "<unknown>", "<start>", "<end>")
+
+Unit = Literal["character", "word"]
+_WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Vocabulary:
+    """Tokens and their ids, the same for all texts of a data set.
+
+    Ids 0 to 3 are `<pad>`, `<unknown>`, `<start>` and `<end>`; the id of a token is its position in `tokens`.
+
+    Args:
+      tokens: all of them, the four special ones first.
+      unit: "character", or "word": lower-case words and single punctuation marks.
+    """
+
+    tokens: tuple[str, ...]
+    unit: Unit
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __repr__(self) -> str:
+        return f"{len(self)} {self.unit}s"
+
+    @functools.cached_property
+    def ids(self) -> dict[str, int]:
+        """Token to id."""
+        return {token: number for number, token in enumerate(self.tokens)}
+
+    def encode(self, text: str) -> np.ndarray:
+        """Ids of a text, int32 [length]; tokens it does not have become `<unknown>`."""
+        return np.asarray([self.ids.get(token, UNKNOWN) for token in tokenize(text, self.unit)], np.int32)
+
+    def encode_lines(
+        self, lines: Sequence[str], *, length: int | None = None, start: bool = False, end: bool = False
+    ) -> np.ndarray:
+        """Ids of each line, padded: int32 [lines, length].
+
+        Args:
+          length: longer lines are cut (an end mark is kept); by default that of the longest line.
+          start, end: put the mark `<start>` before, `<end>` after each line.
+        """
+        room = None if length is None else max(length - start - end, 0)
+        rows = [[START] * start + self.encode(line)[:room].tolist() + [END] * end for line in lines]
+        return pad(rows, length=length)
+
+    def decode(self, ids: Any) -> str:
+        """The text of ids [length], without padding, start and what follows an end; words joined by spaces."""
+        numbers = np.asarray(ids).tolist()
+        if END in numbers:
+            numbers = numbers[: numbers.index(END)]
+        tokens = [self.tokens[number] for number in numbers if number not in (PAD, START)]
+        return ("" if self.unit == "character" else " ").join(tokens)
+
+
+def characters(texts: str | Iterable[str], *, min_count: int = 1) -> Vocabulary:
+    """Vocabulary of all characters in the texts, in the order of their code points.
+
+    Args:
+      min_count: rarer characters are `<unknown>`.
+    """
+    counts = Counter(c for text in _texts(texts) for c in text)
+    return _vocabulary(sorted(token for token, count in counts.items() if count >= min_count), "character")
+
+
+def words(texts: str | Iterable[str], *, max_size: int | None = None, min_count: int = 1) -> Vocabulary:
+    """Vocabulary of the words in the texts, the most frequent first.
+
+    Args:
+      max_size: of the vocabulary, with its four special tokens.
+      min_count: rarer words are `<unknown>`.
+    """
+    counts = Counter(token for text in _texts(texts) for token in tokenize(text, "word"))
+    if max_size is not None and max_size <= len(SPECIAL):
+        raise ArgumentError(f"max_size is {max_size}; expects more than the {len(SPECIAL)} special tokens.")
+    ranked = sorted((token for token, count in counts.items() if count >= min_count), key=lambda t: (-counts[t], t))
+    return _vocabulary(ranked[: None if max_size is None else max_size - len(SPECIAL)], "word")
+
+
+def tokenize(text: str, unit: Unit) -> list[str]:
+    """Characters, or words in lower case and punctuation marks one by one."""
+    if unit == "character":
+        return list(text)
+    if unit != "word":
+        raise ArgumentError(f"unit is {unit!r}; expects 'character' or 'word'.")
+    return _WORD.findall(text.lower())
+
+
+def pad(rows: Sequence[Any], *, length: int | None = None, value: int = PAD) -> np.ndarray:
+    """Sequences of different length as one array [N, length], cut or filled up at the end.
+
+    Args:
+      rows: sequences of integers.
+      length: by default that of the longest row.
+    """
+    if length is not None and length < 1:
+        raise ArgumentError(f"length is {length}; expects a positive number of tokens.")
+    length = max((len(row) for row in rows), default=0) if length is None else length
+    padded = np.full((len(rows), length), value, np.int32)
+    for target, row in zip(padded, rows, strict=True):
+        target[: min(len(row), length)] = row[:length]
+    return padded
+
+
+def mask(ids: Any) -> Any:
+    """Where tokens are real, not padding: bool of the shape of `ids`. Works on NumPy and JAX arrays."""
+    return ids != PAD
+
+
+def _texts(texts: str | Iterable[str]) -> Iterable[str]:
+    return [texts] if isinstance(texts, str) else texts
+
+
+def _vocabulary(tokens: Sequence[str], unit: Unit) -> Vocabulary:
+    if not tokens:
+        raise DataError(f"no {unit} is frequent enough for the vocabulary; expects text. Lower min_count.")
+    return Vocabulary((*SPECIAL, *tokens), unit)

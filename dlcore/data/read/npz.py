@@ -1,0 +1,147 @@
+"""NumPy's .npz files: arrays by name. Object arrays, which are pickled, are refused."""
+
+import pathlib
+import struct
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlcore.core.dataset import SPLITS, Dataset
+from dlcore.core.errors import DataError, suggest
+from dlcore.data.arrange.splits import from_parts
+from dlcore.data.read import archives
+from dlcore.data.read.files import MAX_BYTES, PathLike, existing_file
+
+# Names that files in use have, by split: ours, Keras' mnist.npz, MedMNIST's.
+KEYS = {
+    "train": (("train_inputs", "train_targets"), ("inputs", "targets"), ("x_train", "y_train"), ("X", "y"),
+              ("x", "y"), ("train_images", "train_labels")),
+    "validation": (("validation_inputs", "validation_targets"), ("x_validation", "y_validation"), ("x_val", "y_val"),
+                   ("val_images", "val_labels")),
+    "test": (("test_inputs", "test_targets"), ("x_test", "y_test"), ("test_images", "test_labels")),
+}  # fmt: skip
+
+
+def from_npz(
+    path: PathLike,
+    keys: Mapping[str, tuple[str, str]] | None = None,
+    *,
+    validation: float = 0.0,
+    test: float = 0.0,
+    seed: int = 0,
+    stratify: bool = False,
+    max_bytes: int = MAX_BYTES,
+    **described: Any,
+) -> Dataset:
+    """Arrays in an .npz file.
+
+    Args:
+      path: as `np.savez` writes it.
+      keys: split to the names of its inputs and targets, e.g. `{"train": ("images", "labels")}`; by default names in
+        common use: inputs/targets, x_train/y_train and x_test/y_test, X/y, train_images/train_labels, ...
+      validation, test, seed, stratify: as in `from_arrays`, for splits that are not in the file.
+      max_bytes: most to be unpacked.
+
+    Raises:
+      DataError: not an .npz file, damaged, object arrays, names that are not there, and as `from_arrays`.
+    """
+    path = existing_file(path)
+    arrays = _read(path, max_bytes)
+    if keys is None:
+        keys = {split: pair for split in SPLITS for pair in reversed(KEYS[split]) if set(pair) <= set(arrays)}
+        if "train" not in keys:
+            raise DataError(
+                f"{path} holds {', '.join(arrays) or 'no arrays'}; expects inputs and targets, x_train and "
+                "y_train, or X and y. Name yours: keys={'train': ('images', 'labels')}."
+            )
+    parts = {}
+    for split, pair in keys.items():
+        for name in pair:
+            if name not in arrays:
+                raise DataError(f"{path} has no array {name!r} for {split}; {suggest(name, arrays)}")
+        if split not in SPLITS:
+            raise DataError(f"keys name the split {split!r}; {suggest(split, SPLITS)}")
+        parts[split] = tuple(_column_as_vector(arrays[name]) for name in pair)
+    described = {"name": path.stem, "source": f"NPZ {path}"} | described
+    return from_parts(parts, validation=validation, test=test, seed=seed, stratify=stratify, **described)
+
+
+def _read(path: pathlib.Path, max_bytes: int) -> dict[str, np.ndarray]:
+    archive, _ = archives.open_zip(path, max_bytes=max_bytes)
+    archive.close()
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    # NumPy and zipfile raise ValueError, BadZipFile, KeyError, EOFError, SyntaxError, ... on damaged files.
+    except Exception as error:
+        if "allow_pickle" in str(error):
+            raise DataError(
+                f"{path} holds Python objects, which are pickled and can run code when read; refused. "
+                "Save arrays of numbers."
+            ) from error
+        raise DataError(f"{path} is no readable NPZ file: {error}. Copy or write it again.") from error
+
+
+def _column_as_vector(array: np.ndarray) -> np.ndarray:
+    """Labels stored as a column [N, 1] (Keras' CIFAR, MedMNIST) as [N]."""
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 and array.dtype.kind in "iu" else array
+
+
+def mapped(path: PathLike, name: str) -> np.ndarray:
+    """One array of an uncompressed .npz file, mapped into memory: rows are read from disk when they are asked for.
+
+    Raises:
+      DataError: no such array, a compressed or unsafe file, an object array.
+    """
+    path = existing_file(path)
+    archive, members = archives.open_zip(path)
+    with archive:
+        found = {member.filename.removesuffix(".npy"): member for member in members}
+        if name not in found:
+            raise DataError(f"{path} has no array {name!r}; {suggest(name, found)}")
+        if found[name].compress_type != zipfile.ZIP_STORED:
+            raise DataError(
+                f"{path}: {name!r} is compressed, so its rows cannot be read one by one. Write it with np.savez."
+            )
+        try:
+            with path.open("rb") as stream:
+                stream.seek(found[name].header_offset + 26)
+                lengths = struct.unpack("<HH", stream.read(4))  # of the name and the extra field before the data
+                stream.seek(sum(lengths), 1)
+                version = np.lib.format.read_magic(stream)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, fortran, dtype = read(stream)
+                if dtype.hasobject or not shape:
+                    raise DataError(f"{path}: {name!r} is {dtype}{list(shape)}; expects rows of numbers, not objects.")
+                order = "F" if fortran else "C"
+                return np.memmap(path, dtype, "r", stream.tell(), shape, order=order)
+        except DataError:
+            raise
+        # NumPy raises ValueError, OSError, SyntaxError, ... on damaged headers.
+        except Exception as error:
+            raise DataError(f"{path}: {name!r} is no readable array: {error}. Copy or write it again.") from error
+
+
+class NpzShards:
+    """One array of several uncompressed .npz files, mapped, not read.
+
+    Args:
+      paths: files that `np.savez` wrote, in order.
+      name: of the array in each.
+    """
+
+    def __init__(self, paths: Sequence[Any], name: str):
+        self.parts = [mapped(path, name) for path in paths]
+        if not self.parts:
+            raise DataError("there are no shards; expects at least one .npz file.")
+        self._ends = np.cumsum([len(part) for part in self.parts])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        shard = int(np.searchsorted(self._ends, row, side="right"))
+        part = self.parts[shard]
+        return np.asarray(part[row - int(self._ends[shard]) + len(part)])

@@ -1,0 +1,71 @@
+"""Digits scattered on a canvas, with their boxes: detection in small."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from dlcore.core.dataset import Split
+from dlcore.core.errors import ArgumentError
+
+
+def scattered_digits(
+    key: jax.Array, num_examples: int, *, digits: Split | None = None, canvas_size: int = 32, max_digits: int = 3
+) -> Split:
+    """1 to `max_digits` digits on a dark square, anywhere, not overlapping.
+
+    Args:
+      digits: pictures to place, inputs float [K, height, width] in [0, 1] and labels [K]; by default scikit-learn's
+        1 797 digits of 8x8 pixels. Pass another part of them for a test split.
+      canvas_size: side in pixels.
+
+    Returns:
+      inputs float [N, canvas_size, canvas_size] in [0, 1]; targets float [N, max_digits, 6]: whether there is such a
+      digit, its label, and the box top, left, bottom, right in pixels, the last two exclusive. Rows of digits that are
+      not there are 0.
+
+    Raises:
+      ArgumentError: a canvas too small for so many digits.
+    """
+    pictures, labels = map(jnp.asarray, digit_pictures() if digits is None else digits)
+    _, height, width = pictures.shape
+    side = canvas_size // max(height, width)  # the canvas is a board of side x side cells, a digit somewhere in a cell
+    if side * side < max_digits or max_digits < 1:
+        raise ArgumentError(
+            f"a canvas of {canvas_size} pixels has room for {side * side} digits of {height} x {width}; expects 1 "
+            f"to that many, max_digits is {max_digits}. Enlarge the canvas."
+        )
+    place = functools.partial(_scattered, pictures, labels, canvas_size, max_digits, side)
+    return Split(*jax.vmap(place)(jax.random.split(key, num_examples)))
+
+
+@functools.cache
+def digit_pictures() -> Split:
+    """scikit-learn's digits: float32 [1797, 8, 8] in [0, 1], labels int32 [1797]."""
+    from sklearn.datasets import load_digits  # 0.5 s to import
+
+    bunch: Any = load_digits()
+    return Split((bunch.images / 16).astype(np.float32), bunch.target.astype(np.int32))
+
+
+def _scattered(pictures, labels, canvas_size: int, max_digits: int, side: int, key: jax.Array):
+    count_key, digit_key, cell_key, offset_key = jax.random.split(key, 4)
+    height, width = pictures.shape[1:]
+    cell = canvas_size // side
+    present = jnp.arange(max_digits) < jax.random.randint(count_key, (), 1, max_digits + 1)
+    chosen = jax.random.randint(digit_key, (max_digits,), 0, len(pictures))
+    cells = jax.random.permutation(cell_key, side * side)[:max_digits]
+    room = jnp.asarray([cell - height + 1, cell - width + 1])
+    offsets = jax.random.randint(offset_key, (max_digits, 2), 0, room[None])
+    corners = jnp.stack([cells // side, cells % side], axis=1) * cell + offsets
+
+    canvas = jnp.zeros((canvas_size, canvas_size), pictures.dtype)
+    for i in range(max_digits):
+        # A digit that is not there writes zeros where nothing else is.
+        canvas = lax.dynamic_update_slice(canvas, pictures[chosen[i]] * present[i], tuple(corners[i]))
+    boxes = jnp.concatenate([corners, corners + jnp.asarray([[height, width]])], axis=1)
+    rows = jnp.concatenate([jnp.ones((max_digits, 1), jnp.int32), labels[chosen][:, None], boxes], axis=1)
+    return canvas, (rows * present[:, None]).astype(pictures.dtype)

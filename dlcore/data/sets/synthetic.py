@@ -1,0 +1,175 @@
+"""Synthetic points and functions: pure functions of a key, made on the device, also inside a compiled run.
+
+Each returns a `Split` of `num_examples` independent rows; `from_split` cuts it into train, validation and test.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from dlcore.core.dataset import Dataset, Split
+from dlcore.core.errors import ArgumentError, DataError
+
+UNKNOWN_LABEL = -1
+
+
+def from_split(split: Split, *, validation: float = 0.0, test: float = 0.0, **described: Any) -> Dataset:
+    """A `Dataset` of independent rows: the first are train, then validation, then test. Works on traced arrays.
+
+    Args:
+      validation, test: fraction of the rows.
+      described: fields of `Dataset`.
+
+    Raises:
+      DataError: fractions that leave a split empty.
+    """
+    total = len(split.inputs)
+    counts = {"validation": round(validation * total), "test": round(test * total)}
+    counts = {"train": total - sum(counts.values()), **counts}
+    for name, share in {"train": 1.0, "validation": validation, "test": test}.items():
+        if counts[name] < (share != 0) or not 0 <= share <= 1:
+            raise DataError(
+                f"validation={validation} and test={test} leave {counts[name]} of {total} rows for {name}; "
+                "expects fractions in [0, 1) that leave each split a row."
+            )
+    parts, begin = {}, 0
+    for name, count in counts.items():
+        if count:
+            parts[name] = Split(split.inputs[begin : begin + count], split.targets[begin : begin + count])
+        begin += count
+    fields: dict[str, Any] = {"name": "synthetic", "source": "made from a key"}
+    return Dataset(**parts, **fields | described)
+
+
+def blobs(
+    key: jax.Array, num_examples: int, *, num_classes: int = 3, num_features: int = 2, spread: float = 1.0
+) -> Split:
+    """Gaussian clouds, one a class, around centres uniform in [-5, 5]^num_features.
+
+    Args:
+      key: consumed.
+      spread: standard deviation of each cloud.
+
+    Returns:
+      inputs float [N, num_features], targets int32 [N].
+    """
+    centre_key, label_key, noise_key = jax.random.split(key, 3)
+    centres = jax.random.uniform(centre_key, (num_classes, num_features), minval=-5, maxval=5)
+    labels = jax.random.randint(label_key, (num_examples,), 0, num_classes)
+    noise = spread * jax.random.normal(noise_key, (num_examples, num_features))
+    return Split(centres[labels] + noise, labels)
+
+
+def moons(key: jax.Array, num_examples: int, *, noise: float = 0.1) -> Split:
+    """Two interleaved half circles of radius 1; noise is the standard deviation of both coordinates.
+
+    Returns:
+      inputs float [N, 2], targets int32 [N] in {0, 1}.
+    """
+    angle_key, label_key, noise_key = jax.random.split(key, 3)
+    angles = jax.random.uniform(angle_key, (num_examples,), maxval=jnp.pi)
+    labels = jax.random.randint(label_key, (num_examples,), 0, 2)
+    upper = jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=1)
+    lower = jnp.stack([1 - jnp.cos(angles), 0.5 - jnp.sin(angles)], axis=1)
+    points = jnp.where(labels[:, None] == 0, upper, lower)
+    return Split(points + noise * jax.random.normal(noise_key, points.shape), labels)
+
+
+def spirals(
+    key: jax.Array, num_examples: int, *, num_classes: int = 2, turns: float = 1.0, noise: float = 0.02
+) -> Split:
+    """Spirals that start at the centre and end at radius 1, evenly turned against each other.
+
+    Returns:
+      inputs float [N, 2], targets int32 [N].
+    """
+    radius_key, label_key, noise_key = jax.random.split(key, 3)
+    radius = jnp.sqrt(jax.random.uniform(radius_key, (num_examples,)))
+    labels = jax.random.randint(label_key, (num_examples,), 0, num_classes)
+    angles = 2 * jnp.pi * (turns * radius + labels / num_classes)
+    points = radius[:, None] * jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=1)
+    return Split(points + noise * jax.random.normal(noise_key, points.shape), labels)
+
+
+def xor(key: jax.Array, num_examples: int, *, noise: float = 0.2) -> Split:
+    """Clouds at the corners (+-1, +-1); the class says whether the corner's signs differ.
+
+    Returns:
+      inputs float [N, 2], targets int32 [N] in {0, 1}.
+    """
+    corner_key, noise_key = jax.random.split(key)
+    split = parity(corner_key, num_examples, num_bits=2)
+    return Split(split.inputs + noise * jax.random.normal(noise_key, split.inputs.shape), split.targets)
+
+
+def parity(key: jax.Array, num_examples: int, *, num_bits: int, num_relevant: int | None = None) -> Split:
+    """Bits as +-1; the class is the parity of the first `num_relevant` of them, by default of all.
+
+    Returns:
+      inputs float [N, num_bits], targets int32 [N]: 1 where the number of +1 is odd.
+    """
+    relevant = num_bits if num_relevant is None else num_relevant
+    if not 1 <= relevant <= num_bits:
+        raise ArgumentError(f"num_relevant is {relevant}; expects 1 to num_bits={num_bits}.")
+    bits = jax.random.bernoulli(key, shape=(num_examples, num_bits)).astype(jnp.int32)
+    return Split(2.0 * bits - 1, bits[:, :relevant].sum(axis=1) % 2)
+
+
+def sine(key: jax.Array, num_examples: int, *, frequency: float = 1.0, noise: float = 0.1) -> Split:
+    """Sine: y = sin(frequency * x) + noise * N(0, 1), x uniform in [-pi, pi].
+
+    Returns:
+      inputs float [N, 1], targets float [N].
+    """
+    x_key, noise_key = jax.random.split(key)
+    x = jax.random.uniform(x_key, (num_examples,), minval=-jnp.pi, maxval=jnp.pi)
+    return Split(x[:, None], jnp.sin(frequency * x) + noise * jax.random.normal(noise_key, x.shape))
+
+
+def polynomial(
+    key: jax.Array, num_examples: int, *, coefficients: Sequence[float] = (0.0, -1.0, 0.0, 1.0), noise: float = 0.1
+) -> Split:
+    """Polynomial: y = sum_k coefficients[k] * x^k + noise * N(0, 1), x uniform in [-1.5, 1.5].
+
+    Returns:
+      inputs float [N, 1], targets float [N].
+    """
+    x_key, noise_key = jax.random.split(key)
+    x = jax.random.uniform(x_key, (num_examples,), minval=-1.5, maxval=1.5)
+    y = jnp.polyval(jnp.asarray(coefficients)[::-1], x)
+    return Split(x[:, None], y + noise * jax.random.normal(noise_key, x.shape))
+
+
+def sparse_linear(
+    key: jax.Array, num_examples: int, *, num_features: int, num_relevant: int, noise: float = 0.1
+) -> Split:
+    """Linear: y = x . w + noise * N(0, 1), where only the first `num_relevant` weights are not 0; they are N(0, 1).
+
+    Returns:
+      inputs float [N, num_features], N(0, 1); targets float [N].
+    """
+    if not 0 <= num_relevant <= num_features:
+        raise ArgumentError(f"num_relevant is {num_relevant}; expects 0 to num_features={num_features}.")
+    x_key, weight_key, noise_key = jax.random.split(key, 3)
+    x = jax.random.normal(x_key, (num_examples, num_features))
+    weights = jax.random.normal(weight_key, (num_features,)) * (jnp.arange(num_features) < num_relevant)
+    y = jnp.sum(x * weights[None], axis=1)
+    return Split(x, y + noise * jax.random.normal(noise_key, y.shape))
+
+
+def noisy_labels(key: jax.Array, labels: jax.Array, *, num_classes: int, rate: float | jax.Array) -> jax.Array:
+    """Labels [N] of which each is, with probability `rate`, replaced by one of the other classes, evenly."""
+    flip_key, shift_key = jax.random.split(key)
+    wrong = jax.random.bernoulli(flip_key, rate, labels.shape)
+    shift = jax.random.randint(shift_key, labels.shape, 1, num_classes)
+    return jnp.where(wrong, (labels + shift) % num_classes, labels)
+
+
+def sparse_labels(key: jax.Array, labels: jax.Array, *, known: float | jax.Array) -> jax.Array:
+    """Labels [N] of which each stays with probability `known` and else becomes `UNKNOWN_LABEL`, -1.
+
+    A loss has to mask those.
+    """
+    return jnp.where(jax.random.bernoulli(key, known, labels.shape), labels, UNKNOWN_LABEL)

@@ -1,0 +1,15 @@
+"""Sequences out of models that predict one step at a time."""
+
+from dlcore.generation.search import Hypotheses, beam_search, greedy_search, repeated, sample_strokes, translate
+from dlcore.generation.text import generate, generate_greedily
+
+__all__ = [
+    "Hypotheses",
+    "beam_search",
+    "generate",
+    "generate_greedily",
+    "greedy_search",
+    "repeated",
+    "sample_strokes",
+    "translate",
+]

@@ -1,0 +1,1 @@
+"""What networks are made of: adapters from Flax, activations, initializers, layers."""

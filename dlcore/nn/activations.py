@@ -1,0 +1,182 @@
+"""Activation functions, by name and as functions.
+
+Each acts on every element by itself, except `softmax` (over the last axis) and `Maxout` (over groups of it).
+`ACTIVATIONS` lists the names that models take; `layer` makes a layer of one.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from dlcore.core.errors import ArgumentError, check_name, shown
+
+Activation = Callable[[jax.Array], jax.Array]
+
+
+def identity(x: jax.Array) -> jax.Array:
+    """f(x) = x. Range (-inf, inf), zero-centred; derivative 1. A network of such layers is linear."""
+    return x
+
+
+def sigmoid(x: jax.Array) -> jax.Array:
+    """f(x) = 1 / (1 + exp(-x)). Range (0, 1), not zero-centred; derivative in (0, 1/4], the largest at 0."""
+    return jax.nn.sigmoid(x)
+
+
+def tanh(x: jax.Array) -> jax.Array:
+    """f(x) = (exp(x) - exp(-x)) / (exp(x) + exp(-x)). Range (-1, 1), zero-centred; derivative in (0, 1]."""
+    return jnp.tanh(x)
+
+
+def softmax(x: jax.Array) -> jax.Array:
+    """f(x)_i = exp(x_i) / sum_j exp(x_j) over the last axis.
+
+    Range (0, 1), sums to 1, not zero-centred; diagonal of the derivative in (0, 1/4], off the diagonal in [-1/4, 0).
+    """
+    return jax.nn.softmax(x)
+
+
+def softsign(x: jax.Array) -> jax.Array:
+    """f(x) = x / (1 + |x|). Range (-1, 1), zero-centred; derivative in (0, 1], saturates slower than that of tanh."""
+    return jax.nn.soft_sign(x)
+
+
+def relu(x: jax.Array) -> jax.Array:
+    """f(x) = max(0, x). Range [0, inf), not zero-centred; derivative 0 or 1, taken as 0 at 0."""
+    return jax.nn.relu(x)
+
+
+def leaky_relu(x: jax.Array, slope: float | jax.Array = 0.1) -> jax.Array:
+    """f(x) = x where x >= 0, else slope * x. Range (-inf, inf), not zero-centred; derivative slope or 1, at 0 it is 1.
+
+    The slope of 0.1 is the handbook's; Maas et al. 2013, who proposed it, and PyTorch use 0.01.
+    """
+    return jnp.where(x >= 0, x, slope * x)
+
+
+def elu(x: jax.Array, alpha: float | jax.Array = 1.0) -> jax.Array:
+    """f(x) = x where x > 0, else alpha * (exp(x) - 1). Range (-alpha, inf), nearly zero-centred.
+
+    Derivative in (0, max(1, alpha)].
+    Source: Clevert et al., Fast and accurate deep network learning by exponential linear units, ICLR 2016.
+    """
+    return jax.nn.elu(x, alpha)
+
+
+def selu(x: jax.Array) -> jax.Array:
+    """f(x) = 1.0507 * elu(x, 1.6733). Range (-1.7581, inf), nearly zero-centred; derivative in (0, 1.7581].
+
+    Keeps mean 0 and variance 1 from layer to layer with LeCun's initialisation.
+    Source: Klambauer et al., Self-normalizing neural networks, NeurIPS 2017.
+    """
+    return jax.nn.selu(x)
+
+
+def softplus(x: jax.Array) -> jax.Array:
+    """f(x) = log(1 + exp(x)), a smooth ReLU. Range (0, inf), not zero-centred; derivative sigmoid(x)."""
+    return jax.nn.softplus(x)
+
+
+def gelu(x: jax.Array) -> jax.Array:
+    """f(x) = x * P(Z <= x) for a standard normal Z. Range [-0.17, inf), not zero-centred; derivative in [-0.13, 1.13].
+
+    The exact form; the approximation by tanh is `jax.nn.gelu(x)`.
+    Source: Hendrycks and Gimpel, Gaussian error linear units, 2016.
+    """
+    return jax.nn.gelu(x, approximate=False)
+
+
+def silu(x: jax.Array) -> jax.Array:
+    """f(x) = x * sigmoid(x), also called swish. Range [-0.28, inf), not zero-centred; derivative in [-0.1, 1.1]."""
+    return jax.nn.silu(x)
+
+
+def prelu(x: jax.Array, slope: float | jax.Array = 0.25) -> jax.Array:
+    """`leaky_relu` whose slope is learned; as the activation of a model, one slope for each layer, at first 0.25.
+
+    Source: He et al., Delving deep into rectifiers, ICCV 2015.
+    """
+    return leaky_relu(x, slope)
+
+
+class Maxout(NamedTuple):
+    """The largest of k values: [..., k * n] -> [..., n]; the layer before is made k times as wide.
+
+    Range (-inf, inf), not zero-centred; derivative 1 for the largest, 0 for the others. Values i, n + i, 2n + i, ...
+    form a group.
+    Source: Goodfellow et al., Maxout networks, ICML 2013.
+    """
+
+    num_pieces: int = 2
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """The largest of each group."""
+        if x.shape[-1] % self.num_pieces:
+            raise ArgumentError(
+                f"maxout: inputs are {list(x.shape)}; expects a last axis that is a multiple of num_pieces="
+                f"{self.num_pieces}."
+            )
+        return x.reshape(*x.shape[:-1], self.num_pieces, -1).max(axis=-2)
+
+
+maxout = Maxout()
+
+ACTIVATIONS: dict[str, Activation] = {
+    "identity": identity,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "softmax": softmax,
+    "softsign": softsign,
+    "relu": relu,
+    "leaky_relu": leaky_relu,
+    "elu": elu,
+    "selu": selu,
+    "softplus": softplus,
+    "gelu": gelu,
+    "silu": silu,
+    "prelu": prelu,
+    "maxout": maxout,
+}
+
+
+def by_name(activation: str | Activation) -> Activation:
+    """The function of that name; a function passes through.
+
+    Raises:
+      ArgumentError: no activation has that name; the message names the nearest.
+    """
+    if callable(activation):
+        return activation
+    check_name("activation", activation, ACTIVATIONS)
+    return ACTIVATIONS[activation]
+
+
+def num_pieces(activation: str | Activation) -> int:
+    """How many values the activation makes one of: k for `Maxout(k)`, 1 for the others."""
+    pieces = getattr(by_name(activation), "num_pieces", 1)
+    if not isinstance(pieces, int) or pieces < 1:
+        raise ArgumentError(f"maxout: num_pieces is {shown(pieces)}; expects a positive integer.")
+    return pieces
+
+
+class Activate(nnx.Module):
+    """An activation as a layer: `layer(x)`."""
+
+    def __init__(self, function: Activation):
+        self.function = function
+        self.slope = nnx.Param(jnp.full((), 0.25, jnp.float32)) if function is prelu else None
+
+    def __call__(self, x):
+        return self.function(x) if self.slope is None else prelu(x, self.slope[...])
+
+
+def layer(activation: str | Activation) -> Activate:
+    """The activation as an NNX layer; that of "prelu" has a parameter.
+
+    Raises:
+      ArgumentError: as `by_name`.
+    """
+    return Activate(by_name(activation))

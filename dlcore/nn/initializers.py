@@ -1,0 +1,130 @@
+"""Initialisers of weights: functions of (key, shape, dtype), by name.
+
+Scaled ones count the connections into a unit (fan-in) and out of it (fan-out); for a kernel [..., in, out] both are
+multiplied by the size of its window.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from dlcore.core.errors import check_name, check_number
+
+Initializer = Callable[[jax.Array, Sequence[int], Any], jax.Array]
+
+constant = nnx.initializers.constant
+normal = nnx.initializers.normal
+
+
+# nnx.initializers.orthogonal and jax.random.orthogonal call LAPACK. In a study on two CPU devices it waits for ever
+# (jaxlib 0.10.2: matrices of 32 rows and more), and alone it may take seconds.
+def orthogonal(scale: float = 1.0) -> Initializer:
+    """Orthonormal columns, or rows if there are fewer, times `scale`.
+
+    A kernel [..., in, out] is seen as the matrix [... * in, out]. A product of Householder reflections along normal
+    vectors is uniform among such matrices, as is the QR of a normal matrix.
+    Source: Stewart, The efficient generation of random orthogonal matrices, SIAM J. Numer. Anal. 1980.
+    """
+
+    def draw(key, shape, dtype=jnp.float32):
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        vectors = jax.random.normal(key, (max(rows, columns), min(rows, columns)), dtype)
+        matrix = reflected(vectors)
+        return (scale * (matrix if rows >= columns else matrix.T).reshape(shape)).astype(dtype)
+
+    return draw
+
+
+def reflected(vectors: jax.Array) -> jax.Array:
+    """Orthonormal columns [n, m] of normal vectors [n, m], n >= m; of column k the rows from k on are used."""
+    n, m = vectors.shape
+    axes = jnp.eye(n, m, dtype=vectors.dtype)
+    below = jnp.tril(vectors)
+    signs = jnp.where(jnp.diagonal(below) < 0, -1, 1).astype(vectors.dtype)[None]
+    below = below + axes * (signs * jnp.linalg.norm(below, axis=0, keepdims=True))
+    units = below / jnp.linalg.norm(below, axis=0, keepdims=True)
+
+    def reflect(i, matrix):
+        unit = lax.dynamic_index_in_dim(units, m - 1 - i, 1)  # [n, 1]
+        return matrix - 2 * unit * (unit.T @ matrix)
+
+    return -signs * lax.fori_loop(0, m, reflect, axes)
+
+
+def uniform(limit: float | jax.Array = 0.05) -> Initializer:
+    """Even on [-limit, limit); `nnx.initializers.uniform` draws from [0, limit).
+
+    Raises:
+      ArgumentError: a limit that is not a finite number of 0 or more.
+    """
+    check_number("limit", limit, 0)
+
+    def draw(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -limit, limit)
+
+    return draw
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "zeros": nnx.initializers.zeros,
+    "constant": constant(0.01),
+    "normal": normal(0.01),
+    "uniform": uniform(0.05),
+    "glorot_normal": nnx.initializers.glorot_normal(),
+    "glorot_uniform": nnx.initializers.glorot_uniform(),
+    "he_normal": nnx.initializers.he_normal(),
+    "he_uniform": nnx.initializers.he_uniform(),
+    "lecun_normal": nnx.initializers.lecun_normal(),
+    "lecun_uniform": nnx.initializers.lecun_uniform(),
+    "orthogonal": orthogonal(),
+}
+
+# Glorot and Bengio 2010, He et al. 2015, Klambauer et al. 2017, as PyTorch's `calculate_gain` has them.
+_GAINS = {"identity": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": 2**0.5, "selu": 3 / 4}
+
+
+def by_name(initializer: str | Initializer) -> Initializer:
+    """The initialiser of that name; a function passes through.
+
+    Raises:
+      ArgumentError: no initialiser has that name; the message names the nearest.
+    """
+    if callable(initializer):
+        return initializer
+    check_name("initializer", initializer, INITIALIZERS)
+    return INITIALIZERS[initializer]
+
+
+def gain(activation: str, slope: float | jax.Array = 0.1) -> float | jax.Array:
+    """What to multiply weights of variance 1 / fan-in by, so that the activation keeps the size of its inputs.
+
+    Args:
+      activation: one of identity, sigmoid, tanh, relu, leaky_relu, selu: those with a published gain.
+      slope: of leaky_relu.
+
+    Raises:
+      ArgumentError: another name; a slope that is not finite.
+    Source: Glorot and Bengio 2010; He et al. 2015, eq. 15: sqrt(2 / (1 + slope^2)).
+    """
+    check_name("gain", activation, [*_GAINS, "leaky_relu"])
+    if activation != "leaky_relu":
+        return _GAINS[activation]
+    check_number("slope", slope)
+    return (2 / (1 + slope**2)) ** 0.5
+
+
+def scaled(initializer: str | Initializer, factor: float | jax.Array) -> Initializer:
+    """The initialiser's draws times a factor, e.g. `scaled("lecun_normal", gain("tanh"))`.
+
+    Raises:
+      ArgumentError: an unknown name, a factor that is not a finite number.
+    """
+    check_number("factor", factor)
+    draw = by_name(initializer)
+    # Back to the dtype asked for: a traced or a NumPy factor would decide it otherwise.
+    return lambda key, shape, dtype=jnp.float32: (factor * draw(key, shape, dtype)).astype(dtype)

@@ -1,0 +1,322 @@
+"""Recurrent layers: simple, LSTM and GRU, one or a stack, either or both ways through a sequence."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from dlcore.core.errors import check_name, check_number, check_positive_integer
+from dlcore.nn import initializers
+from dlcore.nn.dropout import Dropout
+from dlcore.nn.initializers import Initializer
+
+Carry = tuple[jax.Array, ...]  # (h,), or (h, c) of an LSTM; [B, num_units] each
+
+
+class Cell(NamedTuple):
+    """One step of a recurrent network, without its matrix products.
+
+    gates: blocks of num_units columns in the kernels, in PyTorch's order.
+    biases: those of the bias: what `joined` yields.
+    num_carried: arrays in the carry; the first is the output.
+    joined: (input times its kernel, h times its kernel) to what the step computes with, but for the bias.
+    parted: cotangent of `joined` to those of its two arguments.
+    advance: (joined, carry) to the next carry.
+    """
+
+    gates: str
+    biases: str
+    num_carried: int
+    joined: Callable[[jax.Array, jax.Array], jax.Array]
+    parted: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+    advance: Callable[[jax.Array, Carry], Carry]
+
+
+def _simple(joined: jax.Array, carry: Carry) -> Carry:
+    return (jnp.tanh(joined),)
+
+
+def _lstm(joined: jax.Array, carry: Carry) -> Carry:
+    i, f, g, o = jnp.split(joined, 4, axis=-1)
+    c = nnx.sigmoid(f) * carry[1] + nnx.sigmoid(i) * jnp.tanh(g)
+    return nnx.sigmoid(o) * jnp.tanh(c), c
+
+
+def _gru(joined: jax.Array, carry: Carry) -> Carry:
+    r, z, n, recurrent_n = jnp.split(joined, 4, axis=-1)
+    z, n = nnx.sigmoid(z), jnp.tanh(n + nnx.sigmoid(r) * recurrent_n)
+    return (n + z * (carry[0] - n),)
+
+
+def _gru_joined(projected: jax.Array, recurrent: jax.Array) -> jax.Array:
+    both = 2 * (projected.shape[-1] // 3)  # r and z add up; of n the recurrent part is reset first
+    added = projected[..., :both] + recurrent[..., :both]
+    return jnp.concatenate([added, projected[..., both:], recurrent[..., both:]], axis=-1)
+
+
+def _gru_parted(joined: jax.Array) -> tuple[jax.Array, jax.Array]:
+    both, projected = joined.shape[-1] // 2, 3 * (joined.shape[-1] // 4)
+    recurrent = jnp.concatenate([joined[..., :both], joined[..., projected:]], axis=-1)
+    return joined[..., :projected], recurrent
+
+
+CELLS = {
+    "simple": Cell("h", "h", 1, jnp.add, lambda joined: (joined, joined), _simple),
+    "lstm": Cell("ifgo", "ifgo", 2, jnp.add, lambda joined: (joined, joined), _lstm),
+    "gru": Cell("rzn", "rznm", 1, _gru_joined, _gru_parted, _gru),
+}
+
+
+# Flax has LSTMCell and GRUCell. They multiply each input by itself, and their weight gradient is added up step by
+# step in the backward scan; here both are one product over all steps.
+class Recurrent(nnx.Module):
+    """One recurrent layer [B, T, num_inputs] -> [B, T, num_units].
+
+    Weights are those of PyTorch, transposed: `input_kernel` [num_inputs, gates], `recurrent_kernel`
+    [num_units, gates], gates in the order i, f, g, o (LSTM) and r, z, n (GRU, whose reset gate acts after the product,
+    as in cuDNN). There is one `bias`: of PyTorch's two only the sum matters, so that a second would but double their
+    learning rate. That of a GRU has a fourth part, the second bias of n, which the reset gate acts on.
+
+    Args:
+      cell: "simple" (Elman, tanh), "lstm" or "gru".
+      reverse: from the last step to the first; the output of a step then knows those after it.
+      truncation: the gradient flows through the carry within blocks of so many steps only; None for no limit.
+      forget_bias: of an LSTM, at first. Other biases start at zero.
+      initializer: of the input kernel, all gates in one. The recurrent kernel is orthogonal, each gate by itself.
+
+    Differentiable in reverse mode any number of times, and forward over reverse; not in forward mode alone.
+    Reference: Hochreiter and Schmidhuber 1997; Cho et al. 2014; Jozefowicz et al. 2015 for the forget bias.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        num_inputs: int,
+        num_units: int,
+        *,
+        rngs: nnx.Rngs,
+        reverse: bool = False,
+        truncation: int | None = None,
+        forget_bias: float | jax.Array = 1.0,
+        initializer: str | Initializer = "lecun_normal",
+    ):
+        check_name("cell", cell, CELLS)
+        check_positive_integer("num_inputs", num_inputs, "numbers in a step")
+        check_positive_integer("num_units", num_units)
+        if truncation is not None:
+            check_positive_integer("truncation", truncation, "steps that the gradient flows back, or None")
+        check_number("forget_bias", forget_bias)
+        self.cell, self.num_units, self.in_features = cell, num_units, num_inputs
+        self.reverse, self.truncation = reverse, truncation
+        rule = CELLS[cell]
+        shape = (num_inputs, len(rule.gates) * num_units)
+        self.input_kernel = nnx.Param(initializers.by_name(initializer)(rngs.params(), shape, jnp.float32))
+        # All gates by one draw: XLA takes a second to compile one.
+        vectors = jax.random.normal(rngs.params(), (len(rule.gates), num_units, num_units), jnp.float32)
+        blocks = jax.vmap(initializers.reflected)(vectors)
+        self.recurrent_kernel = nnx.Param(blocks.swapaxes(0, 1).reshape(num_units, -1))
+        start = [forget_bias if gate == "f" else 0.0 for gate in rule.biases]
+        self.bias = nnx.Param(jnp.repeat(jnp.asarray(start, jnp.float32), num_units))
+
+    def initial(self, batch_shape: tuple[int, ...], dtype: Any = float) -> Carry:
+        """Zeros [*batch_shape, num_units]: (h,), or (h, c) of an LSTM."""
+        return tuple(jnp.zeros((*batch_shape, self.num_units), dtype) for _ in range(CELLS[self.cell].num_carried))
+
+    def step(self, carry: Carry, x: jax.Array) -> tuple[Carry, jax.Array]:
+        """One step: carry and x [B, num_inputs] to the next carry and output [B, num_units]."""
+        rule = CELLS[self.cell]
+        joined = rule.joined(x @ self.input_kernel[...], carry[0] @ self.recurrent_kernel[...])
+        carry = rule.advance(_plus(joined, self.bias[...]), carry)
+        return carry, carry[0]
+
+    def __call__(
+        self, x: jax.Array, mask: jax.Array | None = None, carry: Carry | None = None
+    ) -> tuple[jax.Array, Carry]:
+        """All steps.
+
+        Args:
+          x: [B, T, num_inputs].
+          mask: bool [B, T]; a step that is not there leaves the carry as it was and gives 0. All by default.
+          carry: to start from; `initial` by default.
+
+        Returns:
+          (outputs [B, T, num_units], the carry after the last step).
+        """
+        num_rows, num_steps, width = x.shape
+        # As one matrix: of a [T, B, ...] product XLA would transpose the operands of the gradient in memory.
+        projected = x.swapaxes(0, 1).reshape(-1, width) @ self.input_kernel[...]
+        projected = projected.reshape(num_steps, num_rows, -1)
+        if carry is None:
+            carry = self.initial(x.shape[:1], projected.dtype)
+        mask = None if mask is None else mask.swapaxes(0, 1)
+        arguments = projected, self.recurrent_kernel[...], self.bias[...], carry, mask
+        unrolled = _unrolled(self.cell, self.reverse, self.truncation, *arguments)
+        outputs, last = cast(tuple[jax.Array, Carry], unrolled)
+        return outputs.swapaxes(0, 1), last
+
+
+class RecurrentStack(nnx.Module):
+    """Recurrent layers on top of each other: [B, T, num_inputs] -> [B, T, num_units], or twice that both ways.
+
+    Args:
+      cell, num_units: of every layer; further options as in `Recurrent`.
+      bidirectional: each layer reads both ways and hands both outputs on, side by side.
+      dropout: share of the outputs of each layer but the last that is dropped in training; may be traced.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        num_inputs: int,
+        num_units: int,
+        num_layers: int = 1,
+        *,
+        rngs: nnx.Rngs,
+        bidirectional: bool = False,
+        dropout: float | jax.Array = 0.0,
+        **options: Any,
+    ):
+        check_positive_integer("num_layers", num_layers)
+        check_number("dropout", dropout, 0, 0.999)
+        self.bidirectional = bidirectional
+        self.num_outputs = num_units * (1 + bidirectional)
+        widths = [num_inputs] + [self.num_outputs] * (num_layers - 1)
+
+        def layers(reverse: bool) -> nnx.List:
+            return nnx.List(Recurrent(cell, n, num_units, rngs=rngs, reverse=reverse, **options) for n in widths)
+
+        self.layers = layers(reverse=False)
+        self.backward = layers(reverse=True) if bidirectional else nnx.List([])
+        dropped = num_layers > 1 and not (isinstance(dropout, int | float) and dropout == 0)
+        self.dropout = Dropout(dropout, rngs=rngs) if dropped else None
+
+    def initial(self, batch_shape: tuple[int, ...], dtype: Any = float) -> tuple[Any, ...]:
+        """Zeros: the carry of each layer; both ways, the pair of those of each layer."""
+        carries = [layer.initial(batch_shape, dtype) for layer in self.layers]
+        if not self.bidirectional:
+            return tuple(carries)
+        return tuple(zip(carries, [layer.initial(batch_shape, dtype) for layer in self.backward], strict=True))
+
+    def step(self, carry: tuple[Any, ...], x: jax.Array) -> tuple[tuple[Any, ...], jax.Array]:
+        """One step of all layers: carry and x [B, num_inputs] to the next carry and output [B, num_units]."""
+        if self.bidirectional:
+            raise TypeError("a bidirectional network has no single step: its outputs depend on all steps to come.")
+        carries = []
+        for layer, before in zip(self.layers, carry, strict=True):
+            after, x = layer.step(before, self._dropped(x) if carries else x)
+            carries.append(after)
+        return tuple(carries), x
+
+    def __call__(
+        self, x: jax.Array, mask: jax.Array | None = None, carry: tuple[Any, ...] | None = None
+    ) -> tuple[jax.Array, tuple[Any, ...]]:
+        """All steps, as in `Recurrent`; the carry has an entry for each layer."""
+        carries = []
+        for i, layer in enumerate(self.layers):
+            before = None if carry is None else carry[i]
+            x = self._dropped(x) if i else x
+            if self.bidirectional:
+                forward, backward = (None, None) if before is None else before
+                (left, after), (right, other) = layer(x, mask, forward), self.backward[i](x, mask, backward)
+                x, after = jnp.concatenate([left, right], axis=-1), (after, other)
+            else:
+                x, after = layer(x, mask, before)
+            carries.append(after)
+        return x, tuple(carries)
+
+    def _dropped(self, x: jax.Array) -> jax.Array:
+        return x if self.dropout is None else self.dropout(x)
+
+
+# JAX's own transposition of the scan would add a [num_units, gates] array to the gradient of the recurrent kernel in
+# every step. The backward scan below yields only the gradients of the gates; one product makes the kernel's of them.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _unrolled(
+    cell: str,
+    reverse: bool,
+    truncation: int | None,
+    projected: jax.Array,
+    kernel: jax.Array,
+    bias: jax.Array,
+    carry: Carry,
+    mask: jax.Array | None,
+) -> tuple[jax.Array, Carry]:
+    """Outputs [T, B, num_units] and last carry.
+
+    Args:
+      projected: [T, B, gates]: the inputs times the input kernel. mask: [T, B].
+    """
+    return _unrolled_forward(cell, reverse, truncation, projected, kernel, bias, carry, mask)[0]
+
+
+def _unrolled_forward(cell, reverse, truncation, projected, kernel, bias, carry, mask):
+    rule = CELLS[cell]
+
+    def step(before, inputs):
+        x, there = inputs
+        joined = _plus(rule.joined(x, before[0] @ kernel), bias)
+        after = rule.advance(joined, before)
+        output = after[0]
+        if there is not None:
+            after = _where(there, after, before)
+            output = _where(there, output, jnp.zeros_like(output))
+        return after, (output, joined, before)
+
+    last, (outputs, joined, befores) = lax.scan(step, carry, (projected, mask), reverse=reverse)
+    return (outputs, last), (joined, befores, kernel, mask)
+
+
+def _unrolled_backward(cell, reverse, truncation, saved, cotangents):
+    rule = CELLS[cell]
+    joined, befores, kernel, mask = saved
+    d_outputs, d_last = cotangents
+    cut = None
+    if truncation is not None:
+        position = jnp.arange(len(joined))
+        position = len(joined) - 1 - position if reverse else position
+        cut = (position % truncation == 0) & (position > 0)
+
+    transposed = lax.optimization_barrier(kernel.T)  # in memory once, not in the product of each step
+
+    def step(d_after, inputs):
+        joined, before, d_output, there, cut = inputs
+        d_after_step = (d_after[0] + d_output, *d_after[1:])
+        if there is not None:
+            d_after_step = _where(there, d_after_step, jax.tree.map(jnp.zeros_like, d_after_step))
+        d_joined, d_before = jax.vjp(rule.advance, joined, before)[1](d_after_step)
+        _, d_recurrent = rule.parted(d_joined)
+        d_before = (d_before[0] + d_recurrent @ transposed, *d_before[1:])
+        if there is not None:
+            d_before = _where(there, d_before, d_after)
+        if cut is not None:
+            d_before = jax.tree.map(lambda leaf: jnp.where(cut, jnp.zeros_like(leaf), leaf), d_before)
+        return d_before, d_joined
+
+    inputs = (joined, befores, d_outputs, mask, cut)
+    d_first, d_joined = lax.scan(step, d_last, inputs, reverse=not reverse)
+    d_projected, d_recurrent = rule.parted(d_joined)
+    d_kernel = _rows(befores[0]).T @ _rows(d_recurrent)
+    # A product with ones: XLA's sum over the rows takes several times as long.
+    d_bias = jnp.ones(d_joined.shape[0] * d_joined.shape[1], d_joined.dtype) @ _rows(d_joined)
+    return d_projected, d_kernel, d_bias, d_first, None
+
+
+_unrolled.defvjp(_unrolled_forward, _unrolled_backward)
+
+
+def _plus(joined: jax.Array, bias: jax.Array) -> jax.Array:
+    return joined + jnp.broadcast_to(bias, joined.shape)
+
+
+def _rows(steps: jax.Array) -> jax.Array:
+    """[T, B, n] to [T * B, n]."""
+    return steps.reshape(-1, steps.shape[-1])
+
+
+def _where(there: jax.Array, new: Any, old: Any) -> Any:
+    """`new` in the rows [B] that are there, `old` in the others."""
+    return jax.tree.map(lambda a, b: jnp.where(there[:, None], a, b), new, old)

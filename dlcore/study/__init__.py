@@ -1,0 +1,1 @@
+"""How runs are executed: axes, programs, devices, results, stores."""

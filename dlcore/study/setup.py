@@ -1,0 +1,103 @@
+"""`setup`: what has to be set before JAX starts its backend. Importing dlcore changes no global state."""
+
+import functools
+import hashlib
+import os
+import pathlib
+import platform
+import warnings
+from typing import Literal
+
+import jax
+import jaxlib
+import platformdirs
+
+from dlcore.core.errors import ArgumentError
+
+# jax#39257, #40412: these versions can crash in CPU reductions of rank 7 and more, unless this fusion is off. We also
+# saw a wrong gradient: of a max over two axes of six, after a batch norm (tests/test_convolution.py has it).
+# An unknown flag aborts the process, so it is set for no other version.
+_CRASHING_JAXLIB = ("0.10.2", "0.11.0")
+_AVOID_CRASH = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
+
+# Loops whose arrays take fewer bytes than this are compiled into one function. XLA's default is 1 KiB; with 1 MiB a
+# step of single-sample descent takes a fifth of the time, and no program measured got slower (benchmarks/README.md).
+_SMALL_LOOPS = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1048576"
+
+
+def setup(*, num_devices: int | None = None, cache: pathlib.Path | str | Literal[False] | None = None) -> None:
+    """Use every core of a CPU, and keep compiled programs on disk. Call it first, before JAX computes anything.
+
+    Args:
+      num_devices: devices that a CPU shows as; one per available core by default. A study shares its runs among them.
+        No effect on other platforms.
+      cache: folder for compiled programs; the user's cache folder by default, False for none.
+
+    Raises:
+      ArgumentError: a number that is not positive, or JAX has already started with another number of devices.
+    """
+    if num_devices is not None and (
+        not isinstance(num_devices, int) or isinstance(num_devices, bool) or num_devices < 1
+    ):
+        raise ArgumentError(f"num_devices is {num_devices!r}; expects a positive integer, or None for one per core.")
+    wanted = num_devices or available_cores()
+    _add_flag("xla_backend_extra_options", _SMALL_LOOPS)
+    if jaxlib.__version__ in _CRASHING_JAXLIB:
+        _add_flag("ynn_fusion_type", _AVOID_CRASH)
+    try:
+        jax.config.update("jax_num_cpu_devices", wanted)
+    except RuntimeError as error:  # the backend is up
+        there = jax.local_device_count("cpu")
+        if there != wanted:
+            raise ArgumentError(
+                f"JAX has already started with {there} CPU device(s), setup asks for {wanted}. Call dl.setup() before "
+                "anything computes (in a notebook: restart the kernel and run it in the first cell)."
+            ) from error
+    if cache is not False:
+        folder = pathlib.Path(cache) if cache else pathlib.Path(platformdirs.user_cache_dir("dlcore"), "compiled")
+        jax.config.update("jax_compilation_cache_dir", str(folder / _machine()))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _add_flag(name: str, flag: str) -> None:
+    """Add to XLA_FLAGS, unless the user has set this one."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if name not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def warn_of_idle_cores() -> None:
+    """Say once that a study could use more cores."""
+    cores = available_cores()
+    if jax.default_backend() == "cpu" and jax.device_count() == 1 and cores > 1:
+        warnings.warn(
+            f"this study runs on 1 of {cores} cores; call dlcore.setup() before anything computes to use them all.",
+            stacklevel=3,
+        )
+
+
+@functools.cache
+def warn_of_wrong_gradients() -> None:
+    """Say once that this version of jaxlib needs the flag that `setup` sets."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if jax.default_backend() == "cpu" and jaxlib.__version__ in _CRASHING_JAXLIB and "ynn_fusion_type" not in flags:
+        warnings.warn(
+            f"jaxlib {jaxlib.__version__} can crash, or compute wrong gradients, in reductions over several axes on a "
+            "CPU; call dlcore.setup() before anything computes, which avoids it.",
+            stacklevel=3,
+        )
+
+
+def _machine() -> str:
+    """A folder name for what compiled CPU code depends on besides the program."""
+    try:
+        cpu = next(line for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
+    except (OSError, StopIteration):
+        cpu = platform.processor()
+    return f"jaxlib-{jaxlib.__version__}-{hashlib.sha256(cpu.encode()).hexdigest()[:12]}"

@@ -1,0 +1,238 @@
+"""Back-propagation as the textbook writes it: the error signal of every layer, and of every time step.
+
+The gradients equal those of `jax.grad`; here one sees what they are made of, delta = dL/dz of each pre-activation z.
+All functions are pure and can be compiled and mapped. Training uses `jax.grad`.
+Source: Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, 1986.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from dlcore import losses
+from dlcore.core.errors import ArgumentError, DataError, check_name, check_positive_integer, described, shown
+from dlcore.core.model import Params
+from dlcore.losses.checks import check_labels, check_same_shape
+from dlcore.nn import activations
+from dlcore.nn.activations import Activation
+
+
+class ThroughLayers(NamedTuple):
+    """Forward and backward pass of a multi-layer perceptron with layers l = 1 ... L.
+
+    loss: mean over the batch, [].
+    preactivations: z_l, [B, n_l] each. activations: a_0 = inputs, a_1, ..., a_{L-1}; what layer l + 1 sees.
+    errors: delta_l = dL/dz_l, [B, n_l] each; with the 1 / B of the mean.
+    gradients: dL/dparams, like the params.
+    """
+
+    loss: jax.Array
+    preactivations: tuple[jax.Array, ...]
+    activations: tuple[jax.Array, ...]
+    errors: tuple[jax.Array, ...]
+    gradients: Params
+
+
+class Elman(NamedTuple):
+    """Weights of h_t = f(x_t input_kernel + h_{t-1} recurrent_kernel + bias), h_0 = 0.
+
+    input_kernel: [num_inputs, num_units]. recurrent_kernel: [num_units, num_units]. bias: [num_units].
+    Of a Flax `SimpleCell`: `dense_i.kernel`, `dense_h.kernel`, `dense_i.bias`.
+    Source: Elman, Finding structure in time, 1990.
+    """
+
+    input_kernel: Any
+    recurrent_kernel: Any
+    bias: Any
+
+
+class ThroughTime(NamedTuple):
+    """errors: delta_t = dL/dz_t, [B, T, num_units]; gradients: dL/dparams."""
+
+    errors: jax.Array
+    gradients: Elman
+
+
+def through_layers(
+    params: Params,
+    inputs: jax.Array,
+    targets: jax.Array,
+    *,
+    activation: str | Activation = "relu",
+    loss: str = "softmax_cross_entropy",
+) -> ThroughLayers:
+    """Back-propagate the mean loss of a batch through a multi-layer perceptron.
+
+    delta_L = dL/dz_L, and before it delta_l = (delta_{l+1} W_{l+1}^T) * f'(z_l); then dL/dW_l = a_{l-1}^T delta_l, and
+    dL/db_l is the sum of delta_l over the batch.
+
+    Args:
+      params: of `dl.models.mlp`. inputs: [B, n_0].
+      activation: of the hidden layers: name or function, element by element and without weights of its own.
+      loss: "softmax_cross_entropy" with labels [B], "logistic" with labels [B] and one output, "squared_error" with
+        targets [B, n_L].
+
+    Raises:
+      ArgumentError: an unknown name, an activation over groups of units, params of another model.
+      DataError: inputs or targets that do not fit.
+    """
+    function, slope = _elementwise(activation)
+    check_name("loss", loss, _OUTPUT_ERRORS)
+    weights = _layers(params)
+    if inputs.ndim != 2 or inputs.shape[1] != weights[0]["kernel"].shape[0]:
+        raise DataError(
+            f"through_layers: inputs are {described(inputs)}; the first layer expects [B, "
+            f"{weights[0]['kernel'].shape[0]}]. Flatten with x.reshape(len(x), -1)."
+        )
+    value, passed, preactivations = inputs, [], []
+    for layer in weights:
+        value = value if not preactivations else function(preactivations[-1])
+        passed.append(value)
+        preactivations.append(value @ layer["kernel"] + layer["bias"][None])
+
+    values, error = _OUTPUT_ERRORS[loss](preactivations[-1], targets)
+    errors = [error / len(inputs)]
+    for layer, z in zip(weights[:0:-1], preactivations[-2::-1], strict=True):
+        errors.insert(0, (errors[0] @ layer["kernel"].T) * slope(z))
+    gradients = {
+        number: {"bias": delta.sum(axis=0), "kernel": a.T @ delta}
+        for number, (a, delta) in enumerate(zip(passed, errors, strict=True))
+    }
+    return ThroughLayers(values.mean(), tuple(preactivations), tuple(passed), tuple(errors), {"layers": gradients})
+
+
+def elman_states(params: Elman, inputs: jax.Array, *, activation: str | Activation = "tanh") -> jax.Array:
+    """States h_1 ... h_T: inputs [B, T, num_inputs] -> [B, T, num_units].
+
+    Raises:
+      ArgumentError: an unknown activation. DataError: inputs or weights that do not fit.
+    """
+    return _elman(params, inputs, _elementwise(activation)[0])[0]
+
+
+def through_time(
+    params: Elman,
+    inputs: jax.Array,
+    state_errors: jax.Array,
+    *,
+    num_steps: int | None = None,
+    activation: str | Activation = "tanh",
+) -> ThroughTime:
+    """Back-propagate through time, in full or truncated.
+
+    In full delta_t = (e_t + delta_{t+1} W_h^T) * f'(z_t). Truncated, the error e_t of each step goes to the `num_steps`
+    steps t, t - 1, ..., and no further: as if the state before them were given.
+
+    Args:
+      inputs: [B, T, num_inputs].
+      state_errors: e_t = dL_t/dh_t, [B, T, num_units]: what reaches each state at its own time from the output above
+        it. With all but the last at 0, the errors show how far a signal gets.
+      num_steps: how many steps each error reaches; None for all of them.
+
+    Raises:
+      ArgumentError: an unknown activation, num_steps below 1. DataError: arrays that do not fit.
+    Source: Werbos, Backpropagation through time, 1990; Williams and Peng, An efficient gradient-based algorithm for
+      on-line training of recurrent network trajectories, 1990.
+    """
+    function, slope = _elementwise(activation)
+    if num_steps is not None:
+        check_positive_integer("num_steps", num_steps, "steps that an error is followed back")
+    states, preactivations = _elman(params, inputs, function)
+    check_same_shape("through_time, states against state_errors", states, state_errors)
+    slopes, back = slope(preactivations), params.recurrent_kernel.T
+
+    if num_steps is None:
+
+        def earlier(delta, at_step):
+            error, slope_t = at_step
+            delta = (error + delta @ back) * slope_t
+            return delta, delta
+
+        by_time = (jnp.swapaxes(state_errors, 0, 1), jnp.swapaxes(slopes, 0, 1))
+        errors = jnp.swapaxes(lax.scan(earlier, jnp.zeros_like(states[:, 0]), by_time, reverse=True)[1], 0, 1)
+    else:
+
+        def one_step_back(carry, _):
+            signal, total = carry  # of all times at once, each as far back as the others
+            signal = jnp.pad(signal[:, 1:], ((0, 0), (0, 1), (0, 0))) @ back * slopes
+            return (signal, total + signal), None
+
+        own = state_errors * slopes
+        errors = lax.scan(one_step_back, (own, own), length=min(num_steps, states.shape[1]) - 1)[0][1]
+
+    before = jnp.pad(states[:, :-1], ((0, 0), (1, 0), (0, 0)))
+    gradients = Elman(
+        jnp.einsum("bti,btj->ij", inputs, errors),
+        jnp.einsum("bti,btj->ij", before, errors),
+        errors.sum(axis=(0, 1)),
+    )
+    return ThroughTime(errors, gradients)
+
+
+def _elementwise(activation: str | Activation) -> tuple[Activation, Callable[[jax.Array], jax.Array]]:
+    """The activation and its derivative, element by element."""
+    function = activations.by_name(activation)
+    if activations.num_pieces(function) > 1 or function in (activations.softmax, activations.prelu):
+        raise ArgumentError(
+            f"back-propagation written out: activation is {activation!r}; expects one that acts element by element and "
+            "has no weights. Use jax.grad for it, or leaky_relu for prelu."
+        )
+    return function, lambda z: jax.jvp(function, (z,), (jnp.ones_like(z),))[1]
+
+
+def _layers(params: Params) -> list[Any]:
+    found = params.get("layers") if isinstance(params, dict) else None
+    if not isinstance(found, dict) or any(set(layer) != {"kernel", "bias"} for layer in found.values()):
+        raise ArgumentError(
+            f"through_layers: params have the parts {sorted(params) if isinstance(params, dict) else shown(params)}; "
+            "expects those of dl.models.mlp, layers of a kernel and a bias."
+        )
+    return [found[number] for number in range(len(found))]
+
+
+def _softmax_cross_entropy(logits, labels):
+    check_labels("softmax_cross_entropy", logits, labels)
+    one_hot = jax.nn.one_hot(labels, logits.shape[1], dtype=logits.dtype)
+    return losses.softmax_cross_entropy(logits, labels), jax.nn.softmax(logits) - one_hot
+
+
+def _logistic(logits, labels):
+    check_same_shape("logistic", logits[:, 0] if logits.shape[1] == 1 else logits, labels)
+    values = losses.logistic(logits[:, 0], labels)
+    return values, jax.nn.sigmoid(logits) - labels.astype(logits.dtype)[:, None]
+
+
+def _squared_error(predictions, targets):
+    return losses.squared_error(predictions, targets), 2 * (predictions - targets) / predictions.shape[1]
+
+
+# (loss of each example [B], its derivative by the outputs [B, n_L]), of outputs and targets
+_OUTPUT_ERRORS = {
+    "softmax_cross_entropy": _softmax_cross_entropy,
+    "logistic": _logistic,
+    "squared_error": _squared_error,
+}
+
+
+def _elman(params: Elman, inputs: jax.Array, function: Activation) -> tuple[jax.Array, jax.Array]:
+    """(states, pre-activations), [B, T, num_units] each."""
+    num_inputs, num_units = params.input_kernel.shape
+    if (params.recurrent_kernel.shape, params.bias.shape) != ((num_units, num_units), (num_units,)):
+        raise DataError(
+            f"elman: weights are {described(tuple(params))}; expects [num_inputs, num_units], [num_units, num_units], "
+            "[num_units]."
+        )
+    if inputs.ndim != 3 or inputs.shape[2] != num_inputs or 0 in inputs.shape:
+        raise DataError(f"elman: inputs are {described(inputs)}; expects [B, T, {num_inputs}].")
+
+    def step(state, driven):
+        z = driven + state @ params.recurrent_kernel
+        state = function(z)
+        return state, (state, z)
+
+    driven = jnp.swapaxes(inputs @ params.input_kernel + params.bias[None, None], 0, 1)
+    _, (states, preactivations) = lax.scan(step, jnp.zeros_like(driven[0]), driven)
+    return jnp.swapaxes(states, 0, 1), jnp.swapaxes(preactivations, 0, 1)

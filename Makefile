@@ -16,7 +16,7 @@ convergence: setup
 	$(RUN) -m benchmarks convergence
 
 # Nearly all of the time goes into compiling. Families of models are compared with oracles to a tolerance, so their programs
-# need not be optimised as far as users' are; the engine's bits are tested as users get them.
+# need not be optimized as far as users' are; the engine's bits are tested as users get them.
 FAMILIES := tests/models tests/generation
 QUICK_COMPILES := XLA_FLAGS=--xla_backend_optimization_level=1
 

@@ -7,7 +7,7 @@ import optax
 import dlcore as dl
 
 
-def labelled_points(num_train: int = 24, num_test: int = 8) -> dl.data.Dataset:
+def labeled_points(num_train: int = 24, num_test: int = 8) -> dl.data.Dataset:
     """Points [N, 4] of 3 classes, float32."""
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(num_train + num_test, 4)).astype(np.float32)
@@ -28,7 +28,7 @@ def noisy_line(num_train: int = 24, num_test: int = 8) -> dl.data.Dataset:
 
 
 MODEL = dl.models.mlp([4, 5, 3])
-CLASSIFICATION = dl.tasks.classification(MODEL, labelled_points())
+CLASSIFICATION = dl.tasks.classification(MODEL, labeled_points())
 REGRESSION = dl.tasks.regression(dl.models.linear(3), noisy_line())
 
 

@@ -68,23 +68,23 @@ def test_optimum_of_logistic_regression_equals_scikit_learns():
     """Catches a wrong penalty or an unconverged Newton."""
     problem = PROBLEMS["logistic_regression"]()
     inputs, targets = problem.task.data.train
-    design = np.column_stack([inputs, np.ones(len(inputs))]).astype(float)  # the bias is penalised too
+    design = np.column_stack([inputs, np.ones(len(inputs))]).astype(float)  # the bias is penalized too
     oracle = LogisticRegression(C=1 / (1e-2 * len(inputs)), fit_intercept=False, tol=1e-10, max_iter=1000)
     oracle.fit(design, targets)
-    ours = np.append(problem.minimiser["layers"][0]["kernel"][:, 0], problem.minimiser["layers"][0]["bias"])
+    ours = np.append(problem.minimizer["layers"][0]["kernel"][:, 0], problem.minimizer["layers"][0]["bias"])
     np.testing.assert_allclose(ours, oracle.coef_[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["least_squares", "logistic_regression", "noisy_quadratic"])
-def test_gap_is_zero_at_the_minimiser_and_one_at_the_start(name):
+def test_gap_is_zero_at_the_minimizer_and_one_at_the_start(name):
     """Catches an optimum or a start that is not the problem's."""
     problem = PROBLEMS[name]()
     train = problem.task.data.train
     start = problem.task.model.init(jax.random.key(0))
     gap = jax.jit(lambda params, state: problem.task.objective(params, state, train)[1][0]["gap"])
     assert float(gap(*start)) == pytest.approx(1, abs=1e-5)
-    assert abs(float(gap(problem.minimiser, {}))) < 1e-6
-    gradient = jax.grad(lambda params: problem.task.objective(params, {}, train)[0])(problem.minimiser)
+    assert abs(float(gap(problem.minimizer, {}))) < 1e-6
+    gradient = jax.grad(lambda params: problem.task.objective(params, {}, train)[0])(problem.minimizer)
     assert float(optax.tree.norm(gradient)) < 1e-4
 
 

@@ -14,7 +14,7 @@ from dlcore.core.errors import ArgumentError
 from dlcore.evidence import convergence
 
 # Okabe and Ito's palette: told apart by all readers.
-COLOURS: dict[Any, str] = {1: "#D55E00", 8: "#E69F00", 64: "#009E73", 512: "#56B4E9", "full": "#000000"}
+COLORS: dict[Any, str] = {1: "#D55E00", 8: "#E69F00", 64: "#009E73", 512: "#56B4E9", "full": "#000000"}
 SCHEDULES: dict[str, Any] = {"constant": "-", "decaying": "--"}
 Tunings = Mapping[str, Mapping[BatchSize, Tuning]]
 
@@ -38,12 +38,12 @@ def convergence_curves(tunings: Tunings) -> Figure:
                     continue
                 rate = float(best.learning_rate[reached[-1]])
                 runs = tuning.history.train_gap.isel(decay=decay).sel(learning_rate=rate, method="nearest")
-                ax.plot(*_smoothed(runs), style, color=COLOURS[size], linewidth=1.3)
+                ax.plot(*_smoothed(runs), style, color=COLORS[size], linewidth=1.3)
         for target in problem.targets:
             ax.axhline(target, color="0.8", linewidth=0.8, zorder=0)
         ax.set(xscale="log", yscale="log", title=problem.title, xlabel="epochs", ylabel="share of the initial gap")
         ax.set_ylim(bottom=max(ax.get_ylim()[0], problem.targets[-1] / 30), top=2)
-    handles = [Line2D([], [], color=colour, label=label(size)) for size, colour in COLOURS.items()]
+    handles = [Line2D([], [], color=color, label=label(size)) for size, color in COLORS.items()]
     handles += [Line2D([], [], color="0.4", linestyle=style, label=f"{name} rate") for name, style in SCHEDULES.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     return figure
@@ -68,10 +68,10 @@ def batch_size_scaling(tunings: Tunings) -> Figure:
     for ax, (name, per_size) in zip(figure.subplots(2, 2).flat, tunings.items(), strict=False):
         problem = PROBLEMS[name]()
         sizes = np.array([size_of(problem, size) for size in per_size], float)
-        for position, (target, colour) in enumerate(zip(problem.targets, shades, strict=False)):
+        for position, (target, color) in enumerate(zip(problem.targets, shades, strict=False)):
             steps = np.array([_best_steps(tuning, position) for tuning in per_size.values()])
             known = np.isfinite(steps)
-            ax.plot(sizes[known], steps[known], "o", color=colour, markersize=5)
+            ax.plot(sizes[known], steps[known], "o", color=color, markersize=5)
             text = f"gap {target:g}"
             try:
                 fit = convergence.fit_scaling(sizes, steps)
@@ -79,11 +79,11 @@ def batch_size_scaling(tunings: Tunings) -> Figure:
                 text += ": reached by too few"
             else:
                 smooth = np.geomspace(sizes[0], sizes[-1], 60)
-                ax.plot(smooth, fit(smooth), color=colour, linewidth=1.2)
+                ax.plot(smooth, fit(smooth), color=color, linewidth=1.2)
                 text += f": $B_{{crit}}$ = {fit.critical_batch_size:.3g}"
             first = np.flatnonzero(known)[:1]
-            ax.plot(sizes, steps[first] * sizes[first] / sizes if len(first) else sizes * np.nan, ":", color=colour)
-            ax.plot([], [], "o-", color=colour, label=text)
+            ax.plot(sizes, steps[first] * sizes[first] / sizes if len(first) else sizes * np.nan, ":", color=color)
+            ax.plot([], [], "o-", color=color, label=text)
         ax.plot([], [], ":", color="0.4", label="perfect scaling")
         ax.set(xscale="log", yscale="log", title=problem.title, xlabel="batch size", ylabel="steps to target")
         ax.legend(fontsize=8, frameon=False)
@@ -104,8 +104,8 @@ def noise_floor(study: xr.Dataset) -> Figure:
                 floor = study.floor.sel(batch_size=size, sampling=sampling).isel(decay=decay)
                 geometric = np.exp(np.log(floor).mean("seed"))
                 text = f"{label(int(size))}, {name} rate"
-                colour = COLOURS[int(size)]
-                ax.plot(geometric.learning_rate, geometric, f"o{style}", color=colour, markersize=4, label=text)
+                color = COLORS[int(size)]
+                ax.plot(geometric.learning_rate, geometric, f"o{style}", color=color, markersize=4, label=text)
         ax.set(xscale="log", yscale="log", xlabel="learning rate / stability limit")
         ax.set_title(str(sampling).replace("_", " ").capitalize())
     figure.axes[0].set_ylabel("share of the initial gap")
@@ -120,7 +120,7 @@ def escape_from_wells(study: xr.Dataset) -> Figure:
         for size in study.batch_size.values:
             key = size if size == "full" else int(size)
             share = study.deep.sel(landscape=landscape, batch_size=size).mean("seed")
-            ax.plot(share.learning_rate, share, "o-", color=COLOURS[key], markersize=4, label=label(key))
+            ax.plot(share.learning_rate, share, "o-", color=COLORS[key], markersize=4, label=label(key))
         ax.set(xscale="log", xlabel="learning rate", title=str(landscape).capitalize(), ylim=(-0.04, 1.04))
     figure.axes[0].set_ylabel("share of runs in the deep well")
     figure.axes[0].legend(fontsize=8, frameon=False)
@@ -134,7 +134,7 @@ def train_set_size(study: xr.Dataset) -> Figure:
         for method in study.descent.values:
             key = method if method == "full" else int(method)
             runs = study[cost].sel(descent=method)
-            ax.plot(study.num_examples, runs.median("seed"), "o-", color=COLOURS[key], label=label(key))
+            ax.plot(study.num_examples, runs.median("seed"), "o-", color=COLORS[key], label=label(key))
         ax.set(xscale="log", yscale="log", xlabel="examples in the train set", ylabel=f"{cost} to 1 % of the gap")
     figure.axes[0].legend(fontsize=8, frameon=False)
     return figure
@@ -146,7 +146,7 @@ def all_figures(tunings: Tunings, studies: Mapping[str, xr.Dataset]) -> dict[str
         "convergence": (
             convergence_curves(tunings),
             "Share of the initial gap left against epochs: median over seeds, averaged within 40 intervals of time, "
-            "learning rate tuned for the finest target that was reached. Grey lines are the targets.",
+            "learning rate tuned for the finest target that was reached. Gray lines are the targets.",
         ),
         "batch_size_scaling": (
             batch_size_scaling(tunings),

@@ -10,10 +10,10 @@ import xarray as xr
 
 import dlcore as dl
 from benchmarks.convergence.problems import PROBLEMS, BatchSize, Problem
+from dlcore import optimizers
 from dlcore.core.order import Sampling
 from dlcore.core.training import Training
 from dlcore.evidence import convergence
-from dlcore import optimizers
 
 GRID = 2.0 ** np.arange(-2, 3)  # around a problem's first guess; it grows by itself
 DECAYED_TO = 20  # a decaying rate ends at 1 / (1 + this) of its start
@@ -194,7 +194,7 @@ def noise_floor(problem: Problem, scale: Scale) -> xr.Dataset:
     """
     assert problem.hessian_eigenvalues is not None, f"{problem.name} has no constant Hessian"
     limit = 2 / problem.hessian_eigenvalues[-1]
-    model = problem.task.model._replace(init=lambda key: (problem.minimiser, {}))
+    model = problem.task.model._replace(init=lambda key: (problem.minimizer, {}))
     at_optimum = problem._replace(task=problem.task._replace(model=model))
     relative = 2.0 ** np.arange(-10, -4)
     sizes = [size for size in (1, 8) if size in scale.batch_sizes]

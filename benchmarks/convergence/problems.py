@@ -24,7 +24,7 @@ class Problem(NamedTuple):
     targets: gaps to reach, coarse to fine.
     epochs: length of a run for each batch size. learning_rates: middle of the first grid for each batch size.
     hessian_eigenvalues: of the train loss, ascending; None where it is not constant.
-    minimiser: parameters at the optimum, or None where there is no closed form or unique one.
+    minimizer: parameters at the optimum, or None where there is no closed form or unique one.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Problem(NamedTuple):
     epochs: Mapping[BatchSize, float]
     learning_rates: Mapping[BatchSize, float]
     hessian_eigenvalues: np.ndarray | None = None
-    minimiser: Any = None
+    minimizer: Any = None
 
 
 def with_gap(task: Task, gap: Callable[[Any, jax.Array], jax.Array]) -> Task:
@@ -75,12 +75,12 @@ def least_squares() -> Problem:
         epochs={"full": 600, 64: 400, 8: 200, 1: 120},
         learning_rates={"full": 0.2, 64: 0.2, 8: 0.02, 1: 0.004},
         hessian_eigenvalues=np.linalg.eigvalsh(hessian),
-        minimiser=_linear_params(solution),
+        minimizer=_linear_params(solution),
     )
 
 
 def logistic_regression(strength: float = 1e-2) -> Problem:
-    """L2-regularised logistic regression on the breast-cancer data: strongly convex, not quadratic."""
+    """L2-regularized logistic regression on the breast-cancer data: strongly convex, not quadratic."""
     data = dl.data.breast_cancer(test=0.0)
     design = np.column_stack([data.train.inputs, np.ones(len(data.train.inputs))]).astype(np.float64)
     signs = 2.0 * data.train.targets - 1
@@ -90,14 +90,14 @@ def logistic_regression(strength: float = 1e-2) -> Problem:
     initial = logistic_loss(np.zeros_like(solution), design, signs, strength)
     return Problem(
         name="logistic_regression",
-        title="Regularised logistic regression, breast cancer",
+        title="Regularized logistic regression, breast cancer",
         task=with_gap(task, lambda params, loss: (loss - optimum) / (initial - optimum)),
         optimum=optimum,
         initial=initial,
         targets=(1e-2, 1e-3, 1e-4),
         epochs={"full": 400, 512: 400, 64: 100, 8: 60, 1: 60},
         learning_rates={"full": 4.0, 512: 4.0, 64: 2.0, 8: 0.4, 1: 0.04},
-        minimiser=_linear_params(solution),
+        minimizer=_linear_params(solution),
     )
 
 
@@ -157,7 +157,7 @@ def noisy_quadratic() -> Problem:
         epochs={"full": 300, 512: 300, 64: 60, 8: 20, 1: 10},
         learning_rates={"full": 0.02, 512: 0.02, 64: 0.02, 8: 0.008, 1: 0.004},
         hessian_eigenvalues=np.sort(eigenvalues),
-        minimiser=jnp.asarray(mean, jnp.float32),
+        minimizer=jnp.asarray(mean, jnp.float32),
     )
 
 
@@ -173,7 +173,7 @@ def logistic_loss(solution: np.ndarray, design: np.ndarray, signs: np.ndarray, s
 
 
 def newton(design: np.ndarray, signs: np.ndarray, strength: float, tolerance: float = 1e-10) -> np.ndarray:
-    """Minimiser of `logistic_loss` in float64, to a gradient norm below the tolerance."""
+    """Minimizer of `logistic_loss` in float64, to a gradient norm below the tolerance."""
 
     def gradient(w):
         return -design.T @ (signs * special.expit(-signs * (design @ w))) / len(signs) + strength * w

@@ -177,7 +177,7 @@ WELLS = {
     "deep well sharp": ((0.4, 0.25, -1.0), (1.0, 0.2, 1.0)),
 }
 WELL_EXAMPLES, WELL_NOISE, WELL_EPOCHS = 256, 1.5, 200
-IN_DEEP_WELL = 0.6  # distance from its centre
+IN_DEEP_WELL = 0.6  # distance from its center
 
 
 def wells(scale: Scale) -> xr.Dataset:

@@ -40,7 +40,7 @@ class Dataset:
       validation, test: the same with other rows, or None.
       name, source: what it is called and where it came from.
       target_names: of classes or of target columns, in order.
-      normalisation: what was done to the values, in words.
+      normalization: what was done to the values, in words.
       image_shape: (height, width) or (height, width, channels) of a row of inputs that are flattened images.
       input_vocabulary, target_vocabulary: a `dl.data.Vocabulary` of the token ids, or None.
 
@@ -54,7 +54,7 @@ class Dataset:
     name: str = "unnamed"
     source: str = "arrays given by the caller"
     target_names: tuple[str, ...] = ()
-    normalisation: str = "none"
+    normalization: str = "none"
     image_shape: tuple[int, ...] = ()
     input_vocabulary: Any = None
     target_vocabulary: Any = None

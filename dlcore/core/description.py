@@ -10,7 +10,7 @@ MAX_CLASSES_SHOWN = 10
 
 
 def dataset(data: Any) -> str:
-    """Source, sizes, shapes, dtypes, class balance and normalisation, a few lines."""
+    """Source, sizes, shapes, dtypes, class balance and normalization, a few lines."""
     sizes = ", ".join(f"{split} {len(getattr(data, split).inputs)}" for split in data.splits)
     shapes = ", ".join(f"{part} {array(values)}" for part, values in data.train._asdict().items())
     lines = [f"Dataset {data.name}: {sizes}; {shapes}; from {data.source}"]
@@ -19,7 +19,7 @@ def dataset(data: Any) -> str:
     for part in ("input", "target"):
         if vocabulary := getattr(data, f"{part}_vocabulary"):
             lines.append(f"  {part} vocabulary: {vocabulary!r}")
-    return "\n".join([*lines, f"  normalisation: {data.normalisation}"])
+    return "\n".join([*lines, f"  normalization: {data.normalization}"])
 
 
 def class_balance(data: Any) -> str:

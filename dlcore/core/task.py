@@ -1,4 +1,4 @@
-"""`Task`: what is minimised and what is reported; a model, a data set, a loss and metrics."""
+"""`Task`: what is minimized and what is reported; a model, a data set, a loss and metrics."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -38,7 +38,7 @@ def supervised(
     metrics: Mapping[str, Metric] | None = None,
     penalty: Penalty | None = None,
 ) -> Task:
-    """Minimise the mean of a per-example loss of the model's output.
+    """Minimize the mean of a per-example loss of the model's output.
 
     Args:
       loss: `loss(output, targets) -> [B]`.

@@ -19,7 +19,7 @@ from dlcore.core.task import Task
 Record = dict[str, jax.Array]
 
 # Each use of randomness has a key of its own, folded from the root by one of these constants.
-INITIALISATION, ORDER, NOISE = range(3)
+INITIALIZATION, ORDER, NOISE = range(3)
 
 
 class State(NamedTuple):
@@ -65,10 +65,10 @@ def training(
     evaluate: Sequence[str] | None = None,
     sampling: Sampling = "reshuffle",
 ) -> Training:
-    """Describe the minimisation of `task` by `optimizer`.
+    """Describe the minimization of `task` by `optimizer`.
 
     Args:
-      key: a typed key, `jax.random.key(seed)`; consumed. Initialisation, data order and noise depend on nothing else.
+      key: a typed key, `jax.random.key(seed)`; consumed. Initialization, data order and noise depend on nothing else.
       optimizer: any optax transformation; built from traced hyperparameters inside a sweep.
       batch_size: examples per step, or "full" for the whole train split, unsampled.
       num_epochs, num_steps: the length; exactly one of them. An epoch is `num_examples // batch_size` steps: the
@@ -102,7 +102,7 @@ def training(
     data = {split: Split(*map(on_device, getattr(task.data, split))) for split in {"train", *splits}}
 
     def init():
-        params, model_state = task.model.init(jax.random.fold_in(key, INITIALISATION))
+        params, model_state = task.model.init(jax.random.fold_in(key, INITIALIZATION))
         return State(jnp.zeros((), jnp.int32), params, model_state, optimizer.init(params))
 
     update = _updating(key, task, optimizer, data["train"])

@@ -1,6 +1,6 @@
 """Sequences out of models that predict one step at a time."""
 
-from dlcore.generation.search import Hypotheses, beam_search, greedy_search, repeated, sample_strokes, translate
+from dlcore.generation.search import Hypotheses, beam_search, greedy_search, repeat_rows, sample_strokes, translate
 from dlcore.generation.text import generate, generate_greedily
 
 __all__ = [
@@ -9,7 +9,7 @@ __all__ = [
     "generate",
     "generate_greedily",
     "greedy_search",
-    "repeated",
+    "repeat_rows",
     "sample_strokes",
     "translate",
 ]

@@ -109,7 +109,7 @@ def beam_search(
     """
     check_positive_integer("beam_width", beam_width, "hypotheses kept for each row")
     check_number("length_penalty", length_penalty, 0)
-    carry = repeated(carry, beam_width)
+    carry = repeat_rows(carry, beam_width)
     num_hypotheses, num_tokens, dtype = _checked(step, carry, start_id, end_id, max_length)
     num_rows = num_hypotheses // beam_width
     possible = _num_sequences(num_tokens, max_length)
@@ -166,7 +166,7 @@ def beam_search(
     )
 
 
-def repeated(tree: Any, times: int) -> Any:
+def repeat_rows(tree: Any, times: int) -> Any:
     """The arrays [B, ...] of a tree with every row so many times in turn, [B * times, ...]."""
     return jax.tree.map(lambda leaf: jnp.repeat(leaf, times, axis=0), tree)
 
@@ -217,7 +217,7 @@ def _translated(
     length_penalty: jax.Array,
 ) -> Hypotheses:
     (memory, carry), _ = encode(params, state, source)
-    memory = repeated(memory, beam_width)  # the same for all hypotheses of a row, so no part of the carry
+    memory = repeat_rows(memory, beam_width)  # the same for all hypotheses of a row, so no part of the carry
 
     def predicted(carry, token):
         (carry, logits), _ = step(params, state, (memory, carry, token))

@@ -5,10 +5,10 @@ Those with further arguments become losses of a task by `functools.partial(dl.lo
 """
 
 from dlcore.losses.classification import (
+    binary_cross_entropy,
     focal,
     hinge,
     kl_divergence,
-    logistic,
     multi_label_cross_entropy,
     multiclass_hinge,
     softmax_cross_entropy,
@@ -25,13 +25,13 @@ __all__ = [
     "absolute_error",
     "arcface",
     "bernoulli_cross_entropy",
+    "binary_cross_entropy",
     "cosface",
     "focal",
     "grid_detection",
     "hinge",
     "huber",
     "kl_divergence",
-    "logistic",
     "masked_cross_entropy",
     "mixture_density",
     "multi_label_cross_entropy",

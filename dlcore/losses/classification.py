@@ -26,7 +26,7 @@ def weighted_cross_entropy(
 
     Raises:
       DataError: labels that do not fit the logits. ArgumentError: smoothing outside [0, 1], another number of weights.
-    Source: Szegedy et al., Rethinking the inception architecture for computer vision, CVPR 2016, sec. 7.
+    Reference: Szegedy et al., Rethinking the inception architecture for computer vision, CVPR 2016, sec. 7.
     """
     check_labels("weighted_cross_entropy", logits, labels)
     check_number("label_smoothing", label_smoothing, 0, 1)
@@ -43,19 +43,19 @@ def weighted_cross_entropy(
     return optax.losses.softmax_cross_entropy(logits, targets)
 
 
-def logistic(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Binary cross-entropy: logits [B], labels [B] in {0, 1} -> [B], in nats.
 
     `optax.losses.sigmoid_binary_cross_entropy` allows labels in between and takes twice the exponentials.
     """
-    check_same_shape("logistic", logits, labels)
+    check_same_shape("binary_cross_entropy", logits, labels)
     return jax.nn.softplus(jnp.where(labels > 0, -logits, logits))
 
 
 def multi_label_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Binary cross-entropy of each label, mean over labels: [B, num_labels], [B, num_labels] in {0, 1} -> [B]."""
     check_flags("multi_label_cross_entropy", logits, labels)
-    return logistic(logits, labels).mean(axis=-1)
+    return binary_cross_entropy(logits, labels).mean(axis=-1)
 
 
 def focal(
@@ -75,7 +75,7 @@ def focal(
 
     Raises:
       DataError: labels that do not fit the logits. ArgumentError: a number out of its range.
-    Source: Lin et al., Focal loss for dense object detection, ICCV 2017.
+    Reference: Lin et al., Focal loss for dense object detection, ICCV 2017.
     """
     check_flags("focal", logits, labels)
     check_number("gamma", gamma, 0)
@@ -88,7 +88,7 @@ def focal(
 def hinge(scores: jax.Array, labels: jax.Array) -> jax.Array:
     """max(0, 1 - margin): scores [B], labels [B] in {0, 1} -> [B]; the margin is the score of class 1, else minus it.
 
-    Source: Cortes and Vapnik, Support-vector networks, 1995.
+    Reference: Cortes and Vapnik, Support-vector networks, 1995.
     """
     check_flags("hinge", scores, labels)
     return optax.losses.hinge_loss(scores, 2 * labels.astype(scores.dtype) - 1)
@@ -97,7 +97,8 @@ def hinge(scores: jax.Array, labels: jax.Array) -> jax.Array:
 def multiclass_hinge(scores: jax.Array, labels: jax.Array) -> jax.Array:
     """Max over the other classes of max(0, 1 + its score - that of the label): [B, num_classes], [B] -> [B].
 
-    Source: Crammer and Singer, On the algorithmic implementation of multiclass kernel-based vector machines, JMLR 2001.
+    Reference: Crammer and Singer, On the algorithmic implementation of multiclass kernel-based vector machines, JMLR
+      2001.
     """
     check_labels("multiclass_hinge", scores, labels)
     return optax.losses.multiclass_hinge_loss(scores, labels)

@@ -18,9 +18,9 @@ def grid_detection(
     box_weight: float | jax.Array = 5.0,
     no_object_weight: float | jax.Array = 0.5,
 ) -> jax.Array:
-    """Loss of each image, [B]: objectness in all cells, box and class in those that hold the centre of an object.
+    """Loss of each image, [B]: objectness in all cells, box and class in those that hold the center of an object.
 
-    Cross-entropy of objectness and class, squared error of the centre and of the square roots of height and width,
+    Cross-entropy of objectness and class, squared error of the center and of the square roots of height and width,
     both in cells. Of two objects in one cell the first counts.
 
     Args:
@@ -31,7 +31,7 @@ def grid_detection(
 
     Raises:
       DataError: targets of another shape. ArgumentError: a negative weight.
-    Source: Redmon et al., You only look once, CVPR 2016, eq. 3, with cross-entropies for its squared errors.
+    Reference: Redmon et al., You only look once, CVPR 2016, eq. 3, with cross-entropies for its squared errors.
     """
     if targets.ndim != 3 or targets.shape[2] != 6:
         raise DataError(
@@ -43,20 +43,20 @@ def grid_detection(
     grid = cells.objectness.shape[1:]
     cell = jnp.asarray([size / count for size, count in zip(image_size, grid, strict=True)], targets.dtype)
     there = targets[..., 0] > 0
-    centres, sizes = _centre_and_size(targets[..., 2:], cell)
-    inside = jnp.clip(jnp.floor(centres).astype(int), 0, jnp.asarray(grid).reshape(1, 1, 2) - 1)
+    centers, sizes = _center_and_size(targets[..., 2:], cell)
+    inside = jnp.clip(jnp.floor(centers).astype(int), 0, jnp.asarray(grid).reshape(1, 1, 2) - 1)
     here = jax.nn.one_hot(inside[..., 0] * grid[1] + inside[..., 1], grid[0] * grid[1], dtype=bool) & there[..., None]
     holds = here.any(axis=1)  # [B, cells]
     first = jnp.argmax(here, axis=1)  # the object that each cell answers for
 
     flat = jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0], grid[0] * grid[1], *leaf.shape[3:]), cells)
     objectness = optax.losses.sigmoid_binary_cross_entropy(flat.objectness, holds)
-    found_centres, found_sizes = _centre_and_size(flat.boxes, cell)
+    found_centers, found_sizes = _center_and_size(flat.boxes, cell)
 
     def of_first(values):
         return jnp.take_along_axis(values, first[..., None], axis=1)
 
-    box = (found_centres - of_first(centres)) ** 2 + (
+    box = (found_centers - of_first(centers)) ** 2 + (
         jnp.sqrt(found_sizes) - jnp.sqrt(jnp.where(holds[..., None], of_first(sizes), 1))
     ) ** 2
     labels = jnp.take_along_axis(targets[..., 1].astype(int), first, axis=1)
@@ -65,8 +65,8 @@ def grid_detection(
     return each.sum(axis=1)
 
 
-def _centre_and_size(boxes: jax.Array, cell: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Centres and sizes of boxes [..., 4] in cells, [..., 2] each."""
+def _center_and_size(boxes: jax.Array, cell: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Centers and sizes of boxes [..., 4] in cells, [..., 2] each."""
     low, high = boxes[..., :2], boxes[..., 2:]
     cell = cell.reshape((1,) * (low.ndim - 1) + cell.shape)
     return (low + high) / 2 / cell, (high - low) / cell

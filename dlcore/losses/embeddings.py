@@ -33,7 +33,8 @@ def triplet(
     Raises:
       ArgumentError: an unknown mining, a margin that is not positive.
       DataError: embeddings that are no floats [B, D], labels that are no integers [B].
-    Source: Schroff et al., FaceNet, CVPR 2015; "hard" and "all", Hermans et al., In defense of the triplet loss, 2017.
+    Reference: Schroff et al., FaceNet, CVPR 2015; "hard" and "all", Hermans et al., In defense of the triplet loss,
+      2017.
     """
     check_name("mining", mining, MININGS)
     check_number("triplet: margin", margin, 0, open_low=True)
@@ -63,7 +64,7 @@ def mutual_likelihood_scores(a: Gaussian, b: Gaussian) -> jax.Array:
     """Log likelihood, in nats, that rows of `a` [A, D] and of `b` [B, D] have the same embedding: [A, B].
 
     `-1/2 sum_d ((m - m')^2 / (v + v') + log(v + v')) - D/2 log(2 pi)` for means m and variances v.
-    Source: Shi and Jain, Probabilistic face embeddings, ICCV 2019, eq. 3.
+    Reference: Shi and Jain, Probabilistic face embeddings, ICCV 2019, eq. 3.
     """
     variance = jnp.exp(a.log_variance)[:, None] + jnp.exp(b.log_variance)[None]
     squares = (a.mean[:, None] - b.mean[None]) ** 2
@@ -78,7 +79,7 @@ def mutual_likelihood(embeddings: Gaussian, labels: jax.Array) -> jax.Array:
 
     Raises:
       DataError: embeddings that are no `Gaussian`, labels that are no integers [B].
-    Source: Shi and Jain 2019, eq. 5.
+    Reference: Shi and Jain 2019, eq. 5.
     """
     if not isinstance(embeddings, Gaussian):
         raise DataError(
@@ -102,7 +103,7 @@ def arcface(
     Raises:
       ArgumentError: a scale or margin that is not positive.
       DataError: angles that are none, labels that are no integers [B] or, where known, out of range.
-    Source: Deng et al., ArcFace, CVPR 2019, eq. 3.
+    Reference: Deng et al., ArcFace, CVPR 2019, eq. 3.
     """
     _check_margin("arcface", angles, labels, scale, margin)
 
@@ -119,7 +120,7 @@ def cosface(
 ) -> jax.Array:
     """Cross-entropy of `scale * cosine`, with `margin` subtracted from the label's cosine; otherwise as `arcface`.
 
-    Source: Wang et al., CosFace, CVPR 2018, eq. 4.
+    Reference: Wang et al., CosFace, CVPR 2018, eq. 4.
     """
     _check_margin("cosface", angles, labels, scale, margin)
     return _with_margin(angles.cosines, labels, lambda cosine: cosine - margin, scale)
@@ -140,7 +141,7 @@ def sphereface(angles: Angles, labels: jax.Array, *, margin: int = 4, annealing:
     Raises:
       ArgumentError: a margin that is not a positive integer, a negative annealing.
       DataError: as `arcface`.
-    Source: Liu et al., SphereFace, CVPR 2017, eq. 7; annealing, Liu et al., ICML 2016, section 5.1.
+    Reference: Liu et al., SphereFace, CVPR 2017, eq. 7; annealing, Liu et al., ICML 2016, section 5.1.
     """
     check_positive_integer("sphereface: margin", margin, "multiple of the angle")
     check_number("sphereface: annealing", annealing, 0)

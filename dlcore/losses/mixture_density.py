@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from dlcore.losses.classification import logistic
+from dlcore.losses.classification import binary_cross_entropy
 from dlcore.nn.mixture import Mixture
 
 
@@ -23,7 +23,7 @@ def mixture_density(mixture: Mixture, targets: jax.Array, mask: jax.Array | None
     log_weights = jax.nn.log_softmax(mixture.logits)
     each = -jax.nn.logsumexp(log_weights + _log_density(mixture, targets[..., None, :2]), axis=-1)
     if mixture.pen is not None:
-        each = each + logistic(mixture.pen, targets[..., 2])
+        each = each + binary_cross_entropy(mixture.pen, targets[..., 2])
     if mask is None:
         return each.mean(axis=1)
     return jnp.where(mask, each, 0).sum(axis=1) / jnp.maximum(mask.sum(axis=1), 1)

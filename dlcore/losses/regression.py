@@ -15,7 +15,7 @@ def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
 
 
 def absolute_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
-    """Absolute error; its minimiser is the median."""
+    """Absolute error; its minimizer is the median."""
     check_same_shape("absolute_error", predictions, targets)
     return _row_means(jnp.abs(predictions - targets))
 
@@ -26,7 +26,7 @@ def huber(predictions: jax.Array, targets: jax.Array, *, delta: float | jax.Arra
     Args:
       delta: above 0, in units of the targets.
 
-    Source: Huber, Robust estimation of a location parameter, 1964.
+    Reference: Huber, Robust estimation of a location parameter, 1964.
     """
     check_same_shape("huber", predictions, targets)
     check_number("delta", delta, 0, open_low=True)
@@ -39,7 +39,7 @@ def pinball(predictions: jax.Array, targets: jax.Array, *, quantile: float | jax
     Args:
       quantile: in [0, 1]; 0.5 gives half the absolute error.
 
-    Source: Koenker and Bassett, Regression quantiles, 1978.
+    Reference: Koenker and Bassett, Regression quantiles, 1978.
     """
     check_same_shape("pinball", predictions, targets)
     check_number("quantile", quantile, 0, 1)

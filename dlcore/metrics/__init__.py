@@ -11,7 +11,7 @@ from dlcore.metrics.classification import (
     subset_accuracy,
     top_k_accuracy,
 )
-from dlcore.metrics.embeddings import nearest_neighbour_accuracy
+from dlcore.metrics.embeddings import nearest_neighbor_accuracy
 from dlcore.metrics.images import Boxes, box_iou, detection_average_precision, psnr
 from dlcore.metrics.regression import mean_absolute_error, r2
 from dlcore.metrics.sequences import exact_match, masked_accuracy, perplexity
@@ -43,7 +43,7 @@ __all__ = [
     "hamming_loss",
     "masked_accuracy",
     "mean_absolute_error",
-    "nearest_neighbour_accuracy",
+    "nearest_neighbor_accuracy",
     "perplexity",
     "precision",
     "psnr",

@@ -8,7 +8,7 @@ from dlcore.nn.distances import squared_distances
 from dlcore.nn.embeddings import Gaussian
 
 
-def nearest_neighbour_accuracy(embeddings: jax.Array | Gaussian, labels: jax.Array) -> jax.Array:
+def nearest_neighbor_accuracy(embeddings: jax.Array | Gaussian, labels: jax.Array) -> jax.Array:
     """Share of examples whose nearest other example has the same label: [N, D], int [N] -> [].
 
     Nearest in Euclidean distance; of Gaussians, by the mutual likelihood score. All pairs are compared, a block of 256

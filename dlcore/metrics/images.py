@@ -73,7 +73,8 @@ def detection_average_precision(
     Raises:
       DataError: no true box, arrays that do not fit each other. ArgumentError: a threshold outside (0, 1], an unknown
         interpolation.
-    Source: Everingham et al., The PASCAL visual object classes challenge, IJCV 2010; Lin et al., Microsoft COCO, 2014.
+    Reference: Everingham et al., The PASCAL visual object classes challenge, IJCV 2010; Lin et al., Microsoft COCO,
+      2014.
     """
     check_name("interpolation", interpolation, ["all_points", "coco"])
     for threshold in iou_thresholds:

@@ -10,12 +10,12 @@ def bleu(predictions: Sequence[str], references: Sequence[str | Sequence[str]], 
     """BLEU of a whole corpus in [0, 100], by sacrebleu.
 
     Args:
-      predictions: detokenised lines. references: one line for each, or a sequence of lines that are all right.
+      predictions: detokenized lines. references: one line for each, or a sequence of lines that are all right.
       options: of `sacrebleu.corpus_bleu`: `tokenize`, `lowercase`, `smooth_method`, ...
 
     Raises:
       ArgumentError: sacrebleu is not installed. DataError: no lines, or not one entry of references for each.
-    Source: Papineni et al., BLEU, ACL 2002; Post, A call for clarity in reporting BLEU scores, 2018.
+    Reference: Papineni et al., BLEU, ACL 2002; Post, A call for clarity in reporting BLEU scores, 2018.
     """
     try:
         import sacrebleu

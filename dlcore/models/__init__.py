@@ -1,8 +1,8 @@
 """Built-in model families, one a file. Each function returns a pure `dlcore.Model`."""
 
-from dlcore.models.autoencoder import autoencoder, convolutional_autoencoder, drawn
+from dlcore.models.autoencoder import autoencoder, convolutional_autoencoder, reparameterize
 from dlcore.models.convolutional import convolutional, deepobs_2c2d, deepobs_3c3d, lenet
-from dlcore.models.detector import Cells, Detections, find, found_boxes, grid_detector, true_boxes
+from dlcore.models.detector import Detections, GridPredictions, detect, found_boxes, grid_detector, true_boxes
 from dlcore.models.embedding import embedding, probabilistic_embedding
 from dlcore.models.feed_forward import deep_linear, linear, logistic, mlp
 from dlcore.models.mixture_density import mixture_density
@@ -11,12 +11,12 @@ from dlcore.models.radial_basis import fit_output_layer, radial_basis
 from dlcore.models.recurrent import recurrent
 from dlcore.models.residual import resnet
 from dlcore.models.sequence_to_sequence import sequence_to_sequence
-from dlcore.models.summary import Layer, layers, num_params, summary, symbolic
-from dlcore.nn.radial_basis import k_means_centres, nearest_centre_widths, random_centres, spread_widths
+from dlcore.models.summary import Layer, layer_table, num_params, summary, symbolic
+from dlcore.nn.radial_basis import k_means_centers, nearest_center_widths, random_centers, spread_widths
 
 __all__ = [
-    "Cells",
     "Detections",
+    "GridPredictions",
     "Layer",
     "autoencoder",
     "convolutional",
@@ -25,27 +25,27 @@ __all__ = [
     "deep_linear",
     "deepobs_2c2d",
     "deepobs_3c3d",
-    "drawn",
+    "detect",
     "embedding",
-    "find",
     "fit_output_layer",
     "found_boxes",
     "grid_detector",
-    "k_means_centres",
-    "layers",
+    "k_means_centers",
+    "layer_table",
     "lenet",
     "linear",
     "logistic",
     "mixture_density",
     "mixture_of_experts",
     "mlp",
-    "nearest_centre_widths",
+    "nearest_center_widths",
     "num_params",
     "pretrained",
     "probabilistic_embedding",
     "radial_basis",
-    "random_centres",
+    "random_centers",
     "recurrent",
+    "reparameterize",
     "resnet",
     "routed",
     "sequence_to_sequence",

@@ -45,7 +45,7 @@ def autoencoder(
 
     Raises:
       ArgumentError: widths that are not positive integers or do not fit; tied weights where the two sides differ.
-    Source: Hinton and Salakhutdinov, Science 2006; variational: Kingma and Welling, ICLR 2014.
+    Reference: Hinton and Salakhutdinov, Science 2006; variational: Kingma and Welling, ICLR 2014.
     """
     widths = checked_sizes("autoencoder: widths", widths, least=2)
     mirrored = widths[::-1]
@@ -184,7 +184,7 @@ def convolutional_autoencoder(
     return _coder(name, Encoder, Decoder, code_size, variational)
 
 
-def drawn(key: jax.Array, mean: jax.Array, log_variance: jax.Array) -> jax.Array:
+def reparameterize(key: jax.Array, mean: jax.Array, log_variance: jax.Array) -> jax.Array:
     """A draw from the normal distribution [B, n], through which gradients reach mean and log variance [B, n]."""
     return mean + jnp.exp(0.5 * log_variance) * jax.random.normal(key, mean.shape, mean.dtype)
 
@@ -219,7 +219,7 @@ def _coder(
             code = self.encode(x)
             if variational:
                 mean, log_variance = code
-                code = mean if self.deterministic else drawn(self.noise(), mean, log_variance)
+                code = mean if self.deterministic else reparameterize(self.noise(), mean, log_variance)
             return self.decode(code)
 
     return from_nnx(Autoencoder, parts=("encode", "decode"))

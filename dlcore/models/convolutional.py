@@ -18,7 +18,7 @@ from dlcore.nn.dropout import Dropout
 from dlcore.nn.images import as_images, checked_image_shape, checked_sizes
 from dlcore.nn.initializers import Initializer
 
-NORMALISATIONS: dict[str, Callable[[int, nnx.Rngs], nnx.Module]] = {
+NORMALIZATIONS: dict[str, Callable[[int, nnx.Rngs], nnx.Module]] = {
     "batch": lambda width, rngs: nnx.BatchNorm(width, momentum=0.9, rngs=rngs),
     "group": lambda width, rngs: nnx.GroupNorm(width, num_groups=math.gcd(width, 8), rngs=rngs),
     "layer": lambda width, rngs: nnx.GroupNorm(width, num_groups=1, rngs=rngs),
@@ -33,7 +33,7 @@ def convolutional(
     kernel_size: int | Sequence[int] = 3,
     padding: str | Sequence[str] = "SAME",
     activation: str | Activation = "relu",
-    normalisation: str | None = None,
+    normalization: str | None = None,
     pool: str | None = "max",
     pool_size: int = 2,
     pool_strides: int | None = None,
@@ -45,14 +45,14 @@ def convolutional(
     head_initializer: str | Initializer | None = None,
     bias_initializer: str | Initializer = "zeros",
 ) -> Model:
-    """Blocks of convolution, normalisation, activation and pooling, then dense layers: images -> [B, num_outputs].
+    """Blocks of convolution, normalization, activation and pooling, then dense layers: images -> [B, num_outputs].
 
     Args:
       image_shape: (height, width) of inputs [B, height, width], or (height, width, channels).
       channels: outputs of each block's convolution.
       kernel_size, padding: of the convolutions, padding "SAME" or "VALID"; one for all or one for each block.
       activation: name or function, after each convolution and hidden dense layer.
-      normalisation: None, "batch", "group" (the most groups up to 8 that divide the channels) or "layer" (over all
+      normalization: None, "batch", "group" (the most groups up to 8 that divide the channels) or "layer" (over all
         pixels and channels of an image).
       pool: "max", "average" or None; of pool_size x pool_size pixels every pool_strides (pool_size by default).
       global_pooling: the head sees the mean over the pixels, not every pixel.
@@ -73,7 +73,7 @@ def convolutional(
     pool_strides = pool_size if pool_strides is None else pool_strides
     check_positive_integer("pool_size", pool_size)
     check_positive_integer("pool_strides", pool_strides)
-    for kind, name, known in (("pool", pool, POOLS), ("normalisation", normalisation, NORMALISATIONS)):
+    for kind, name, known in (("pool", pool, POOLS), ("normalization", normalization, NORMALIZATIONS)):
         if name is not None:
             check_name(kind, name, known)
     weights = initializers.by_name(initializer)
@@ -99,12 +99,12 @@ def convolutional(
             self.convolution = Convolution(
                 num_inputs, width, (kernel, kernel), padding=edge, kernel_init=weights, bias_init=biases, rngs=rngs
             )
-            self.normalisation = None if normalisation is None else NORMALISATIONS[normalisation](width, rngs)
+            self.normalization = None if normalization is None else NORMALIZATIONS[normalization](width, rngs)
             self.activation = activations.layer(activation)
 
         def __call__(self, x):
             x = self.convolution(x)
-            x = x if self.normalisation is None else self.normalisation(x)
+            x = x if self.normalization is None else self.normalization(x)
             x = self.activation(x)
             return x if pool is None else POOLS[pool](x, pool_size, pool_strides, pool_padding)
 
@@ -129,7 +129,7 @@ def convolutional(
 def lenet(image_shape: Sequence[int] = (28, 28), num_classes: int = 10) -> Model:
     """LeNet-5 as it is used today: tanh, average pooling, all maps connected; 61 706 parameters for 28 x 28.
 
-    Source: LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998.
+    Reference: LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998.
     """
     return convolutional(
         image_shape,
@@ -147,7 +147,7 @@ def lenet(image_shape: Sequence[int] = (28, 28), num_classes: int = 10) -> Model
 def deepobs_2c2d(image_shape: Sequence[int] = (28, 28), num_classes: int = 10) -> Model:
     """DeepOBS' network for MNIST and Fashion-MNIST; 3 274 634 parameters for 28 x 28.
 
-    Source: Schneider et al., DeepOBS: a deep learning optimizer benchmark suite, ICLR 2019; its `_2c2d.py`.
+    Reference: Schneider et al., DeepOBS: a deep learning optimizer benchmark suite, ICLR 2019; its `_2c2d.py`.
     """
     return convolutional(
         image_shape,
@@ -164,7 +164,7 @@ def deepobs_2c2d(image_shape: Sequence[int] = (28, 28), num_classes: int = 10) -
 def deepobs_3c3d(image_shape: Sequence[int] = (32, 32, 3), num_classes: int = 10) -> Model:
     """DeepOBS' network for CIFAR; 895 210 parameters for 32 x 32 x 3. Its weights have an L2 penalty of 0.002.
 
-    Source: Schneider et al., DeepOBS: a deep learning optimizer benchmark suite, ICLR 2019; its `_3c3d.py`.
+    Reference: Schneider et al., DeepOBS: a deep learning optimizer benchmark suite, ICLR 2019; its `_3c3d.py`.
     """
     return convolutional(
         image_shape,

@@ -22,11 +22,11 @@ from dlcore.nn.images import as_images, checked_image_shape, checked_sizes
 from dlcore.nn.initializers import Initializer
 
 
-class Cells(NamedTuple):
+class GridPredictions(NamedTuple):
     """What a grid detector says of each cell of an even grid over the image.
 
-    objectness: [B, rows, columns], the logit of the centre of an object being in the cell.
-    boxes: [B, rows, columns, 4]: top, left, bottom, right in pixels; the centre lies in the cell.
+    objectness: [B, rows, columns], the logit of the center of an object being in the cell.
+    boxes: [B, rows, columns, 4]: top, left, bottom, right in pixels; the center lies in the cell.
     class_logits: [B, rows, columns, num_classes].
     """
 
@@ -54,9 +54,10 @@ def grid_detector(
     activation: str | Activation = "leaky_relu",
     initializer: str | Initializer = "he_normal",
 ) -> Model:
-    """Blocks of convolution, batch norm, activation and pooling, then a prediction for each cell: images -> `Cells`.
+    """Blocks of convolution, batch norm, activation and pooling, then a prediction for each cell: images ->
+    `GridPredictions`.
 
-    Each block halves the sizes, rounded up, so an image of 32 x 32 and three blocks have 4 x 4 cells. `find` makes
+    Each block halves the sizes, rounded up, so an image of 32 x 32 and three blocks have 4 x 4 cells. `detect` makes
     boxes of the output, `dl.tasks.detection` trains it.
 
     Args:
@@ -65,7 +66,8 @@ def grid_detector(
 
     Raises:
       ArgumentError: sizes that are not positive integers, an unknown name.
-    Source: Redmon et al., You only look once, CVPR 2016, with one box a cell, whose size is predicted as a logarithm.
+    Reference: Redmon et al., You only look once, CVPR 2016, with one box a cell, whose size is predicted as a
+      logarithm.
     """
     image_shape = checked_image_shape("grid_detector", image_shape)
     channels = checked_sizes("grid_detector: channels", channels, least=1)
@@ -76,17 +78,17 @@ def grid_detector(
         def __init__(self, num_inputs: int, num_channels: int, rngs: nnx.Rngs):
             width = num_channels * pieces
             self.convolution = Convolution(num_inputs, width, (3, 3), use_bias=False, kernel_init=weights, rngs=rngs)
-            self.normalisation = nnx.BatchNorm(width, momentum=0.9, rngs=rngs)
+            self.normalization = nnx.BatchNorm(width, momentum=0.9, rngs=rngs)
             self.activation = activations.layer(activation)
 
         def __call__(self, x):
-            return self.activation(self.normalisation(self.convolution(x)))
+            return self.activation(self.normalization(self.convolution(x)))
 
     class GridDetector(nnx.Module):
         def __init__(self, rngs: nnx.Rngs):
             widths = pairwise((image_shape[2], *channels))
             self.blocks = nnx.List(Block(*width, rngs) for width in widths)
-            self.around = Block(channels[-1], channels[-1], rngs)  # a cell sees its neighbours
+            self.around = Block(channels[-1], channels[-1], rngs)  # a cell sees its neighbors
             self.head = Convolution(channels[-1], 5 + num_classes, (1, 1), kernel_init=weights, rngs=rngs)
 
         def __call__(self, x):
@@ -94,7 +96,7 @@ def grid_detector(
             for block in self.blocks:
                 x = max_pool(block(x), 2, 2, "SAME")
             x = self.head(self.around(x))
-            return Cells(x[..., 0], _boxes(x[..., 1:5], image_shape[:2]), x[..., 5:])
+            return GridPredictions(x[..., 0], _boxes(x[..., 1:5], image_shape[:2]), x[..., 5:])
 
     return from_nnx(GridDetector)
 
@@ -104,8 +106,8 @@ def cell_size(grid: Sequence[int], image_size: Sequence[int]) -> tuple[float, fl
     return image_size[0] / grid[0], image_size[1] / grid[1]
 
 
-def find(
-    cells: Cells, *, max_boxes: int = 10, score_threshold: float | jax.Array = 0.5, iou_threshold: float = 0.5
+def detect(
+    cells: GridPredictions, *, max_boxes: int = 10, score_threshold: float | jax.Array = 0.5, iou_threshold: float = 0.5
 ) -> Detections:
     """The best boxes of each image: by score, without those that overlap a better one of their class.
 
@@ -117,9 +119,9 @@ def find(
     Raises:
       ArgumentError: a number out of its range.
     """
-    check_positive_integer("find: max_boxes", max_boxes)
-    check_number("find: score_threshold", score_threshold, 0, 1)
-    check_number("find: iou_threshold", iou_threshold, 0, 1)
+    check_positive_integer("detect: max_boxes", max_boxes)
+    check_number("detect: score_threshold", score_threshold, 0, 1)
+    check_number("detect: iou_threshold", iou_threshold, 0, 1)
     num_images, num_cells = cells.objectness.shape[0], math.prod(cells.objectness.shape[1:])
     boxes = cells.boxes.reshape(num_images, num_cells, 4)
     probabilities = jax.nn.softmax(cells.class_logits).reshape(num_images, num_cells, -1)
@@ -155,10 +157,10 @@ def true_boxes(targets: np.ndarray | jax.Array) -> Boxes:
 
 
 def _boxes(x: jax.Array, image_size: Sequence[int]) -> jax.Array:
-    """Boxes in pixels from [B, rows, columns, 4]: place of the centre in the cell, logarithm of the size in cells."""
+    """Boxes in pixels from [B, rows, columns, 4]: place of the center in the cell, logarithm of the size in cells."""
     grid = x.shape[1:3]
     corners = jnp.stack(jnp.meshgrid(*map(jnp.arange, grid), indexing="ij"), axis=-1)[None]
     cell = jnp.asarray(cell_size(grid, image_size), x.dtype).reshape(1, 1, 1, 2)
-    centres = (corners + jax.nn.sigmoid(x[..., :2])) * cell
+    centers = (corners + jax.nn.sigmoid(x[..., :2])) * cell
     sizes = jnp.exp(jnp.clip(x[..., 2:], -8, 8)) * cell
-    return jnp.concatenate([centres - sizes / 2, centres + sizes / 2], axis=-1)
+    return jnp.concatenate([centers - sizes / 2, centers + sizes / 2], axis=-1)

@@ -25,7 +25,7 @@ def embedding(backbone: Model, num_features: int, *, num_classes: int | None = N
     Raises:
       ArgumentError: a number that is not a positive integer.
       DataError: on apply, a backbone with another output.
-    Source: Schroff et al., FaceNet, CVPR 2015.
+    Reference: Schroff et al., FaceNet, CVPR 2015.
     """
     check_positive_integer("embedding: num_features", num_features)
     if num_classes is not None:
@@ -73,7 +73,7 @@ def probabilistic_embedding(backbone: Model, head: Model, num_features: int) -> 
 
     Raises:
       DataError: on apply, a backbone or head with another output.
-    Source: Shi and Jain, Probabilistic face embeddings, ICCV 2019.
+    Reference: Shi and Jain, Probabilistic face embeddings, ICCV 2019.
     """
     check_positive_integer("probabilistic_embedding: num_features", num_features)
     backbone, head = inside("backbone", backbone), inside("head", head)

@@ -43,7 +43,7 @@ def logistic(num_inputs: int, num_classes: int = 2, *, initializer: str | Initia
 def deep_linear(widths: Sequence[int], *, initializer: str | Initializer = "lecun_normal") -> Model:
     """Affine maps one after the other: computes what `linear` can, but trains along another path.
 
-    Source: Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep linear neural networks, ICLR
+    Reference: Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep linear neural networks, ICLR
     2014; theirs have no biases.
     """
     return mlp(widths, "identity", initializer=initializer)
@@ -51,7 +51,7 @@ def deep_linear(widths: Sequence[int], *, initializer: str | Initializer = "lecu
 
 # Without `use_fast_variance=False` Flax takes E[x^2] - E[x]^2, which cancels where a mean is large. Batch statistics
 # move by a tenth each step, as PyTorch's do; Flax's own hundredth outlasts a short run.
-NORMALISATIONS: dict[str, Callable[..., nnx.Module]] = {
+NORMALIZATIONS: dict[str, Callable[..., nnx.Module]] = {
     "batch": lambda width, rngs: nnx.BatchNorm(width, momentum=0.9, use_fast_variance=False, rngs=rngs),
     "layer": lambda width, rngs: nnx.LayerNorm(width, epsilon=1e-5, use_fast_variance=False, rngs=rngs),
 }
@@ -63,20 +63,20 @@ def mlp(
     *,
     initializer: str | Initializer = "lecun_normal",
     dropout: float | jax.Array = 0.0,
-    normalisation: str | None = None,
+    normalization: str | None = None,
     skip: bool = False,
     output_activation: str | Activation = "identity",
 ) -> Model:
     """Fully connected network [B, widths[0]] -> [B, widths[-1]]; biases start at zero.
 
-    A hidden layer is `dropout(activation(normalisation(linear(x))))`, the last one `output_activation(linear(x))`.
+    A hidden layer is `dropout(activation(normalization(linear(x))))`, the last one `output_activation(linear(x))`.
 
     Args:
       widths: units of each layer, inputs first: `[64, 128, 10]` has one hidden layer of 128.
       activation: name (see `dl.activations.ACTIVATIONS`) or function, after each hidden layer.
       initializer: name (see `dl.initializers.INITIALIZERS`) or function of (key, shape, dtype), for the weights.
       dropout: share of the hidden units that is dropped in training, in [0, 1); may be traced.
-      normalisation: "batch" (running averages are the model's state), "layer" or None.
+      normalization: "batch" (running averages are the model's state), "layer" or None.
       skip: add a hidden layer's inputs to its outputs, after everything else, so that a path without any
         nonlinearity remains; where the widths differ, a learned linear map of them without bias.
       output_activation: of the last layer. Losses of class labels take logits: "identity".
@@ -84,7 +84,7 @@ def mlp(
     Raises:
       ArgumentError: fewer than two widths, a width that is not a positive integer, an unknown name, a dropout outside
         [0, 1).
-    Source: dropout, Srivastava et al., JMLR 2014; batch norm, Ioffe and Szegedy, ICML 2015; layer norm, Ba et al.,
+    Reference: dropout, Srivastava et al., JMLR 2014; batch norm, Ioffe and Szegedy, ICML 2015; layer norm, Ba et al.,
       2016; skip connections and their projections, He et al., CVPR 2016, option B, and ECCV 2016.
     """
     widths = _checked_widths(widths)
@@ -95,8 +95,8 @@ def mlp(
     num_hidden = len(widths) - 2
     _check_dropout(dropout)
     drops = isinstance(dropout, Tracer) or dropout > 0
-    if normalisation is not None:
-        check_name("normalisation", normalisation, NORMALISATIONS)
+    if normalization is not None:
+        check_name("normalization", normalization, NORMALIZATIONS)
 
     class MLP(nnx.Module):
         def __init__(self, rngs: nnx.Rngs):
@@ -105,8 +105,8 @@ def mlp(
                 for fan_in, fan_out in zip(widths[:-1], made, strict=True)
             )
             self.activations = nnx.List(map(activations.layer, functions))
-            if normalisation is not None:
-                self.norms = nnx.List(NORMALISATIONS[normalisation](width, rngs) for width in made[:-1])
+            if normalization is not None:
+                self.norms = nnx.List(NORMALIZATIONS[normalization](width, rngs) for width in made[:-1])
             if drops:
                 self.dropouts = nnx.List(Dropout(dropout, rngs=rngs) for _ in range(num_hidden))
             if skip:
@@ -119,7 +119,7 @@ def mlp(
 
         def hidden(self, x, position):
             inputs, x = x, self.layers[position](x)
-            if normalisation is not None:
+            if normalization is not None:
                 x = self.norms[position](x)
             x = self.activations[position](x)
             if drops:

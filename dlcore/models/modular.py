@@ -36,8 +36,8 @@ def mixture_of_experts(experts: Sequence[Model], gate: Model, *, top_k: int | No
     Raises:
       ArgumentError: no experts, one that is no Model, a top_k that is not in [1, num_experts].
       DataError: on apply, outputs that do not agree, a gate of another width.
-    Source: Jacobs et al., Adaptive mixtures of local experts, Neural Computation 1991, eq. 1.1; top_k, Shazeer et al.,
-      Outrageously large neural networks, ICLR 2017.
+    Reference: Jacobs et al., Adaptive mixtures of local experts, Neural Computation 1991, eq. 1.1; top_k, Shazeer et
+      al., Outrageously large neural networks, ICLR 2017.
     """
     experts = _checked_models("mixture_of_experts", "experts", experts)
     _checked_models("mixture_of_experts", "gate", [gate])

@@ -17,45 +17,45 @@ from dlcore.nn.radial_basis import RadialBasis
 
 
 def radial_basis(
-    centres: Any,
+    centers: Any,
     widths: Any,
     num_outputs: int = 1,
     *,
     learned: bool = False,
     initializer: str | Initializer = "lecun_normal",
 ) -> Model:
-    """Gaussian bumps around centres, and an affine map of their heights: [B, D] -> [B, num_outputs].
+    """Gaussian bumps around centers, and an affine map of their heights: [B, D] -> [B, num_outputs].
 
-    In two stages: place the centres (`dlcore.nn.radial_basis`: `k_means_centres`, `random_centres`) and choose the
-    widths (`nearest_centre_widths`, `spread_widths`), then fit the output layer, in closed form by `fit_output_layer`
+    In two stages: place the centers (`dlcore.nn.radial_basis`: `k_means_centers`, `random_centers`) and choose the
+    widths (`nearest_center_widths`, `spread_widths`), then fit the output layer, in closed form by `fit_output_layer`
     or by gradient. From end to end: the same with `learned=True`, all by gradient.
 
     Args:
-      centres: [K, D], at the start; may be traced.
+      centers: [K, D], at the start; may be traced.
       widths: of the bumps at the start, [K] or one for all, positive; may be traced.
-      learned: centres and widths are parameters; else they are part of the model's state, and stay.
+      learned: centers and widths are parameters; else they are part of the model's state, and stay.
       initializer: of the output layer's weights.
 
     The part "features" gives the heights [B, K].
 
     Raises:
-      ArgumentError: centres that are no floats [K, D], widths that do not fit them or are not positive.
-    Source: Broomhead and Lowe 1988; Moody and Darken 1989.
+      ArgumentError: centers that are no floats [K, D], widths that do not fit them or are not positive.
+    Reference: Broomhead and Lowe 1988; Moody and Darken 1989.
     """
     check_positive_integer("radial_basis: num_outputs", num_outputs)
     weights = initializers.by_name(initializer)
-    centres, widths = _checked_centres(centres), _checked_widths(widths, len(centres))
-    num_inputs = centres.shape[1]
+    centers, widths = _checked_centers(centers), _checked_widths(widths, len(centers))
+    num_inputs = centers.shape[1]
 
     class RadialBasisNetwork(nnx.Module):
         def __init__(self, rngs: nnx.Rngs):
-            self.basis = RadialBasis(centres, widths, learned=learned)
-            self.output = nnx.Linear(len(centres), num_outputs, kernel_init=weights, rngs=rngs)
+            self.basis = RadialBasis(centers, widths, learned=learned)
+            self.output = nnx.Linear(len(centers), num_outputs, kernel_init=weights, rngs=rngs)
 
         def features(self, x):
             if x.ndim != 2 or x.shape[1] != num_inputs or not jnp.issubdtype(x.dtype, jnp.floating):
                 raise DataError(
-                    f"radial_basis: inputs are {x.dtype}{list(x.shape)}; the centres expect floats [B, {num_inputs}]."
+                    f"radial_basis: inputs are {x.dtype}{list(x.shape)}; the centers expect floats [B, {num_inputs}]."
                 )
             return self.basis(x)
 
@@ -70,7 +70,7 @@ def fit_output_layer(
 ) -> Params:
     """The params of a radial basis network with the output layer that fits the targets best, in closed form.
 
-    Minimises `sum of squared errors + penalty * ||kernel||^2`; the bias is free. Where several fit equally well, the
+    Minimizes `sum of squared errors + penalty * ||kernel||^2`; the bias is free. Where several fit equally well, the
     smallest.
 
     Args:
@@ -80,7 +80,7 @@ def fit_output_layer(
 
     Raises:
       DataError: targets that are no floats or do not fit the inputs and the output layer.
-    Source: Broomhead and Lowe 1988, section 3; ridge regression, Hoerl and Kennard 1970.
+    Reference: Broomhead and Lowe 1988, section 3; ridge regression, Hoerl and Kennard 1970.
     """
     check_number("fit_output_layer: penalty", penalty, 0)
     features, _ = model.parts["features"].apply(params, state, jnp.asarray(inputs))
@@ -92,29 +92,29 @@ def fit_output_layer(
             f"fit_output_layer: targets are {targets.dtype}{list(targets.shape)}; expects floats "
             f"[{len(features)}, {kernel.shape[1]}]. Of class labels, use jax.nn.one_hot(labels, {kernel.shape[1]})."
         )
-    centre, level = features.mean(axis=0, keepdims=True), columns.mean(axis=0, keepdims=True)
+    center, level = features.mean(axis=0, keepdims=True), columns.mean(axis=0, keepdims=True)
     # The penalty as further rows of a least-squares problem: normal equations would square the condition number.
     ridge = jnp.sqrt(penalty).astype(features.dtype) * jnp.eye(len(kernel), dtype=features.dtype)
-    rows = jnp.concatenate([features - centre, ridge])
+    rows = jnp.concatenate([features - center, ridge])
     kernel = jnp.linalg.lstsq(rows, jnp.concatenate([columns - level, jnp.zeros_like(kernel)]))[0]
-    return {**params, "output": {"kernel": kernel, "bias": (level - centre @ kernel)[0]}}
+    return {**params, "output": {"kernel": kernel, "bias": (level - center @ kernel)[0]}}
 
 
-def _checked_centres(centres: Any) -> jax.Array:
-    centres = jnp.asarray(centres)
-    if centres.ndim != 2 or centres.dtype.kind != "f" or not centres.size:
+def _checked_centers(centers: Any) -> jax.Array:
+    centers = jnp.asarray(centers)
+    if centers.ndim != 2 or centers.dtype.kind != "f" or not centers.size:
         raise ArgumentError(
-            f"radial_basis: centres are {centres.dtype}{list(centres.shape)}; expects floats [num_centres, features]."
+            f"radial_basis: centers are {centers.dtype}{list(centers.shape)}; expects floats [num_centers, features]."
         )
-    return centres
+    return centers
 
 
-def _checked_widths(widths: Any, num_centres: int) -> jax.Array:
+def _checked_widths(widths: Any, num_centers: int) -> jax.Array:
     widths = jnp.asarray(widths, float)
-    if widths.shape not in ((), (num_centres,)):
+    if widths.shape not in ((), (num_centers,)):
         raise ArgumentError(
-            f"radial_basis: widths are {list(widths.shape)}; expects one, or [{num_centres}], one for each centre."
+            f"radial_basis: widths are {list(widths.shape)}; expects one, or [{num_centers}], one for each center."
         )
     if not isinstance(widths, Tracer) and not (np.isfinite(widths) & (np.asarray(widths) > 0)).all():
         raise ArgumentError(f"radial_basis: the smallest width is {np.min(widths):g}; expects positive finite widths.")
-    return jnp.broadcast_to(widths, (num_centres,))
+    return jnp.broadcast_to(widths, (num_centers,))

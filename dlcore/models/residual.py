@@ -34,7 +34,7 @@ def resnet(
 
     Raises:
       ArgumentError: another depth, sizes that are not positive integers, an unknown name.
-    Source: He et al., Deep residual learning for image recognition, CVPR 2016, sec. 4.2, shortcuts of type A.
+    Reference: He et al., Deep residual learning for image recognition, CVPR 2016, sec. 4.2, shortcuts of type A.
     """
     image_shape = checked_image_shape("resnet", image_shape)
     for name, value in (("num_classes", num_classes), ("depth", depth), ("width", width)):
@@ -46,23 +46,23 @@ def resnet(
     if activations.num_pieces(activation) > 1:
         raise ArgumentError("resnet: activation is maxout; expects one that keeps the number of channels.")
 
-    class Normalised(nnx.Module):
+    class Normalized(nnx.Module):
         def __init__(self, num_inputs: int, num_channels: int, stride: int, rngs: nnx.Rngs):
             self.convolution = Convolution(
                 num_inputs, num_channels, (3, 3), stride, use_bias=False, kernel_init=weights, rngs=rngs
             )
-            self.normalisation = nnx.BatchNorm(num_channels, momentum=0.9, rngs=rngs)
+            self.normalization = nnx.BatchNorm(num_channels, momentum=0.9, rngs=rngs)
 
         def __call__(self, x):
-            return self.normalisation(self.convolution(x))
+            return self.normalization(self.convolution(x))
 
     class Block(nnx.Module):
         def __init__(self, num_inputs: int, num_channels: int, rngs: nnx.Rngs):
             self.stride = 1 if num_inputs == num_channels else 2
             self.more = num_channels - num_inputs
-            self.first = Normalised(num_inputs, num_channels, self.stride, rngs)
+            self.first = Normalized(num_inputs, num_channels, self.stride, rngs)
             self.inner = activations.layer(function)
-            self.second = Normalised(num_channels, num_channels, 1, rngs)
+            self.second = Normalized(num_channels, num_channels, 1, rngs)
             self.outer = activations.layer(function)
 
         def __call__(self, x):
@@ -72,7 +72,7 @@ def resnet(
 
     class ResNet(nnx.Module):
         def __init__(self, rngs: nnx.Rngs):
-            self.stem, self.activation = Normalised(image_shape[2], width, 1, rngs), activations.layer(function)
+            self.stem, self.activation = Normalized(image_shape[2], width, 1, rngs), activations.layer(function)
             per_stage = (depth - 2) // 6
             widths = [width] + [factor * width for factor in (1, 2, 4) for _ in range(per_stage)]
             self.blocks = nnx.List(Block(before, after, rngs) for before, after in pairwise(widths))

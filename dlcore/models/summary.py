@@ -61,7 +61,7 @@ def symbolic(*shapes: str, dtype: Any = float) -> Any:
     return structs[0] if len(structs) == 1 else structs
 
 
-def layers(model: Model, x: Any) -> tuple[Layer, ...]:
+def layer_table(model: Model, x: Any) -> tuple[Layer, ...]:
     """The layers of a model in the order of their calls; nothing is computed.
 
     Args:
@@ -99,7 +99,7 @@ def summary(model: Model, x: Any) -> None:
     Example:
       >>> dl.models.summary(dl.models.mlp([64, 128, 10]), dl.models.symbolic("batch, 64"))
     """
-    *called, rest = layers(model, x)
+    *called, rest = layer_table(model, x)
     table = [["layer", "kind", "inputs", "output", "parameters", "FLOPs"]]
     for row in (*called, *([rest] if rest.num_params or rest.flops else ())):
         shapes = [described(row.inputs), described(row.output)]

@@ -17,40 +17,40 @@ Activation = Callable[[jax.Array], jax.Array]
 
 
 def identity(x: jax.Array) -> jax.Array:
-    """f(x) = x. Range (-inf, inf), zero-centred; derivative 1. A network of such layers is linear."""
+    """f(x) = x. Range (-inf, inf), zero-centered; derivative 1. A network of such layers is linear."""
     return x
 
 
 def sigmoid(x: jax.Array) -> jax.Array:
-    """f(x) = 1 / (1 + exp(-x)). Range (0, 1), not zero-centred; derivative in (0, 1/4], the largest at 0."""
+    """f(x) = 1 / (1 + exp(-x)). Range (0, 1), not zero-centered; derivative in (0, 1/4], the largest at 0."""
     return jax.nn.sigmoid(x)
 
 
 def tanh(x: jax.Array) -> jax.Array:
-    """f(x) = (exp(x) - exp(-x)) / (exp(x) + exp(-x)). Range (-1, 1), zero-centred; derivative in (0, 1]."""
+    """f(x) = (exp(x) - exp(-x)) / (exp(x) + exp(-x)). Range (-1, 1), zero-centered; derivative in (0, 1]."""
     return jnp.tanh(x)
 
 
 def softmax(x: jax.Array) -> jax.Array:
     """f(x)_i = exp(x_i) / sum_j exp(x_j) over the last axis.
 
-    Range (0, 1), sums to 1, not zero-centred; diagonal of the derivative in (0, 1/4], off the diagonal in [-1/4, 0).
+    Range (0, 1), sums to 1, not zero-centered; diagonal of the derivative in (0, 1/4], off the diagonal in [-1/4, 0).
     """
     return jax.nn.softmax(x)
 
 
 def softsign(x: jax.Array) -> jax.Array:
-    """f(x) = x / (1 + |x|). Range (-1, 1), zero-centred; derivative in (0, 1], saturates slower than that of tanh."""
+    """f(x) = x / (1 + |x|). Range (-1, 1), zero-centered; derivative in (0, 1], saturates slower than that of tanh."""
     return jax.nn.soft_sign(x)
 
 
 def relu(x: jax.Array) -> jax.Array:
-    """f(x) = max(0, x). Range [0, inf), not zero-centred; derivative 0 or 1, taken as 0 at 0."""
+    """f(x) = max(0, x). Range [0, inf), not zero-centered; derivative 0 or 1, taken as 0 at 0."""
     return jax.nn.relu(x)
 
 
 def leaky_relu(x: jax.Array, slope: float | jax.Array = 0.1) -> jax.Array:
-    """f(x) = x where x >= 0, else slope * x. Range (-inf, inf), not zero-centred; derivative slope or 1, at 0 it is 1.
+    """f(x) = x where x >= 0, else slope * x. Range (-inf, inf), not zero-centered; derivative slope or 1, at 0 it is 1.
 
     The slope of 0.1 is the handbook's; Maas et al. 2013, who proposed it, and PyTorch use 0.01.
     """
@@ -58,46 +58,46 @@ def leaky_relu(x: jax.Array, slope: float | jax.Array = 0.1) -> jax.Array:
 
 
 def elu(x: jax.Array, alpha: float | jax.Array = 1.0) -> jax.Array:
-    """f(x) = x where x > 0, else alpha * (exp(x) - 1). Range (-alpha, inf), nearly zero-centred.
+    """f(x) = x where x > 0, else alpha * (exp(x) - 1). Range (-alpha, inf), nearly zero-centered.
 
     Derivative in (0, max(1, alpha)].
-    Source: Clevert et al., Fast and accurate deep network learning by exponential linear units, ICLR 2016.
+    Reference: Clevert et al., Fast and accurate deep network learning by exponential linear units, ICLR 2016.
     """
     return jax.nn.elu(x, alpha)
 
 
 def selu(x: jax.Array) -> jax.Array:
-    """f(x) = 1.0507 * elu(x, 1.6733). Range (-1.7581, inf), nearly zero-centred; derivative in (0, 1.7581].
+    """f(x) = 1.0507 * elu(x, 1.6733). Range (-1.7581, inf), nearly zero-centered; derivative in (0, 1.7581].
 
-    Keeps mean 0 and variance 1 from layer to layer with LeCun's initialisation.
-    Source: Klambauer et al., Self-normalizing neural networks, NeurIPS 2017.
+    Keeps mean 0 and variance 1 from layer to layer with LeCun's initialization.
+    Reference: Klambauer et al., Self-normalizing neural networks, NeurIPS 2017.
     """
     return jax.nn.selu(x)
 
 
 def softplus(x: jax.Array) -> jax.Array:
-    """f(x) = log(1 + exp(x)), a smooth ReLU. Range (0, inf), not zero-centred; derivative sigmoid(x)."""
+    """f(x) = log(1 + exp(x)), a smooth ReLU. Range (0, inf), not zero-centered; derivative sigmoid(x)."""
     return jax.nn.softplus(x)
 
 
 def gelu(x: jax.Array) -> jax.Array:
-    """f(x) = x * P(Z <= x) for a standard normal Z. Range [-0.17, inf), not zero-centred; derivative in [-0.13, 1.13].
+    """f(x) = x * P(Z <= x) for a standard normal Z. Range [-0.17, inf), not zero-centered; derivative in [-0.13, 1.13].
 
     The exact form; the approximation by tanh is `jax.nn.gelu(x)`.
-    Source: Hendrycks and Gimpel, Gaussian error linear units, 2016.
+    Reference: Hendrycks and Gimpel, Gaussian error linear units, 2016.
     """
     return jax.nn.gelu(x, approximate=False)
 
 
 def silu(x: jax.Array) -> jax.Array:
-    """f(x) = x * sigmoid(x), also called swish. Range [-0.28, inf), not zero-centred; derivative in [-0.1, 1.1]."""
+    """f(x) = x * sigmoid(x), also called swish. Range [-0.28, inf), not zero-centered; derivative in [-0.1, 1.1]."""
     return jax.nn.silu(x)
 
 
 def prelu(x: jax.Array, slope: float | jax.Array = 0.25) -> jax.Array:
     """`leaky_relu` whose slope is learned; as the activation of a model, one slope for each layer, at first 0.25.
 
-    Source: He et al., Delving deep into rectifiers, ICCV 2015.
+    Reference: He et al., Delving deep into rectifiers, ICCV 2015.
     """
     return leaky_relu(x, slope)
 
@@ -105,9 +105,9 @@ def prelu(x: jax.Array, slope: float | jax.Array = 0.25) -> jax.Array:
 class Maxout(NamedTuple):
     """The largest of k values: [..., k * n] -> [..., n]; the layer before is made k times as wide.
 
-    Range (-inf, inf), not zero-centred; derivative 1 for the largest, 0 for the others. Values i, n + i, 2n + i, ...
+    Range (-inf, inf), not zero-centered; derivative 1 for the largest, 0 for the others. Values i, n + i, 2n + i, ...
     form a group.
-    Source: Goodfellow et al., Maxout networks, ICML 2013.
+    Reference: Goodfellow et al., Maxout networks, ICML 2013.
     """
 
     num_pieces: int = 2

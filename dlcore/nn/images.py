@@ -38,7 +38,7 @@ def checked_sizes(name: str, sizes: Any, *, least: int) -> tuple[int, ...]:
 
 
 def as_images(name: str, x: Any, image_shape: Sequence[int]) -> jax.Array:
-    """Inputs [B, height, width, channels]; grey ones may lack the last axis.
+    """Inputs [B, height, width, channels]; gray ones may lack the last axis.
 
     Raises:
       DataError: another shape, or integers.
@@ -46,9 +46,9 @@ def as_images(name: str, x: Any, image_shape: Sequence[int]) -> jax.Array:
     images = x[..., None] if x.ndim == 3 and image_shape[2] == 1 else x
     if images.shape[1:] != tuple(image_shape) or not jnp.issubdtype(x.dtype, jnp.floating):
         expected = f"[B, {', '.join(map(str, image_shape))}]"
-        grey = f" or [B, {image_shape[0]}, {image_shape[1]}]" * (image_shape[2] == 1)
+        gray = f" or [B, {image_shape[0]}, {image_shape[1]}]" * (image_shape[2] == 1)
         raise DataError(
-            f"{name}: inputs are {x.dtype}{list(x.shape)}; the first layer expects floats {expected}{grey}. Reshape "
+            f"{name}: inputs are {x.dtype}{list(x.shape)}; the first layer expects floats {expected}{gray}. Reshape "
             "with x.reshape(-1, height, width, channels), scale integers with x.astype('float32') / 255, or change "
             "image_shape."
         )

@@ -1,4 +1,4 @@
-"""Initialisers of weights: functions of (key, shape, dtype), by name.
+"""Initializers of weights: functions of (key, shape, dtype), by name.
 
 Scaled ones count the connections into a unit (fan-in) and out of it (fan-out); for a kernel [..., in, out] both are
 multiplied by the size of its window.
@@ -28,7 +28,7 @@ def orthogonal(scale: float = 1.0) -> Initializer:
 
     A kernel [..., in, out] is seen as the matrix [... * in, out]. A product of Householder reflections along normal
     vectors is uniform among such matrices, as is the QR of a normal matrix.
-    Source: Stewart, The efficient generation of random orthogonal matrices, SIAM J. Numer. Anal. 1980.
+    Reference: Stewart, The efficient generation of random orthogonal matrices, SIAM J. Numer. Anal. 1980.
     """
 
     def draw(key, shape, dtype=jnp.float32):
@@ -89,10 +89,10 @@ _GAINS = {"identity": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": 2**0.5, "selu"
 
 
 def by_name(initializer: str | Initializer) -> Initializer:
-    """The initialiser of that name; a function passes through.
+    """The initializer of that name; a function passes through.
 
     Raises:
-      ArgumentError: no initialiser has that name; the message names the nearest.
+      ArgumentError: no initializer has that name; the message names the nearest.
     """
     if callable(initializer):
         return initializer
@@ -109,7 +109,7 @@ def gain(activation: str, slope: float | jax.Array = 0.1) -> float | jax.Array:
 
     Raises:
       ArgumentError: another name; a slope that is not finite.
-    Source: Glorot and Bengio 2010; He et al. 2015, eq. 15: sqrt(2 / (1 + slope^2)).
+    Reference: Glorot and Bengio 2010; He et al. 2015, eq. 15: sqrt(2 / (1 + slope^2)).
     """
     check_name("gain", activation, [*_GAINS, "leaky_relu"])
     if activation != "leaky_relu":
@@ -119,7 +119,7 @@ def gain(activation: str, slope: float | jax.Array = 0.1) -> float | jax.Array:
 
 
 def scaled(initializer: str | Initializer, factor: float | jax.Array) -> Initializer:
-    """The initialiser's draws times a factor, e.g. `scaled("lecun_normal", gain("tanh"))`.
+    """The initializer's draws times a factor, e.g. `scaled("lecun_normal", gain("tanh"))`.
 
     Raises:
       ArgumentError: an unknown name, a factor that is not a finite number.

@@ -161,7 +161,7 @@ def _text(data: Dataset, split: str, num_rows: int) -> "Figure":
 
 
 def _table(data: Dataset, split: str, num_rows: int) -> "Figure":
-    """A row of cells for each row of the data, coloured by value; each column scaled to its range in these rows."""
+    """A row of cells for each row of the data, colored by value; each column scaled to its range in these rows."""
     inputs, targets = _spread(data, split, num_rows)
     cells = inputs.reshape(len(inputs), -1)[:, :MAX_COLUMNS_SHOWN].astype(float)
     low, span = cells.min(axis=0), np.ptp(cells, axis=0)

@@ -112,7 +112,7 @@ def build(
     """Lower a training's program now, compile it in the pool; the result waits for that.
 
     Args:
-      lane_width: runs side by side on a device; None for one run by itself, not vectorised.
+      lane_width: runs side by side on a device; None for one run by itself, not vectorized.
     """
     lanes = _alone if lane_width is None else functools.partial(jax.vmap, axis_size=lane_width)
     width = lane_width or 1
@@ -191,7 +191,7 @@ def execute(
 
 
 def _alone(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Like `vmap` over one lane, but without vectorising: the program of a single run."""
+    """Like `vmap` over one lane, but without vectorizing: the program of a single run."""
 
     def mapped(*arguments):
         results = function(*jax.tree.map(lambda leaf: leaf[0], arguments))

@@ -1,4 +1,4 @@
-"""Labelled results: from the records of a study to an `xarray.Dataset`, and final parameters back out of it."""
+"""Labeled results: from the records of a study to an `xarray.Dataset`, and final parameters back out of it."""
 
 import functools
 import os

@@ -1,4 +1,4 @@
-"""`run` one training, `sweep` a function of trainings over named axes; both return labelled arrays."""
+"""`run` one training, `sweep` a function of trainings over named axes; both return labeled arrays."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Tasks: what is minimised and what is reported, for each kind of target."""
+"""Tasks: what is minimized and what is reported, for each kind of target."""
 
 from dlcore.core.task import Metric, Objective, Penalty, Task, l2, supervised
 from dlcore.tasks.classification import classification

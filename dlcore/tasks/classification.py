@@ -42,7 +42,7 @@ def classification(
         return supervised(
             squeezed(model),
             data,
-            losses.logistic,
+            losses.binary_cross_entropy,
             metrics={"accuracy": binary_accuracy, **(metrics or {})},
             penalty=penalty,
         )

@@ -13,7 +13,7 @@ from dlcore.core.errors import DataError, check_number
 from dlcore.core.model import Model
 from dlcore.core.task import Metric, Penalty, Task, supervised
 from dlcore.metrics import box_iou
-from dlcore.models.detector import Cells, find
+from dlcore.models.detector import GridPredictions, detect
 
 
 def detection(
@@ -28,10 +28,10 @@ def detection(
     """Find objects and name them, by `dl.losses.grid_detection`.
 
     Reports `recall`, the share of the true objects that a box of the right class overlaps by more than half, and
-    `precision`, the share of boxes that do so; boxes as `dl.models.find` gives them by default.
+    `precision`, the share of boxes that do so; boxes as `dl.models.detect` gives them by default.
 
     Args:
-      model: `dl.models.grid_detector`, or another with output `Cells`.
+      model: `dl.models.grid_detector`, or another with output `GridPredictions`.
       data: images [N, height, width, ...]; targets [N, max_objects, 6]: whether there is one, its class, top, left,
         bottom, right in pixels, as of `dl.data.scattered_digits`.
       metrics: further metrics of (cells, targets).
@@ -51,8 +51,10 @@ def detection(
     params, state = jax.eval_shape(model.init, jax.random.key(0))
     rows = jax.ShapeDtypeStruct((2, *inputs.shape[1:]), inputs.dtype)
     cells = jax.eval_shape(lambda *arguments: model.apply(*arguments)[0], params, state, rows)
-    if not isinstance(cells, Cells):
-        raise DataError(f"detection: the model's output is {cells}; expects Cells, as of dl.models.grid_detector.")
+    if not isinstance(cells, GridPredictions):
+        raise DataError(
+            f"detection: the model's output is {cells}; expects GridPredictions, as of dl.models.grid_detector."
+        )
     num_classes = cells.class_logits.shape[-1]
     for split in data.splits:
         labels = getattr(data, split).targets[..., 1]
@@ -71,20 +73,20 @@ def detection(
     )
 
 
-def _matches(cells: Cells, targets: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _matches(cells: GridPredictions, targets: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Whether box i is of object j, [N, max_boxes, max_objects]; whether boxes and objects are there."""
-    found = find(cells)
+    found = detect(cells)
     there, boxes = targets[..., 0] > 0, found.scores > 0
     same = found.classes[:, :, None] == targets[:, None, :, 1].astype(int)
     overlap = box_iou(found.boxes[:, :, None], targets[:, None, :, 2:]) > 0.5
     return overlap & same & boxes[:, :, None] & there[:, None], boxes, there
 
 
-def _recall(cells: Cells, targets: jax.Array) -> jax.Array:
+def _recall(cells: GridPredictions, targets: jax.Array) -> jax.Array:
     matches, _, there = _matches(cells, targets)
     return jnp.sum(matches.any(axis=1)) / jnp.maximum(there.sum(), 1)
 
 
-def _precision(cells: Cells, targets: jax.Array) -> jax.Array:
+def _precision(cells: GridPredictions, targets: jax.Array) -> jax.Array:
     matches, boxes, _ = _matches(cells, targets)
     return jnp.sum(matches.any(axis=2)) / jnp.maximum(boxes.sum(), 1)

@@ -12,7 +12,7 @@ from dlcore.core.dataset import Dataset, Split
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
 from dlcore.core.task import Metric, Penalty, Task
-from dlcore.metrics import nearest_neighbour_accuracy
+from dlcore.metrics import nearest_neighbor_accuracy
 
 
 def embedding(
@@ -23,7 +23,7 @@ def embedding(
     metrics: Mapping[str, Metric] | None = None,
     penalty: Penalty | None = None,
 ) -> Task:
-    """Embed examples so that identities can be told apart; reports `nearest_neighbour_accuracy` too.
+    """Embed examples so that identities can be told apart; reports `nearest_neighbor_accuracy` too.
 
     The test split may hold people who are not in the train split, which is how verification is measured. With class
     weights its loss is then the mean over the identities that have them, NaN if none has.
@@ -53,7 +53,7 @@ def embedding(
     num_classes = _num_classes(compared, data) if "angles" in model.parts else None
     if num_classes is not None:
         _check_labels(labels, num_classes)
-    reported = {"nearest_neighbour_accuracy": nearest_neighbour_accuracy, **(metrics or {})}
+    reported = {"nearest_neighbor_accuracy": nearest_neighbor_accuracy, **(metrics or {})}
 
     def objective(params, state, batch, *, key=None, train=False):
         inputs, labels = _examples(batch)

@@ -12,7 +12,7 @@ from dlcore.core.dataset import Dataset
 from dlcore.core.errors import ArgumentError, DataError, check_number, shown
 from dlcore.core.model import NEEDS_KEY, Model
 from dlcore.core.task import Task, output_of
-from dlcore.models.autoencoder import drawn
+from dlcore.models.autoencoder import reparameterize
 
 Corruption = Callable[[jax.Array, jax.Array], jax.Array]
 Sparsity = Callable[[jax.Array], jax.Array]
@@ -38,7 +38,7 @@ def reconstruction(
 
     Raises:
       DataError: integer inputs, an output of another size.
-    Source: Vincent et al., Stacked denoising autoencoders, JMLR 2010.
+    Reference: Vincent et al., Stacked denoising autoencoders, JMLR 2010.
     """
     _check_output(model, data)
     if sparsity is not None:
@@ -79,7 +79,7 @@ def variational(
 
     Raises:
       ArgumentError: a negative beta, a model that is not variational.
-    Source: Kingma and Welling, ICLR 2014; Higgins et al., beta-VAE, ICLR 2017.
+    Reference: Kingma and Welling, ICLR 2014; Higgins et al., beta-VAE, ICLR 2017.
     """
     check_number("beta", beta, 0)
     _check_output(model, data)
@@ -94,7 +94,7 @@ def variational(
         if train and key is None:
             raise ArgumentError(NEEDS_KEY)
         (mean, log_variance), state = model.parts["encode"].apply(params, state, batch.inputs, key=key, train=train)
-        code = drawn(key, mean, log_variance) if train and key is not None else mean
+        code = reparameterize(key, mean, log_variance) if train and key is not None else mean
         output, state = model.parts["decode"].apply(params, state, code, key=key, train=train)
         error = output[0].size * jnp.mean(loss(output, batch.inputs.reshape(output.shape)))
         divergence = 0.5 * jnp.mean(jnp.sum(mean**2 + jnp.exp(log_variance) - 1 - log_variance, axis=-1))
@@ -136,7 +136,7 @@ def l1_activity(strength: float | jax.Array) -> Sparsity:
 def target_activity(target: float | jax.Array, strength: float | jax.Array) -> Sparsity:
     """`strength` times sum_j KL(target || mean activity of unit j over the batch); for codes in (0, 1), e.g. sigmoid.
 
-    Source: Ng, Sparse autoencoder, CS294A lecture notes 2011.
+    Reference: Ng, Sparse autoencoder, CS294A lecture notes 2011.
     """
     check_number("target activity", target, 0, 1, open_low=True)
     check_number("strength of the sparsity", strength, 0)

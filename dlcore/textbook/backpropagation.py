@@ -2,7 +2,7 @@
 
 The gradients equal those of `jax.grad`; here one sees what they are made of, delta = dL/dz of each pre-activation z.
 All functions are pure and can be compiled and mapped. Training uses `jax.grad`.
-Source: Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, 1986.
+Reference: Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, 1986.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class Elman(NamedTuple):
 
     input_kernel: [num_inputs, num_units]. recurrent_kernel: [num_units, num_units]. bias: [num_units].
     Of a Flax `SimpleCell`: `dense_i.kernel`, `dense_h.kernel`, `dense_i.bias`.
-    Source: Elman, Finding structure in time, 1990.
+    Reference: Elman, Finding structure in time, 1990.
     """
 
     input_kernel: Any
@@ -72,8 +72,8 @@ def through_layers(
     Args:
       params: of `dl.models.mlp`. inputs: [B, n_0].
       activation: of the hidden layers: name or function, element by element and without weights of its own.
-      loss: "softmax_cross_entropy" with labels [B], "logistic" with labels [B] and one output, "squared_error" with
-        targets [B, n_L].
+      loss: "softmax_cross_entropy" with labels [B], "binary_cross_entropy" with labels [B] and one output,
+        "squared_error" with targets [B, n_L].
 
     Raises:
       ArgumentError: an unknown name, an activation over groups of units, params of another model.
@@ -134,7 +134,7 @@ def through_time(
 
     Raises:
       ArgumentError: an unknown activation, num_steps below 1. DataError: arrays that do not fit.
-    Source: Werbos, Backpropagation through time, 1990; Williams and Peng, An efficient gradient-based algorithm for
+    Reference: Werbos, Backpropagation through time, 1990; Williams and Peng, An efficient gradient-based algorithm for
       on-line training of recurrent network trajectories, 1990.
     """
     function, slope = _elementwise(activation)
@@ -199,9 +199,9 @@ def _softmax_cross_entropy(logits, labels):
     return losses.softmax_cross_entropy(logits, labels), jax.nn.softmax(logits) - one_hot
 
 
-def _logistic(logits, labels):
-    check_same_shape("logistic", logits[:, 0] if logits.shape[1] == 1 else logits, labels)
-    values = losses.logistic(logits[:, 0], labels)
+def _binary_cross_entropy(logits, labels):
+    check_same_shape("binary_cross_entropy", logits[:, 0] if logits.shape[1] == 1 else logits, labels)
+    values = losses.binary_cross_entropy(logits[:, 0], labels)
     return values, jax.nn.sigmoid(logits) - labels.astype(logits.dtype)[:, None]
 
 
@@ -212,7 +212,7 @@ def _squared_error(predictions, targets):
 # (loss of each example [B], its derivative by the outputs [B, n_L]), of outputs and targets
 _OUTPUT_ERRORS = {
     "softmax_cross_entropy": _softmax_cross_entropy,
-    "logistic": _logistic,
+    "binary_cross_entropy": _binary_cross_entropy,
     "squared_error": _squared_error,
 }
 

@@ -16,7 +16,7 @@ import dlcore as dl
 from dlcore import optimizers
 from dlcore.study import program as engine
 
-X, Y = small.labelled_points().train
+X, Y = small.labeled_points().train
 KEY = jax.random.key(0)
 
 
@@ -195,7 +195,7 @@ TRAINING = [
     ({"optimizer": optax.sgd}, "optimizer is .*; expects an optax.GradientTransformation"),
     ({"optimizer": "adam"}, "optimizer is 'adam'; expects an optax.GradientTransformation"),
     ({"task": small.MODEL}, "(?s)task is .*; expects a Task"),
-    ({"task": small.labelled_points()}, "(?s)task is .*; expects a Task"),
+    ({"task": small.labeled_points()}, "(?s)task is .*; expects a Task"),
     ({"task": None}, "task is None; expects a Task"),
 ]
 

@@ -64,7 +64,7 @@ def test_all_orders_are_equally_likely(n):
 
 @pytest.mark.parametrize("pair", [(0, 1), (0, 36), (17, 18), (5, 30)])
 def test_pairs_of_positions_are_uniform(pair):
-    """Catches neighbours that travel together, and elements tied to their place."""
+    """Catches neighbors that travel together, and elements tied to their place."""
     chosen = orders(37, 40_000, seed=1)[:, pair]
     low = chosen[:, 1] - (chosen[:, 1] > chosen[:, 0])  # second value among the 36 that are left
     assert p_of_uniform(chosen[:, 0] * 36 + low, 37 * 36) > LEAST_P

@@ -202,7 +202,7 @@ def test_finite_sees_each_parameter(stepwise):
 
 
 def test_init_depends_on_the_key_only():
-    """Catches an initialisation that changes with the length, the batch size or the optimizer."""
+    """Catches an initialization that changes with the length, the batch size or the optimizer."""
     reference = small.fit(seed=1).init().params
     task, adam = small.CLASSIFICATION, optax.adam(0.1)
     other = dl.training(jax.random.key(1), task, adam, batch_size=3, num_steps=8).init().params
@@ -295,14 +295,14 @@ def test_model_state_and_noise_go_through_a_study():
     from test_model import NormalisedNNX
 
     model = dl.from_nnx(NormalisedNNX)
-    task = dl.tasks.classification(model, small.labelled_points())
+    task = dl.tasks.classification(model, small.labeled_points())
 
     def fit(seed):
         return dl.training(jax.random.key(seed), task, optax.sgd(0.0), batch_size="full", num_epochs=3)
 
     results = dl.sweep(fit, seed=np.arange(2), final_params=True)
     params, state = dl.final_params(results, model, seed=1)
-    hidden = small.labelled_points().train.inputs @ np.asarray(params["first"]["kernel"])
+    hidden = small.labeled_points().train.inputs @ np.asarray(params["first"]["kernel"])
     expected = (1 - 0.9**3) * hidden.mean(axis=0)
     np.testing.assert_allclose(state["norm"]["mean"], expected, rtol=1e-4, atol=1e-6)
     batch_losses = results.batch_loss.isel(step=slice(1, None)).values
@@ -316,8 +316,8 @@ LOSSES = {
         (5, 3),
         np.array([0, 2, 1, 2, 0]),
     ),
-    "logistic": (
-        dl.losses.logistic,
+    "binary_cross_entropy": (
+        dl.losses.binary_cross_entropy,
         lambda x, y: np.log1p(np.exp(x)) - x * y,
         (5,),
         np.array([0, 1, 1, 0, 1]),
@@ -362,7 +362,7 @@ def test_gradients_stay_finite_far_out(name):
 
 def test_gradient_of_the_objective_equals_finite_differences():
     """Catches a stopped gradient between loss, penalty and model."""
-    task = dl.tasks.classification(dl.models.mlp([4, 5, 3], "tanh"), small.labelled_points(), penalty=dl.tasks.l2(0.1))
+    task = dl.tasks.classification(dl.models.mlp([4, 5, 3], "tanh"), small.labeled_points(), penalty=dl.tasks.l2(0.1))
     params, state = task.model.init(jax.random.key(0))
     objective = jax.jit(lambda params: task.objective(params, state, task.data.train)[0])
     gradient = jax.grad(objective)(params)

@@ -85,13 +85,13 @@ def test_different_numbers_of_images_and_labels(tmp_path):
         dl.data.from_idx(pictures, labels, test_images=pictures)
 
 
-def test_image_of_another_size_or_colour_is_named(tmp_path):
+def test_image_of_another_size_or_color_is_named(tmp_path):
     members, _ = image_members()
     wrong = members | {"dog/2.png": png(np.zeros((5, 7), np.uint8))}
-    with raises("dog/2.png is 5 x 7 grey, cat/1.png is 5 x 4 grey; expects one size and colour. Pass size="):
+    with raises("dog/2.png is 5 x 7 gray, cat/1.png is 5 x 4 gray; expects one size and color. Pass size="):
         dl.data.from_image_folder(write(tmp_path / "a.zip", zip_bytes(wrong)))
     wrong = members | {"dog/2.png": png(np.zeros((5, 4, 3), np.uint8))}
-    with raises("dog/2.png is 5 x 4 colour, cat/1.png is 5 x 4 grey; .* colour='rgb'"):
+    with raises("dog/2.png is 5 x 4 color, cat/1.png is 5 x 4 gray; .* color='rgb'"):
         dl.data.from_image_folder(write(tmp_path / "b.zip", zip_bytes(wrong)))
 
 

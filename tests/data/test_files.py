@@ -71,14 +71,14 @@ def test_image_folder_with_splits_of_its_own(tmp_path):
 
 
 def test_images_of_other_kinds_are_converted_and_resized(tmp_path):
-    colour = np.full((6, 8, 3), (200, 0, 0), np.uint8)
-    files = {"a/1.jpg": png(colour, "JPEG"), "a/2.pgm": png(colour[:, :, 0], "PPM"), "b/3.png": png(colour)}
+    color = np.full((6, 8, 3), (200, 0, 0), np.uint8)
+    files = {"a/1.jpg": png(color, "JPEG"), "a/2.pgm": png(color[:, :, 0], "PPM"), "b/3.png": png(color)}
     path = write(tmp_path / "a.zip", zip_bytes(files))
-    data = dl.data.from_image_folder(path, size=(3, 4), colour="rgb")
+    data = dl.data.from_image_folder(path, size=(3, 4), color="rgb")
     assert data.train.inputs.shape == (3, 3, 4, 3)
     assert abs(data.train.inputs[0].astype(int) - (200, 0, 0)).max() < 4  # JPEG loses a little
-    np.testing.assert_array_equal(data.train.inputs[2], colour[:3, :4])
-    assert dl.data.from_image_folder(path, size=(3, 4), colour="grey").train.inputs.shape == (3, 3, 4)
+    np.testing.assert_array_equal(data.train.inputs[2], color[:3, :4])
+    assert dl.data.from_image_folder(path, size=(3, 4), color="gray").train.inputs.shape == (3, 3, 4)
 
 
 def test_names_are_in_order_of_their_numbers():
@@ -116,7 +116,7 @@ def test_second_load_decodes_nothing_until_a_file_changes(tmp_path, monkeypatch)
     assert count == 0
     np.testing.assert_array_equal(second.train.inputs, expected)
     assert (second.target_names, repr(second)) == (first.target_names, repr(first))
-    assert load(colour="rgb")[1] >= 6  # other options are another entry
+    assert load(color="rgb")[1] >= 6  # other options are another entry
     assert load(cache=False)[1] >= 6
     members["cat/1.png"] = png(255 - expected[0])
     write(path, zip_bytes(members))

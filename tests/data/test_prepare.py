@@ -27,9 +27,9 @@ def no_rank_promotion():
 
 
 @pytest.mark.parametrize("function", [dl.data.flip, partial(dl.data.crop, padding=2), dl.data.shift])
-@pytest.mark.parametrize("grey", [False, True])
-def test_augmentation_is_a_pure_function_of_its_key(function, grey):
-    images = IMAGES[..., 0] if grey else IMAGES
+@pytest.mark.parametrize("gray", [False, True])
+def test_augmentation_is_a_pure_function_of_its_key(function, gray):
+    images = IMAGES[..., 0] if gray else IMAGES
     first, again, other = (jax.jit(function)(key, images) for key in (KEY, KEY, jax.random.key(1)))
     assert (first.shape, first.dtype) == (images.shape, images.dtype)
     np.testing.assert_array_equal(first, again)
@@ -117,9 +117,9 @@ def test_unit_range_by_type():
         dl.data.unit_range(jnp.asarray([1]))
 
 
-@pytest.mark.parametrize("grey", [False, True])
-def test_standardizer_gives_mean_0_deviation_1_per_channel(grey):
-    images = np.asarray(IMAGES[..., 0] if grey else IMAGES)
+@pytest.mark.parametrize("gray", [False, True])
+def test_standardizer_gives_mean_0_deviation_1_per_channel(gray):
+    images = np.asarray(IMAGES[..., 0] if gray else IMAGES)
     step = dl.data.standardizer(dl.data.from_arrays(images, np.zeros(40)))
     scaled = np.asarray(jax.jit(step)(images), np.float64)
     np.testing.assert_allclose(scaled.mean((0, 1, 2)), 0, atol=1e-5)
@@ -173,7 +173,7 @@ def test_repr_says_what_it_is():
         "Dataset iris: train 120, test 30; inputs float32[N, 4], targets int32[N]; from scikit-learn load_iris" in text
     )
     assert "3 classes (rows in train): setosa 40, versicolor 40, virginica 40" in text
-    assert "normalisation: inputs standardised per column on train" in text
+    assert "normalization: inputs standardized per column on train" in text
     assert "targets from -" in repr(dl.data.diabetes())
     flags = dl.data.from_arrays(np.zeros((4, 1)), np.eye(4, dtype=bool))
     assert "targets from 0 to 1 (train)" in repr(flags)

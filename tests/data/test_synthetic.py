@@ -70,9 +70,9 @@ def test_blobs_have_the_spread_asked_for():
 
 def test_moons_lie_on_their_half_circles():
     inputs, labels = made(dl.data.moons, N, noise=0.0)
-    centres = np.where(np.asarray(labels)[:, None] == 0, [0.0, 0.0], [1.0, 0.5])
-    np.testing.assert_allclose(np.linalg.norm(inputs - centres, axis=1), 1, atol=1e-5)
-    assert ((inputs[:, 1] - centres[:, 1] > 0) == (labels == 0)).mean() > 0.99
+    centers = np.where(np.asarray(labels)[:, None] == 0, [0.0, 0.0], [1.0, 0.5])
+    np.testing.assert_allclose(np.linalg.norm(inputs - centers, axis=1), 1, atol=1e-5)
+    assert ((inputs[:, 1] - centers[:, 1] > 0) == (labels == 0)).mean() > 0.99
 
 
 def test_spirals_turn_against_each_other():
@@ -215,7 +215,7 @@ def test_split_that_leaves_no_rows():
 
 
 @pytest.mark.parametrize(
-    ("purpose", "widths"), [("denoising", (16, 16)), ("colourisation", (16, 48)), ("compression", (48, 48))]
+    ("purpose", "widths"), [("denoising", (16, 16)), ("colorization", (16, 48)), ("compression", (48, 48))]
 )
 def test_photo_patches(purpose, widths):
     data = dl.data.photo_patches(purpose, size=4, num_patches=200)
@@ -224,9 +224,9 @@ def test_photo_patches(purpose, widths):
     assert 0 <= data.train.targets.min() < 0.2 < 0.8 < data.train.targets.max() <= 1
     if purpose == "denoising":
         assert abs(np.std(data.train.inputs - data.train.targets) - 0.1) < 0.01
-    if purpose == "colourisation":
-        grey = data.train.targets.reshape(-1, 4, 4, 3) @ np.asarray([0.299, 0.587, 0.114])
-        np.testing.assert_allclose(data.train.inputs, grey.reshape(-1, 16), atol=1e-5)
+    if purpose == "colorization":
+        gray = data.train.targets.reshape(-1, 4, 4, 3) @ np.asarray([0.299, 0.587, 0.114])
+        np.testing.assert_allclose(data.train.inputs, gray.reshape(-1, 16), atol=1e-5)
     if purpose == "compression":
         np.testing.assert_array_equal(data.train.inputs, data.train.targets)
 

@@ -91,7 +91,7 @@ def tune(valley, grid=GRID, **settings):
 
 
 @pytest.mark.parametrize(("best", "rounds"), [(0.2, 1), (0.1, 2), (0.8, 2), (0.05, 2), (1.6, 3), (0.025, 3), (6.4, 4)])
-def test_tune_grows_towards_the_best(best, rounds):
+def test_tune_grows_toward_the_best(best, rounds):
     """Catches a grid that grows without need, at the wrong edge, with gaps, only once, and rates measured again."""
     valley = Valley(best)
     tuned = tune(valley)

@@ -34,7 +34,7 @@ def test_greedy_takes_the_likeliest_each_time():
 
 @pytest.mark.parametrize(("temperature", "top_k"), [(1.0, None), (2.0, 3)])
 def test_draws_follow_the_distribution(temperature, top_k):
-    """Catches a temperature that multiplies, and a top_k that keeps the wrong tokens or does not renormalise."""
+    """Catches a temperature that multiplies, and a top_k that keeps the wrong tokens or does not renormalize."""
     prompts = np.repeat(PROMPT[:1], 4000, axis=0)
     drawn = dl.generation.generate(
         MODEL, PARAMS, STATE, jax.random.key(1), prompts, 2, temperature=temperature, top_k=top_k

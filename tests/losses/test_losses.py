@@ -29,7 +29,7 @@ ELSEWHERE = {"arcface", "cosface", "sphereface", "triplet", "mutual_likelihood",
     "grid_detection",
     "mixture_density",
 }
-NAMES = [name for name in losses.__all__ if name != "logistic" and name not in ELSEWHERE]
+NAMES = [name for name in losses.__all__ if name != "binary_cross_entropy" and name not in ELSEWHERE]
 
 
 def call(name, outputs, targets):
@@ -68,7 +68,7 @@ def test_special_cases_are_the_plain_losses():
         return (
             (losses.weighted_cross_entropy(classes["inputs"], classes["targets"]), classes["values"]),
             (losses.focal(flags["inputs"], flags["targets"], gamma=0.0), flags["values"]),
-            (losses.focal(*one_column, gamma=0.0), losses.logistic(*one_column)),
+            (losses.focal(*one_column, gamma=0.0), losses.binary_cross_entropy(*one_column)),
             (2 * losses.pinball(absolute["inputs"], absolute["targets"]), absolute["values"]),
             (losses.kl_divergence(jnp.log(jnp.maximum(shares, 1e-30)), shares), jnp.zeros(6)),
         )
@@ -80,7 +80,7 @@ def test_special_cases_are_the_plain_losses():
 def test_extreme_logits_stay_finite():
     """Catches log(0), and a focal weight whose derivative is infinite where it vanishes."""
     logits, flags = jnp.array([-1e4, -50.0, 50.0, 1e4]), jnp.array([0, 0, 1, 1])
-    for loss in (losses.logistic, losses.focal, functools.partial(losses.focal, gamma=0.5)):
+    for loss in (losses.binary_cross_entropy, losses.focal, functools.partial(losses.focal, gamma=0.5)):
         for labels in (flags, 1 - flags):
             value, gradient = jax.jit(jax.value_and_grad(lambda x, y=labels, loss=loss: loss(x, y).sum()))(logits)
             assert np.isfinite(value)
@@ -190,7 +190,11 @@ FLAGS = np.zeros((4, 3), int)
         ),
         (lambda: losses.huber(SCORES, SCORES[:, :1]), dl.DataError, "huber: .* expects the same shape"),
         (lambda: losses.squared_error(SCORES[:, :1], SCORES[:, 0]), dl.DataError, "squared_error: .* the same shape"),
-        (lambda: losses.logistic(SCORES[:, :1], LABELS), dl.DataError, "logistic: .* expects the same shape"),
+        (
+            lambda: losses.binary_cross_entropy(SCORES[:, :1], LABELS),
+            dl.DataError,
+            "binary_cross_entropy: .* expects the same shape",
+        ),
         (lambda: losses.absolute_error(SCORES, LABELS), dl.DataError, "absolute_error: .* expects the same shape"),
         (lambda: losses.pinball(SCORES, SCORES, quantile=50), dl.ArgumentError, "quantile is 50; .* at most 1"),
         (lambda: losses.bernoulli_cross_entropy(SCORES, LABELS), dl.DataError, "expects the same shape"),
@@ -219,7 +223,7 @@ def test_what_does_not_fit_is_refused(evaluate, error, message):
 
 def flagged(num_labels=3, dtype=np.int32):
     """Points with a flag for each of some half-spaces."""
-    data = small.labelled_points()
+    data = small.labeled_points()
     train, test = ((s.inputs, (s.inputs[:, :num_labels] > 0.3).astype(dtype)) for s in (data.train, data.test))
     return dl.data.Dataset(train, test=test)
 

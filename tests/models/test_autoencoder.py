@@ -18,7 +18,7 @@ def curve(num_train: int = 32) -> dl.data.Dataset:
 
 
 def squares(num_train: int = 32) -> dl.data.Dataset:
-    """Grey images [N, 7, 6] of one bright square each."""
+    """Gray images [N, 7, 6] of one bright square each."""
     inputs = np.zeros((num_train, 7, 6), np.float32)
     for i in range(num_train):
         top, left = i % 5, i // 5 % 4
@@ -118,7 +118,7 @@ def test_evidence_bound():
 
 
 def test_sparsity_is_added_and_reported():
-    """Catches a penalty of the wrong axis or strength, one that is reported and not minimised."""
+    """Catches a penalty of the wrong axis or strength, one that is reported and not minimized."""
     code = jnp.asarray([[0.2, -0.4], [0.6, 0.0]])
     np.testing.assert_allclose(dl.tasks.l1_activity(0.1)(code), 0.1 * 0.6, rtol=1e-6)
     activity, target = np.float64([0.4, 0.3]), 0.1

@@ -10,7 +10,7 @@ import dlcore as dl
 
 
 def striped(num_train: int = 32) -> dl.data.Dataset:
-    """Grey images [N, 8, 8] with noise, stripes upright (0), level (1) or none (2)."""
+    """Gray images [N, 8, 8] with noise, stripes upright (0), level (1) or none (2)."""
     random = np.random.default_rng(0)
     labels = (np.arange(num_train) % 3).astype(np.int32)
     inputs = random.normal(size=(num_train, 8, 8)).astype(np.float32)
@@ -25,7 +25,7 @@ def classified(model) -> dl.tasks.Task:
 
 
 class TestConvolutional(ModelContract):
-    """Plain, with every normalisation and pooling, and residual."""
+    """Plain, with every normalization and pooling, and residual."""
 
     CASES = {
         "convolutional": Case(
@@ -34,14 +34,14 @@ class TestConvolutional(ModelContract):
         "batch_average_maxout": Case(
             lambda: classified(
                 dl.models.convolutional(
-                    (8, 8, 1), [8], 3, activation="maxout", normalisation="batch", pool="average", head=()
+                    (8, 8, 1), [8], 3, activation="maxout", normalization="batch", pool="average", head=()
                 )
             ),
         ),
         "group_global": Case(
             lambda: classified(
                 dl.models.convolutional(
-                    (8, 8), [16, 16], 3, activation="silu", normalisation="group", global_pooling=True, head=()
+                    (8, 8), [16, 16], 3, activation="silu", normalization="group", global_pooling=True, head=()
                 )
             ),
             num_steps=150,
@@ -81,7 +81,7 @@ def test_published_sizes(model, shape, count):
 
 
 def test_deepobs_starts_as_published():
-    """Catches initialisers swapped: 2c2d draws from N(0, 0.05) cut at two deviations, 3c3d by Glorot."""
+    """Catches initializers swapped: 2c2d draws from N(0, 0.05) cut at two deviations, 3c3d by Glorot."""
     params, _ = jax.jit(dl.models.deepobs_2c2d((10, 10)).init)(jax.random.key(0))
     kernel = np.asarray(params["blocks"][1]["convolution"]["kernel"])
     assert kernel.std() == pytest.approx(0.05 * 0.8796, rel=0.02)
@@ -122,7 +122,7 @@ def test_dropout_can_be_swept():
         (lambda: dl.models.convolutional((8, 8), [4], 0), r"num_outputs is \[0\]"),
         (lambda: dl.models.convolutional((8,), [4], 3), r"image_shape is \(8,\); expects \(height, width\)"),
         (lambda: dl.models.convolutional((8, 8), [4], 3, pool="maxx"), "unknown pool 'maxx'; did you mean 'max'"),
-        (lambda: dl.models.convolutional((8, 8), [4], 3, normalisation="bath"), "did you mean 'batch'"),
+        (lambda: dl.models.convolutional((8, 8), [4], 3, normalization="bath"), "did you mean 'batch'"),
         (lambda: dl.models.convolutional((8, 8), [4], 3, padding="same"), "unknown padding 'same'"),
         (lambda: dl.models.convolutional((8, 8), [4], 3, dropout=1.5), "dropout is 1.5"),
         (lambda: dl.models.resnet((8, 8), 3, depth=18), "depth is 18; expects 6 n .* Nearest: 20"),

@@ -8,7 +8,7 @@ import pytest
 from model_contract import Case, ModelContract
 
 import dlcore as dl
-from dlcore.models import Cells
+from dlcore.models import GridPredictions
 
 
 def canvases(num_train: int, num_test: int = 0, **options) -> dl.data.Dataset:
@@ -46,12 +46,12 @@ def test_finds_digits_it_has_not_seen():
     assert history.test_recall.values[-1] > 0.6, history.test_recall.values
     assert history.test_precision.values[-1] > 0.6, history.test_precision.values
     cells, _ = model.apply(*dl.final_params(history, model), data.test.inputs)
-    found = dl.models.found_boxes(dl.models.find(cells, score_threshold=0.05))
+    found = dl.models.found_boxes(dl.models.detect(cells, score_threshold=0.05))
     assert dl.metrics.detection_average_precision(found, dl.models.true_boxes(data.test.targets)) > 0.6
 
 
-def perfect(targets: np.ndarray, grid: int, size: int) -> Cells:
-    """Cells that say exactly what the targets [1, M, 6] do; the size of the image in pixels."""
+def perfect(targets: np.ndarray, grid: int, size: int) -> GridPredictions:
+    """GridPredictions that say exactly what the targets [1, M, 6] do; the size of the image in pixels."""
     objectness = np.full((1, grid, grid), -20.0, np.float32)
     boxes, logits = np.zeros((1, grid, grid, 4), np.float32), np.zeros((1, grid, grid, 3), np.float32)
     boxes[...] = [0, 0, 1, 1]
@@ -60,7 +60,7 @@ def perfect(targets: np.ndarray, grid: int, size: int) -> Cells:
             row, column = int((top + bottom) / 2 * grid / size), int((left + right) / 2 * grid / size)
             objectness[0, row, column], boxes[0, row, column] = 20, (top, left, bottom, right)
             logits[0, row, column, int(label)] = 20
-    return Cells(*map(jnp.asarray, (objectness, boxes, logits)))
+    return GridPredictions(*map(jnp.asarray, (objectness, boxes, logits)))
 
 
 TARGETS = np.array([[[1, 2, 0, 0, 4, 4], [1, 0, 5, 4, 8, 8], [0, 0, 0, 0, 0, 0]]], np.float32)
@@ -90,22 +90,22 @@ def test_search_drops_boxes_that_overlap_a_better_one_of_their_class():
         boxes=cells.boxes.at[0, 0, 0].set(jnp.array([0.0, 0, 4, 5])),
         class_logits=cells.class_logits.at[0, 0, 0, 2].set(20.0),
     )
-    found = jax.jit(lambda cells: dl.models.find(cells, max_boxes=3))(twice)
+    found = jax.jit(lambda cells: dl.models.detect(cells, max_boxes=3))(twice)
     assert found.boxes.shape == (1, 3, 4)
     assert (found.scores[0] > 0).tolist() == [True, True, False], "the worse of two boxes of class 2 is dropped"
     other_class = twice._replace(class_logits=twice.class_logits.at[0, 0, 0].set(jnp.array([0.0, 20.0, 0.0])))
-    found = dl.models.find(other_class, max_boxes=3)
+    found = dl.models.detect(other_class, max_boxes=3)
     assert sorted(found.classes[0].tolist()) == [0, 1, 2]
     np.testing.assert_allclose(found.scores[0], [1, 1, jax.nn.sigmoid(1.0)], rtol=1e-5)
-    strict = dl.models.find(other_class, max_boxes=3, score_threshold=0.9)
+    strict = dl.models.detect(other_class, max_boxes=3, score_threshold=0.9)
     assert (strict.scores[0] > 0).sum() == 2
     both = jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), twice)
-    assert (dl.models.find(both).scores > 0).sum(axis=1).tolist() == [2, 2]
+    assert (dl.models.detect(both).scores > 0).sum(axis=1).tolist() == [2, 2]
 
 
 def test_average_precision_of_perfect_cells_is_one():
     """Catches boxes and images that lose each other on the way to the metric."""
-    found = dl.models.found_boxes(dl.models.find(perfect(TARGETS, grid=4, size=8)))
+    found = dl.models.found_boxes(dl.models.detect(perfect(TARGETS, grid=4, size=8)))
     assert dl.metrics.detection_average_precision(found, dl.models.true_boxes(TARGETS)) == 1.0
 
 
@@ -116,8 +116,8 @@ def test_average_precision_of_perfect_cells_is_one():
         (lambda: dl.models.grid_detector((15, 15), 0), "grid_detector: num_classes is 0; expects a positive integer"),
         (lambda: dl.models.grid_detector((15, 15), 10, channels=()), "channels is .* one|sequence of 1 or more"),
         (lambda: dl.models.grid_detector((15, 15), 10, activation="rleu"), "did you mean 'relu'"),
-        (lambda: dl.models.find(perfect(TARGETS, 4, 8), max_boxes=0), "max_boxes is 0; expects a positive integer"),
-        (lambda: dl.models.find(perfect(TARGETS, 4, 8), iou_threshold=2.0), "iou_threshold is 2.0; expects"),
+        (lambda: dl.models.detect(perfect(TARGETS, 4, 8), max_boxes=0), "max_boxes is 0; expects a positive integer"),
+        (lambda: dl.models.detect(perfect(TARGETS, 4, 8), iou_threshold=2.0), "iou_threshold is 2.0; expects"),
         (
             lambda: dl.losses.grid_detection(perfect(TARGETS, 4, 8), TARGETS, image_size=(8, 8), box_weight=-1.0),
             "box_weight is -1.0; expects a finite number, 0 or more",
@@ -139,7 +139,7 @@ def test_bad_data():
     data = canvases(4, canvas_size=15, max_digits=1)
     with pytest.raises(dl.DataError, match=r"classes in the train split run from .* expects \[0, 3\)"):
         dl.tasks.detection(dl.models.grid_detector((15, 15), 3), data)
-    with pytest.raises(dl.DataError, match=r"output is .*; expects Cells"):
+    with pytest.raises(dl.DataError, match=r"output is .*; expects GridPredictions"):
         dl.tasks.detection(dl.data.prepared(dl.models.mlp([225, 10]), dl.data.flatten), data)
     with pytest.raises(dl.DataError, match=r"targets \[24\]; expects images"):
         dl.tasks.detection(dl.models.grid_detector((15, 15), 3), dl.data.Dataset((np.zeros((24, 4)), np.zeros(24))))

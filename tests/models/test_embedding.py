@@ -11,13 +11,13 @@ import pytest
 from data_support import needs_shared_data, private_cache  # noqa: F401
 from model_contract import Case, ModelContract
 from sklearn.metrics import roc_auc_score
-from small import labelled_points
+from small import labeled_points
 
 import dlcore as dl
 from dlcore.nn.embeddings import Angles, Gaussian, angles, unit_vectors
 
 GOLDEN = golden_values.load("families")
-POINTS = labelled_points(32)
+POINTS = labeled_points(32)
 X, LABELS = POINTS.train
 BACKBONE = dl.models.mlp([4, 32, 8], "tanh")
 CLASSES = dl.models.embedding(BACKBONE, 8, num_classes=3)
@@ -123,16 +123,16 @@ def test_outputs_are_unit_vectors():
     np.testing.assert_allclose(np.linalg.norm(mean, axis=1), 1, rtol=1e-6)
 
 
-def test_nearest_neighbour_accuracy_by_hand():
-    """Catches an example that is its own neighbour, the farthest for the nearest, variances that do not count."""
+def test_nearest_neighbor_accuracy_by_hand():
+    """Catches an example that is its own neighbor, the farthest for the nearest, variances that do not count."""
     points, labels = np.float32([[0, 0], [0, 1], [5, 0], [5, 3], [0, 1.5]]), np.array([0, 0, 1, 1, 1])
-    accuracy = dl.metrics.nearest_neighbour_accuracy
+    accuracy = dl.metrics.nearest_neighbor_accuracy
     assert float(accuracy(points, labels)) == pytest.approx(3 / 5)  # 1 and 4 are each other's
     many = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
     distance = ((many[:, None] - many[None]) ** 2).sum(axis=2) + 1e9 * np.eye(300)
     groups = (many[:, 0] > 0).astype(int)
     assert float(accuracy(many, groups)) == pytest.approx((groups[distance.argmin(axis=1)] == groups).mean())
-    # The sharp neighbour at distance 0.3 is likelier than a blurred one at 0.25.
+    # The sharp neighbor at distance 0.3 is likelier than a blurred one at 0.25.
     sharp = Gaussian(np.float32([[0], [0.3], [-0.25]]), np.float32([[-3], [-3], [4]]))
     assert float(accuracy(sharp, np.array([0, 0, 1]))) == pytest.approx(2 / 3)
 
@@ -181,7 +181,7 @@ def test_loss_of_people_without_class_weights():
     known = LABELS + 1 < 3
     losses = dl.losses.cosface(CLASSES.parts["angles"].apply(params, state, X)[0], np.where(known, LABELS + 1, 0))
     assert float(some) == pytest.approx(float(losses[known].mean()), rel=1e-5)
-    assert list(metrics) == ["nearest_neighbour_accuracy"]
+    assert list(metrics) == ["nearest_neighbor_accuracy"]
 
 
 FACES = {
@@ -221,7 +221,7 @@ def test_unseen_faces_are_told_apart():
             jax.random.key(0), task, optimizer, batch_size=20, num_steps=200, record_every=200, evaluate=("test",)
         )
         history = dl.run(training, final_params=True)
-        assert history.test_nearest_neighbour_accuracy[-1] > 0.9
+        assert history.test_nearest_neighbor_accuracy[-1] > 0.9
         params, state = dl.final_params(history, model)
         return params, state, model.apply(params, state, x)[0]
 
@@ -233,7 +233,7 @@ def test_unseen_faces_are_told_apart():
         areas[name] = area(found @ found.T, labels)
         if name == "triplet":
             backbone = dl.models.pretrained(network, params["backbone"], state["backbone"])
-    model = dl.models.probabilistic_embedding(backbone, dl.models.mlp([64, 64, 64], normalisation="layer"), 64)
+    model = dl.models.probabilistic_embedding(backbone, dl.models.mlp([64, 64, 64], normalization="layer"), 64)
     frozen = optax.chain(optax.adam(5e-3), optax.freeze({"backbone": True, "head": False}))
     params, _, found = embedded(model, dl.losses.mutual_likelihood, frozen)
     assert all(map(np.array_equal, *map(jax.tree.leaves, (params["backbone"], backbone.init(jax.random.key(1))[0]))))

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 from model_contract import Case, ModelContract
-from small import labelled_points
+from small import labeled_points
 
 import dlcore as dl
 
@@ -17,11 +17,11 @@ GOLDEN = golden_values.load("families")
 
 
 def classified(model, **options):
-    return Case(lambda: dl.tasks.classification(model, labelled_points(32)), learning_rate=0.05, **options)
+    return Case(lambda: dl.tasks.classification(model, labeled_points(32)), learning_rate=0.05, **options)
 
 
 def two_classes():
-    points = labelled_points(32)
+    points = labeled_points(32)
     return dl.data.Dataset((points.train.inputs, (points.train.inputs[:, 0] > 0.1).astype(np.int32)))
 
 
@@ -36,15 +36,15 @@ class TestFeedForward(ModelContract):
             num_steps=200,
         ),
         "deep_linear": classified(dl.models.deep_linear([4, 8, 3]), remaining=0.7, heavy=True),
-        "layer_norm_skip": classified(dl.models.mlp([4, 16, 16, 3], "silu", normalisation="layer", skip=True)),
+        "layer_norm_skip": classified(dl.models.mlp([4, 16, 16, 3], "silu", normalization="layer", skip=True)),
         "dropout_prelu": classified(dl.models.mlp([4, 24, 3], "prelu", dropout=0.1)),
-        "batch_norm_maxout": classified(dl.models.mlp([4, 32, 3], "maxout", normalisation="batch")),
+        "batch_norm_maxout": classified(dl.models.mlp([4, 32, 3], "maxout", normalization="batch")),
     }
 
 
 MODELS = {
-    "batch": dl.models.mlp([4, 6, 3], "tanh", normalisation="batch"),
-    "layer": dl.models.mlp([4, 6, 3], "tanh", normalisation="layer"),
+    "batch": dl.models.mlp([4, 6, 3], "tanh", normalization="batch"),
+    "layer": dl.models.mlp([4, 6, 3], "tanh", normalization="layer"),
     "prelu": dl.models.mlp([4, 6, 3], "prelu"),
     "maxout": dl.models.mlp([4, 6, 3], "maxout"),
 }
@@ -105,7 +105,7 @@ def test_skip_connections_by_hand():
     params, state = model.init(jax.random.key(0))
     assert list(params["projections"]) == [0]
     assert list(params["projections"][0]) == ["kernel"]
-    x = labelled_points().train.inputs
+    x = labeled_points().train.inputs
     layers = [lambda x, layer=layer: x @ layer["kernel"] + layer["bias"][None] for layer in params["layers"].values()]
     first = x @ params["projections"][0]["kernel"] + jnp.tanh(layers[0](x))
     expected = layers[2](first + jnp.tanh(layers[1](first)))
@@ -114,7 +114,7 @@ def test_skip_connections_by_hand():
 
 def test_output_activation():
     """Catches one that is applied to hidden layers or not at all, and maxout with an output too narrow."""
-    x = labelled_points().train.inputs
+    x = labeled_points().train.inputs
     plain, bounded = (dl.models.mlp([4, 5, 3], output_activation=name) for name in ("identity", "sigmoid"))
     params, _ = plain.init(jax.random.key(0))
     np.testing.assert_allclose(
@@ -149,13 +149,13 @@ def test_classes_of_logistic_regression():
 def test_a_deep_linear_network_is_affine():
     """Catches an activation between the layers."""
     model = dl.models.deep_linear([4, 5, 3])
-    variables, x = model.init(jax.random.key(0)), labelled_points().train.inputs
+    variables, x = model.init(jax.random.key(0)), labeled_points().train.inputs
     middle = model.apply(*variables, (x[:1] + x[1:2]) / 2)[0]
     np.testing.assert_allclose(middle, model.apply(*variables, x[:2])[0].mean(axis=0, keepdims=True), rtol=1e-5)
 
 
 def trained(model, seed):
-    task = dl.tasks.classification(model, labelled_points())
+    task = dl.tasks.classification(model, labeled_points())
     return dl.training(jax.random.key(seed), task, optax.sgd(0.1), batch_size=8, num_epochs=1, evaluate=("test",))
 
 
@@ -201,7 +201,7 @@ MLP = dl.models.mlp
         (lambda: MLP([4, 3], dropout=-0.1), "dropout is -0.1; expects a finite number, 0 or more, at most 1"),
         (lambda: MLP([4, 3], dropout=float("nan")), "dropout is nan; expects a finite number"),
         (lambda: MLP([4, 3], dropout="0.1"), "dropout is '0.1'; expects a finite number"),
-        (lambda: MLP([4, 3], normalisation="bach"), "unknown normalisation 'bach'; did you mean 'batch'"),
+        (lambda: MLP([4, 3], normalization="bach"), "unknown normalization 'bach'; did you mean 'batch'"),
         (lambda: MLP([4, 3], output_activation="sigmoyd"), "unknown activation 'sigmoyd'; did you mean 'sigmoid'"),
         (lambda: MLP([4, 5, 3], dl.activations.Maxout(0)), "num_pieces is 0; expects a positive integer"),
         (

@@ -6,11 +6,11 @@ import numpy as np
 import optax
 import pytest
 from model_contract import Case, ModelContract
-from small import labelled_points
+from small import labeled_points
 
 import dlcore as dl
 
-POINTS = labelled_points(32)
+POINTS = labeled_points(32)
 X = POINTS.train.inputs
 
 
@@ -44,7 +44,7 @@ class TestModular(ModelContract):
         "routed": classified(dl.models.routed([dl.models.mlp([4, 16, 3], "tanh")] * 2, by_sign)),
         "decomposed": classified(
             dl.models.decomposed(
-                [dl.models.mlp([2, 8, 4], "tanh"), dl.models.mlp([2, 8, 4], "tanh", normalisation="batch")],
+                [dl.models.mlp([2, 8, 4], "tanh"), dl.models.mlp([2, 8, 4], "tanh", normalization="batch")],
                 split=halves,
                 combine=dl.models.mlp([8, 16, 3], "tanh"),
             )

@@ -7,22 +7,22 @@ import numpy as np
 import optax
 import pytest
 from model_contract import Case, ModelContract
-from small import labelled_points
+from small import labeled_points
 
 import dlcore as dl
 from dlcore.nn.distances import squared_distances
 
 GOLDEN = golden_values.load("families")["radial_basis"]
-POINTS = labelled_points(32)
+POINTS = labeled_points(32)
 
 
 def network(learned):
-    centres = dl.models.k_means_centres(POINTS.train.inputs, 24)
-    return dl.models.radial_basis(centres, dl.models.nearest_centre_widths(centres), 3, learned=learned)
+    centers = dl.models.k_means_centers(POINTS.train.inputs, 24)
+    return dl.models.radial_basis(centers, dl.models.nearest_center_widths(centers), 3, learned=learned)
 
 
 class TestRadialBasis(ModelContract):
-    """Fixed and learned centres."""
+    """Fixed and learned centers."""
 
     CASES = {
         "two_stages": Case(
@@ -33,11 +33,11 @@ class TestRadialBasis(ModelContract):
 
 
 def test_features_and_closed_form_agree_with_scikit_learn():
-    """Catches a width in place of its square, distances that cancel far from 0, a penalised bias."""
+    """Catches a width in place of its square, distances that cancel far from 0, a penalized bias."""
     x, y = GOLDEN["x"], GOLDEN["y"]
-    centres = dl.models.k_means_centres(x, 5)
-    golden_values.assert_matches(centres, GOLDEN["centres"])
-    model = dl.models.radial_basis(centres, 0.8, 2)
+    centers = dl.models.k_means_centers(x, 5)
+    golden_values.assert_matches(centers, GOLDEN["centers"])
+    model = dl.models.radial_basis(centers, 0.8, 2)
     params, state = model.init(jax.random.key(0))
     golden_values.assert_matches(model.parts["features"].apply(params, state, x)[0], GOLDEN["features"])
     fitted = jax.jit(lambda penalty: dl.models.fit_output_layer(model, params, state, x, y, penalty=penalty))(0.1)
@@ -46,8 +46,8 @@ def test_features_and_closed_form_agree_with_scikit_learn():
 
 
 def test_learned_network_agrees_with_pytorch():
-    """Catches a missing derivative by centres or widths, and widths learned as something else than their logarithm."""
-    model = dl.models.radial_basis(GOLDEN["centres"], GOLDEN["widths"], 2, learned=True)
+    """Catches a missing derivative by centers or widths, and widths learned as something else than their logarithm."""
+    model = dl.models.radial_basis(GOLDEN["centers"], GOLDEN["widths"], 2, learned=True)
     params, state = model.init(jax.random.key(0))
     assert not jax.tree.leaves(state)
     params["output"] = {name: jnp.asarray(GOLDEN[name]) for name in ("kernel", "bias")}
@@ -60,7 +60,7 @@ def test_learned_network_agrees_with_pytorch():
     golden_values.assert_matches(output, GOLDEN["learned_output"])
     golden_values.assert_matches(x_gradient, GOLDEN["x_gradient"])
     expected = {
-        "basis": {name: GOLDEN[f"{name}_gradient"] for name in ("centres", "log_widths")},
+        "basis": {name: GOLDEN[f"{name}_gradient"] for name in ("centers", "log_widths")},
         "output": {name: GOLDEN[f"{name}_gradient"] for name in ("kernel", "bias")},
     }
     golden_values.assert_matches(gradient, expected)
@@ -91,25 +91,25 @@ def test_squared_distances_far_from_the_origin():
 
 
 def test_widths_by_hand():
-    """Catches the centre counted as its own neighbour, a mean of distances for that of squares, K for 2 K."""
-    centres = np.float32([[0, 0], [3, 0], [0, 4]])
-    widths = dl.models.nearest_centre_widths(centres, 2)
+    """Catches the center counted as its own neighbor, a mean of distances for that of squares, K for 2 K."""
+    centers = np.float32([[0, 0], [3, 0], [0, 4]])
+    widths = dl.models.nearest_center_widths(centers, 2)
     np.testing.assert_allclose(widths, np.sqrt([(9 + 16) / 2, (9 + 25) / 2, (16 + 25) / 2]), rtol=1e-6)
-    np.testing.assert_allclose(dl.models.nearest_centre_widths(centres, 1), [3, 3, 4], rtol=1e-6)
-    np.testing.assert_allclose(dl.models.spread_widths(centres), 3 * [5 / np.sqrt(6)], rtol=1e-6)
+    np.testing.assert_allclose(dl.models.nearest_center_widths(centers, 1), [3, 3, 4], rtol=1e-6)
+    np.testing.assert_allclose(dl.models.spread_widths(centers), 3 * [5 / np.sqrt(6)], rtol=1e-6)
 
 
-def test_random_centres_in_a_sweep():
-    """Catches centres that are rows of something else, that occur twice, or are the same for every seed."""
-    centres = dl.models.random_centres(jax.random.key(0), POINTS.train.inputs, 8)
-    rows = {row.tobytes() for row in np.asarray(centres)}
+def test_random_centers_in_a_sweep():
+    """Catches centers that are rows of something else, that occur twice, or are the same for every seed."""
+    centers = dl.models.random_centers(jax.random.key(0), POINTS.train.inputs, 8)
+    rows = {row.tobytes() for row in np.asarray(centers)}
     assert len(rows) == 8
     assert rows <= {row.tobytes() for row in POINTS.train.inputs}
 
     def fit(seed, width):
         key = jax.random.key(seed)
-        centres = dl.models.random_centres(jax.random.fold_in(key, 100), POINTS.train.inputs, 8)
-        task = dl.tasks.classification(dl.models.radial_basis(centres, width, 3, initializer="zeros"), POINTS)
+        centers = dl.models.random_centers(jax.random.fold_in(key, 100), POINTS.train.inputs, 8)
+        task = dl.tasks.classification(dl.models.radial_basis(centers, width, 3, initializer="zeros"), POINTS)
         return dl.training(key, task, optax.sgd(0.1), batch_size="full", num_steps=2, evaluate=("test",))
 
     runs = dl.sweep(fit, seed=np.arange(2), width=np.float32([0.5, 2.0]), lane_width=2)
@@ -124,16 +124,16 @@ VARIABLES = MODEL.init(jax.random.key(0))
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: dl.models.k_means_centres(X, 33), "k_means_centres: num_centres is 33, the inputs have 32 rows"),
-        (lambda: dl.models.k_means_centres(np.ones((5, 2)), 2), "num_centres is 2, the inputs have 1 different rows"),
-        (lambda: dl.models.k_means_centres(X, 0), "num_centres is 0; expects a positive integer"),
-        (lambda: dl.models.k_means_centres(X[0], 1), r"inputs are float32\[4\]; expects floats \[N, features\]"),
-        (lambda: jax.jit(lambda x: dl.models.k_means_centres(x, 2))(X), "inputs or seed are traced"),
-        (lambda: dl.models.random_centres(jax.random.key(0), X, 33), "num_centres is 33, the inputs have 32 rows"),
-        (lambda: dl.models.nearest_centre_widths(X[:2]), "num_neighbours is 2; expects fewer than the 2 centres"),
-        (lambda: dl.models.nearest_centre_widths(X[[0, 0, 1]], 1), "centre 0 coincides with its neighbours"),
-        (lambda: dl.models.spread_widths(X[:1]), "there is 1 centre; expects two or more"),
-        (lambda: dl.models.radial_basis(X[0], 1.0), r"centres are float32\[4\]; expects floats"),
+        (lambda: dl.models.k_means_centers(X, 33), "k_means_centers: num_centers is 33, the inputs have 32 rows"),
+        (lambda: dl.models.k_means_centers(np.ones((5, 2)), 2), "num_centers is 2, the inputs have 1 different rows"),
+        (lambda: dl.models.k_means_centers(X, 0), "num_centers is 0; expects a positive integer"),
+        (lambda: dl.models.k_means_centers(X[0], 1), r"inputs are float32\[4\]; expects floats \[N, features\]"),
+        (lambda: jax.jit(lambda x: dl.models.k_means_centers(x, 2))(X), "inputs or seed are traced"),
+        (lambda: dl.models.random_centers(jax.random.key(0), X, 33), "num_centers is 33, the inputs have 32 rows"),
+        (lambda: dl.models.nearest_center_widths(X[:2]), "num_neighbors is 2; expects fewer than the 2 centers"),
+        (lambda: dl.models.nearest_center_widths(X[[0, 0, 1]], 1), "center 0 coincides with its neighbors"),
+        (lambda: dl.models.spread_widths(X[:1]), "there is 1 center; expects two or more"),
+        (lambda: dl.models.radial_basis(X[0], 1.0), r"centers are float32\[4\]; expects floats"),
         (lambda: dl.models.radial_basis(X, 0.0), "the smallest width is 0; expects positive finite widths"),
         (lambda: dl.models.radial_basis(X, np.nan), "expects positive finite widths"),
         (lambda: dl.models.radial_basis(X, np.ones(3)), r"widths are \[3\]; expects one, or \[32\]"),

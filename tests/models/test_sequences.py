@@ -171,7 +171,7 @@ def test_encoder_decoder_is_pytorchs(attention):
 
 
 def test_mixture_density_is_pytorchs():
-    """Catches a correlation or a deviation of the wrong form, weights not normalised, a pen that counts twice."""
+    """Catches a correlation or a deviation of the wrong form, weights not normalized, a pen that counts twice."""
     values = GOLDEN["mixture"]
     targets, mask = values["targets"], values["mask"]
     mixture = Mixture(*(values[name] for name in Mixture._fields))

@@ -31,7 +31,7 @@ class Network(nnx.Module):
 
 def test_counts_parameters_and_operations_of_each_layer():
     """Catches a layer called twice that counts once, and a scan whose body counts once."""
-    conv, cell, rest = dl.models.layers(dl.from_nnx(Network), np.zeros((2, 8, 8, 3), np.float32))
+    conv, cell, rest = dl.models.layer_table(dl.from_nnx(Network), np.zeros((2, 8, 8, 3), np.float32))
     assert (conv.path, conv.kind, conv.num_params, conv.flops) == ("conv", "Conv", 84, 2 * 2 * (2 * 8 * 8 * 3) * 27)
     assert (cell.path, cell.kind, cell.num_params, cell.flops) == ("cell", "Linear", 9, 8 * 2 * (2 * 3) * 3)
     assert (rest.path, rest.num_params, rest.flops) == ("", 3, 0)
@@ -45,14 +45,14 @@ def test_operations_are_those_xla_counts():
     params, state = model.init(jax.random.key(0))
     kernels = [params["layers"][i]["kernel"] for i in range(2)]
     counted = jax.jit(lambda x, a, b: x @ a @ b).lower(x, *kernels).compile().cost_analysis()
-    assert sum(layer.flops for layer in dl.models.layers(model, x)) == counted["flops"]
+    assert sum(layer.flops for layer in dl.models.layer_table(model, x)) == counted["flops"]
     assert dl.models.num_params(model) == sum(leaf.size for leaf in jax.tree.leaves(params))
     assert state == {}
 
 
 def test_shapes_known_in_part():
     """Catches a model or a report that needs the batch size."""
-    rows = dl.models.layers(dl.models.mlp([64, 128, 10]), dl.models.symbolic("batch, 64"))
+    rows = dl.models.layer_table(dl.models.mlp([64, 128, 10]), dl.models.symbolic("batch, 64"))
     assert {str(row.output.shape[0]) for row in rows} == {"batch"}
     assert str(rows[0].flops) == "16384*batch"
     first, second = dl.models.symbolic("b, 4", "b, time", dtype=int)
@@ -110,7 +110,7 @@ def test_prints_a_table(capsys):
 def test_models_of_other_origin_have_one_row():
     """Catches a summary that works for NNX alone."""
     model = dl.from_linen(flax.linen.Dense(3), jnp.ones((2, 4)))
-    (whole,) = dl.models.layers(dl.data.prepared(model, dl.data.flatten), jnp.ones((5, 2, 2)))
+    (whole,) = dl.models.layer_table(dl.data.prepared(model, dl.data.flatten), jnp.ones((5, 2, 2)))
     assert (whole.num_params, whole.flops, whole.output.shape) == (15, 2 * 5 * 4 * 3, (5, 3))
 
 
@@ -118,7 +118,7 @@ def symbolic_cases():
     """A model of each family and inputs whose sizes are names."""
     models, named = dl.models, dl.models.symbolic
     return {
-        "mlp": (models.mlp([4, 8, 3], "maxout", normalisation="batch", skip=True), named("b, 4")),
+        "mlp": (models.mlp([4, 8, 3], "maxout", normalization="batch", skip=True), named("b, 4")),
         "radial_basis": (models.radial_basis(jnp.ones((5, 4)), jnp.ones(5), 2), named("b, 4")),
         "convolutional": (models.convolutional((8, 8, 3), [4], 3), named("b, 8, 8, 3")),
         "resnet": (models.resnet((8, 8), 3, depth=8, width=4), named("b, 8, 8")),
@@ -142,7 +142,7 @@ def symbolic_cases():
 @pytest.mark.parametrize(("model", "x"), symbolic_cases().values(), ids=symbolic_cases())
 def test_every_family_takes_symbolic_sizes(model, x):
     """Catches `len(x)`, parameters that no layer owns up to, and operations that do not grow with the batch."""
-    rows = dl.models.layers(model, x)
+    rows = dl.models.layer_table(model, x)
     assert all(str(leaf.shape[0]) == "b" for leaf in jax.tree.leaves(rows[-1].output))
     assert sum(row.num_params for row in rows) == dl.models.num_params(model)
     assert "b" in str(sum(row.flops for row in rows))
@@ -152,6 +152,6 @@ def test_every_family_takes_symbolic_sizes(model, x):
 
 def test_layers_of_models_made_of_models_have_their_paths():
     """Catches two experts whose layers get one name."""
-    rows = dl.models.layers(*symbolic_cases()["mixture_of_experts"])
+    rows = dl.models.layer_table(*symbolic_cases()["mixture_of_experts"])
     paths = [row.path for row in rows if row.num_params]
     assert paths == ["gate.layers.0", "experts.0.layers.0", "experts.1.layers.0", "experts.1.layers.1"]

@@ -11,7 +11,7 @@ import dlcore as dl
 
 
 class NormalisedNNX(nnx.Module):
-    """Linear, batch normalisation, dropout, linear."""
+    """Linear, batch normalization, dropout, linear."""
 
     def __init__(self, rngs):
         self.first = nnx.Linear(4, 6, rngs=rngs)
@@ -60,7 +60,7 @@ MODELS = {
     "linen": dl.from_linen(NormalisedLinen(), SHAPE),
     "linen_dense": dl.from_linen(flax.linen.Dense(3), SHAPE),
 }
-NORMALISED = ["nnx", "linen"]
+NORMALIZED = ["nnx", "linen"]
 DROPOUTS = {"nnx": dl.from_nnx(DropoutNNX), "linen": dl.from_linen(DropoutLinen(), SHAPE)}
 X = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
 
@@ -178,7 +178,7 @@ def test_a_model_that_draws_nothing_needs_no_key(name):
     np.testing.assert_array_equal(model.apply(*variables, X, train=True)[0], model.apply(*variables, X)[0])
 
 
-@pytest.mark.parametrize("name", NORMALISED)
+@pytest.mark.parametrize("name", NORMALIZED)
 def test_batch_norm_updates_its_state_in_training_only(name):
     """Catches running means that stay put, that move in evaluation, or that evaluation does not use."""
     model = MODELS[name]
@@ -201,7 +201,7 @@ def test_running_mean_follows_its_formula():
     np.testing.assert_allclose(state["norm"]["mean"], 0.1 * hidden.mean(axis=0), rtol=1e-4, atol=1e-6)
 
 
-def test_flavours_of_a_dense_layer_agree():
+def test_flavors_of_a_dense_layer_agree():
     """Catches transposed kernels, lost biases and parameters filled into the wrong leaves."""
     rng = np.random.default_rng(2)
     kernel, bias = rng.normal(size=(4, 3)).astype(np.float32), rng.normal(size=3).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Convolution, pooling and normalisation: both forms agree with each other and with PyTorch."""
+"""Convolution, pooling and normalization: both forms agree with each other and with PyTorch."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dlcore as dl
-from dlcore.models.convolutional import NORMALISATIONS
+from dlcore.models.convolutional import NORMALIZATIONS
 from dlcore.nn import convolution as conv
 
 GOLDEN = golden_values.load("convolution")
@@ -86,7 +86,7 @@ def test_pooling(case, pool, arguments):
 
 
 @pytest.mark.parametrize("case", ["batch_train", "batch_eval", "group", "layer"])
-def test_normalisation(case):
+def test_normalization(case):
     """Catches statistics over the wrong axes, training's statistics in evaluation, a wrong running mean."""
     parts = GOLDEN[f"norm_{case}"]
     kind, _, mode = case.partition("_")
@@ -94,7 +94,7 @@ def test_normalisation(case):
     def build(rngs):
         if kind == "group":
             return nnx.GroupNorm(4, num_groups=4, rngs=rngs)
-        return NORMALISATIONS[kind](4, rngs)
+        return NORMALIZATIONS[kind](4, rngs)
 
     model = dl.from_nnx(build)
     _, state = model.init(jax.random.key(0))
@@ -133,7 +133,7 @@ def test_network_of_two_convolutions():
 
 
 def test_residual_network():
-    """Catches a shortcut of another form, a normalisation or activation on the wrong side of the sum."""
+    """Catches a shortcut of another form, a normalization or activation on the wrong side of the sum."""
     parts = GOLDEN["residual"]
     model = dl.models.resnet((9, 9), 3, depth=8, width=2)
     params, state = jax.jit(model.init)(jax.random.key(0))
@@ -141,7 +141,7 @@ def test_residual_network():
     def layers(of):
         places = [of["stem"], *(of["blocks"][i][part] for i in range(3) for part in ("first", "second"))]
         kernels = [layer["convolution"]["kernel"] for layer in places]
-        return kernels, [layer["normalisation"]["scale"] for layer in places]
+        return kernels, [layer["normalization"]["scale"] for layer in places]
 
     named = {"stem": params["stem"], "blocks": params["blocks"]}
     for i, layer in enumerate([named["stem"], *(named["blocks"][b][p] for b in range(3) for p in ("first", "second"))]):

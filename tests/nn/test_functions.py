@@ -1,4 +1,4 @@
-"""Activations and initialisers against PyTorch, published numbers and what their docstrings say."""
+"""Activations and initializers against PyTorch, published numbers and what their docstrings say."""
 
 import re
 
@@ -83,8 +83,8 @@ DERIVATIVES = {
 
 
 @pytest.mark.parametrize("name", DERIVATIVES)
-def test_docstrings_tell_range_derivative_and_centre(name):
-    """Catches a stated bound that values pass or never come near, and a wrong word on zero-centredness."""
+def test_docstrings_tell_range_derivative_and_center(name):
+    """Catches a stated bound that values pass or never come near, and a wrong word on zero-centeredness."""
     function, text = activations.ACTIVATIONS[name], " ".join(activations.ACTIVATIONS[name].__doc__.split())
     x = jnp.arange(-40000, 40001) / 1000  # 0 exactly in the middle; the step finds each extremum to 1e-6
     values, derivatives = (np.asarray(a) for a in jax.jit(lambda x: jax.jvp(function, (x,), (jnp.ones_like(x),)))(x))
@@ -95,7 +95,7 @@ def test_docstrings_tell_range_derivative_and_centre(name):
             assert abs(extreme) > 3.9, "grows without a bound"
         else:
             assert sign * (extreme - bound) >= -1e-6
-            # softsign creeps towards its bound: 40 / 41
+            # softsign creeps toward its bound: 40 / 41
             assert abs(extreme - bound) < (0.03 if name == "softsign" else 0.01), "the bound is near"
 
     said, expected = DERIVATIVES[name]
@@ -110,14 +110,14 @@ def test_docstrings_tell_range_derivative_and_centre(name):
 
     odd = np.abs(values + values[::-1]).max() < 1e-5
     mean = np.mean(np.asarray(function(jax.random.normal(jax.random.key(0), (20000,)))))
-    if "nearly zero-centred" in text:
+    if "nearly zero-centered" in text:
         assert not odd
         assert abs(mean) < 0.2
-    elif "not zero-centred" in text:
+    elif "not zero-centered" in text:
         assert not odd
         assert mean > 0.2
     else:
-        assert "zero-centred" in text
+        assert "zero-centered" in text
         assert odd
 
 

@@ -50,7 +50,7 @@ TARGET = jax.tree.map(lambda leaf: 3 * np.flip(leaf), PARAMS)
 
 
 def descend(rate, name, clip=None, schedule=None):
-    """Parameters after some steps towards a quadratic's minimum."""
+    """Parameters after some steps toward a quadratic's minimum."""
     optimizer = optimizers.by_name(name, SCHEDULES[schedule][0](rate) if schedule else rate, clip=clip, clip_at=0.3)
 
     def step(carry, _):

@@ -1,4 +1,4 @@
-"""Convolution, pooling, normalisation and two networks of them, by PyTorch: outputs and gradients.
+"""Convolution, pooling, normalization and two networks of them, by PyTorch: outputs and gradients.
 
 Arrays are channels last and kernels [height, width, inputs, outputs], as dlcore has them.
 """
@@ -102,7 +102,7 @@ class ChannelsLast(nn.Module):
 
 
 def network() -> dict[str, np.ndarray]:
-    """Two convolutions and two dense layers, as DeepOBS' 2c2d in small, on 10 x 10 grey images."""
+    """Two convolutions and two dense layers, as DeepOBS' 2c2d in small, on 10 x 10 gray images."""
     model = nn.Sequential(
         *(nn.Conv2d(1, 3, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(3, 4, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),

@@ -166,25 +166,25 @@ def likelihoods() -> dict[str, torch.Tensor]:
 
 
 def radial_basis() -> dict[str, torch.Tensor]:
-    """Centres of k-means, the kernel at them, ridge regression on it; gradients of a network that learns all."""
+    """Centers of k-means, the kernel at them, ridge regression on it; gradients of a network that learns all."""
     rng = np.random.default_rng(4)
     x = rng.normal(size=(20, 3)).astype(np.float32) + 5
     y = rng.normal(size=(20, 2)).astype(np.float32)
-    centres = KMeans(5, n_init="auto", random_state=0).fit(x).cluster_centers_
-    features = rbf_kernel(x.astype(np.float64), centres.astype(np.float64), gamma=1 / (2 * 0.8**2))
+    centers = KMeans(5, n_init="auto", random_state=0).fit(x).cluster_centers_
+    features = rbf_kernel(x.astype(np.float64), centers.astype(np.float64), gamma=1 / (2 * 0.8**2))
     ridge = Ridge(alpha=0.1, solver="svd").fit(features, y.astype(np.float64))
     values = {
         "x": x,
         "y": y,
-        "centres": centres,
+        "centers": centers,
         "features": features.astype(np.float32),
         "kernel": ridge.coef_.T.astype(np.float32),
         "bias": ridge.intercept_.astype(np.float32),
         "output": ridge.predict(features).astype(np.float32),
     }
-    learned = {name: torch.tensor(values[name], requires_grad=True) for name in ("x", "centres", "kernel", "bias")}
+    learned = {name: torch.tensor(values[name], requires_grad=True) for name in ("x", "centers", "kernel", "bias")}
     widths = torch.tensor([0.5, 0.8, 1.0, 1.3, 2.0], requires_grad=True)
-    squares = ((learned["x"][:, None] - learned["centres"][None]) ** 2).sum(dim=2)
+    squares = ((learned["x"][:, None] - learned["centers"][None]) ** 2).sum(dim=2)
     output = torch.exp(-squares / (2 * widths**2)) @ learned["kernel"] + learned["bias"]
     functional.mse_loss(output, torch.tensor(y)).backward()
     values |= {f"{name}_gradient": value.grad for name, value in learned.items()}

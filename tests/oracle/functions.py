@@ -1,4 +1,4 @@
-"""Activations, gains, losses, metrics, normalisers and training curves by PyTorch, scikit-learn and sacrebleu.
+"""Activations, gains, losses, metrics, normalizers and training curves by PyTorch, scikit-learn and sacrebleu.
 
 In float64 from inputs that float32 holds exactly, so the tests see the rounding of one side only.
 """
@@ -222,7 +222,7 @@ def metrics():
     return made
 
 
-def normalisers():
+def normalizers():
     """Scalers fitted to some rows and applied to others."""
     rng = np.random.default_rng(3)
     train, test = rng.normal([5, -2, 100], [1, 3, 0.01], (20, 3)), rng.normal(size=(6, 3))
@@ -230,7 +230,7 @@ def normalisers():
     ranged = sklearn.preprocessing.MinMaxScaler((-1, 3)).fit(train.astype(float))
     standard = sklearn.preprocessing.StandardScaler().fit(train.astype(float))
     return {
-        "normalisers": {
+        "normalizers": {
             "train": train,
             "test": test,
             "min_max": ranged.transform(test.astype(float)),
@@ -275,6 +275,6 @@ def training_curves():
 
 def golden():
     """All of them; floats as float32."""
-    cases = activations() | initializers() | losses() | metrics() | normalisers() | training_curves()
+    cases = activations() | initializers() | losses() | metrics() | normalizers() | training_curves()
     arrays = {f"{case}/{part}": np.asarray(value) for case, parts in cases.items() for part, value in parts.items()}
     return {name: value.astype(np.float32) if value.dtype.kind == "f" else value for name, value in arrays.items()}

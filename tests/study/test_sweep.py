@@ -57,7 +57,7 @@ def test_a_cell_alone_equals_the_cell_in_a_study(study, seed, rate):
 
 
 def test_axis_order_only_transposes(study):
-    """Catches dims in an order of the library's own, and cells laid out by one order but labelled by another."""
+    """Catches dims in an order of the library's own, and cells laid out by one order but labeled by another."""
     turned = sweep(learning_rate=RATES, seed=SEEDS)
     assert study.train_loss.dims == ("seed", "learning_rate", "step")
     assert turned.train_loss.dims == ("learning_rate", "seed", "step")
@@ -72,7 +72,7 @@ def test_more_cells_than_a_chunk_change_nothing(study):
 
 
 @pytest.mark.parametrize("rate", [1e30, 3e38])
-def test_a_diverged_neighbour_changes_nothing(study, rate):
+def test_a_diverged_neighbor_changes_nothing(study, rate):
     """Catches anything summed or compared across lanes."""
     rates = np.array([RATES[0], rate, RATES[1], RATES[2]], np.float32)
     mixed = sweep(seed=SEEDS, learning_rate=rates)
@@ -80,7 +80,7 @@ def test_a_diverged_neighbour_changes_nothing(study, rate):
     assert same(mixed.isel(learning_rate=[0, 2, 3]), study)
 
 
-def test_relabelled_seeds_permute_the_results(study):
+def test_relabeled_seeds_permute_the_results(study):
     """Catches randomness taken from the position on the axis."""
     order = [2, 0, 1]
     permuted = sweep(seed=SEEDS[order], learning_rate=RATES)

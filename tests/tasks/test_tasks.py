@@ -66,11 +66,11 @@ def test_penalty_is_part_of_the_loss():
     """Catches a penalty in training only, of the square root, without its half, or without the biases."""
     params, state = small.MODEL.init(jax.random.key(0))
     params = jax.tree.map(lambda leaf: leaf + 0.1, params)
-    plain = dl.tasks.classification(small.MODEL, small.labelled_points())
-    penalised = dl.tasks.classification(small.MODEL, small.labelled_points(), penalty=dl.tasks.l2(0.3))
+    plain = dl.tasks.classification(small.MODEL, small.labeled_points())
+    penalized = dl.tasks.classification(small.MODEL, small.labeled_points(), penalty=dl.tasks.l2(0.3))
     norm = sum(float((np.asarray(leaf, np.float64) ** 2).sum()) for leaf in jax.tree.leaves(params))
     for train in (False, True):
-        losses = [float(task.objective(params, state, task.data.train, train=train)[0]) for task in (plain, penalised)]
+        losses = [float(task.objective(params, state, task.data.train, train=train)[0]) for task in (plain, penalized)]
         assert losses[1] - losses[0] == pytest.approx(0.15 * norm, rel=1e-4)
 
 
@@ -94,7 +94,7 @@ def test_the_objective_passes_on_state_key_and_mode():
         return x[:, :3], {"count": state["count"] + 1}
 
     model = dl.Model(lambda key: ({}, {"count": jnp.zeros(())}), apply)
-    task = dl.tasks.classification(model, small.labelled_points())
+    task = dl.tasks.classification(model, small.labeled_points())
     seen.clear()
     key = jax.random.key(0)
     _, (_, state) = task.objective({}, {"count": jnp.ones(())}, task.data.train, key=key, train=True)

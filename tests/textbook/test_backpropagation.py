@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(5, 4)).astype(np.float32)
 TARGETS = {
     "softmax_cross_entropy": (3, RNG.integers(0, 3, 5)),
-    "logistic": (1, RNG.integers(0, 2, 5)),
+    "binary_cross_entropy": (1, RNG.integers(0, 2, 5)),
     "squared_error": (3, RNG.normal(size=(5, 3)).astype(np.float32)),
 }
 POINTWISE = ["sigmoid", "tanh", "relu", "leaky_relu", "gelu"]
@@ -43,7 +43,7 @@ def test_gradients_of_layers_equal_jax_grad(activation, loss):
 
     def mean_loss(params):
         outputs, _ = model.apply(params, {}, X)
-        return getattr(losses, loss)(outputs[:, 0] if loss == "logistic" else outputs, targets).mean()
+        return getattr(losses, loss)(outputs[:, 0] if loss == "binary_cross_entropy" else outputs, targets).mean()
 
     passed = jax.jit(functools.partial(through_layers, activation=activation, loss=loss))(params, X, targets)
     value, gradients = jax.jit(jax.value_and_grad(mean_loss))(params)
@@ -176,7 +176,11 @@ PARAMS = network(3, "relu")[1]
         (lambda: through_layers(PARAMS, X[:, :3], X), dl.DataError, r"inputs are float32\[5, 3\]; .* expects \[B, 4\]"),
         (lambda: through_layers(PARAMS, X, np.full(5, 3)), dl.DataError, r"labels hold 3 .* integers in \[0, 3\)"),
         (lambda: through_layers(PARAMS, X, X[:, :2], loss="squared_error"), dl.DataError, "expects the same shape"),
-        (lambda: through_layers(PARAMS, X, np.ones(5, int), loss="logistic"), dl.DataError, "expects the same shape"),
+        (
+            lambda: through_layers(PARAMS, X, np.ones(5, int), loss="binary_cross_entropy"),
+            dl.DataError,
+            "expects the same shape",
+        ),
         (lambda: elman_states(WEIGHTS, SEQUENCES[0]), dl.DataError, r"inputs are float32\[4, 4\]; expects \[B, T, 4\]"),
         (
             lambda: elman_states(WEIGHTS._replace(bias=np.ones(4)), SEQUENCES),

@@ -14,17 +14,17 @@ from dlcore.core.errors import ArgumentError, DataError
 from dlcore.core.streamed import Source, Streamed
 from dlcore.data.arrange.splits import from_parts
 from dlcore.data.read.files import PathLike, existing, existing_file, library
-from dlcore.data.read.images import Colour, ImageFiles, image_files
+from dlcore.data.read.images import Color, ImageFiles, image_files
 from dlcore.data.read.npz import NpzShards
 
 
 def stream_image_folder(
-    path: PathLike, *, size: tuple[int, int] | None = None, colour: Colour = "auto", **options: Any
+    path: PathLike, *, size: tuple[int, int] | None = None, color: Color = "auto", **options: Any
 ) -> Dataset:
     """An image folder whose train images are decoded when a batch needs them; other splits are in memory.
 
     Args:
-      path, size, colour: as in `from_image_folder`.
+      path, size, color: as in `from_image_folder`.
       options: validation, test, seed, stratify and fields of `Dataset`, as there.
     """
     path = existing(path)
@@ -36,7 +36,7 @@ def stream_image_folder(
         "stratify": True,
     } | options
     parts = {split: np.flatnonzero([name == split for name in files.splits]) for split in dict.fromkeys(files.splits)}
-    return _streamed(_Images(files, size, colour), files.labels, parts, **described)
+    return _streamed(_Images(files, size, color), files.labels, parts, **described)
 
 
 def stream_npz(paths: Sequence[PathLike], *, keys: tuple[str, str] = ("inputs", "targets"), **options: Any) -> Dataset:
@@ -123,15 +123,15 @@ def load_position(iterator: Any, path: PathLike) -> None:
 class _Images:
     """Decoded images by number."""
 
-    def __init__(self, files: ImageFiles, size: tuple[int, int] | None, colour: Colour):
+    def __init__(self, files: ImageFiles, size: tuple[int, int] | None, color: Color):
         self.files, self.size = files, size
-        self.colour: Colour = colour
+        self.color: Color = color
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, row: int) -> np.ndarray:
-        return self.files.decode(row, self.size, self.colour)
+        return self.files.decode(row, self.size, self.color)
 
 
 class _Rows:

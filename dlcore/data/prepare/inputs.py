@@ -90,11 +90,11 @@ def standardizer(dataset: Dataset) -> Step:
     mean = total / count
     deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
     scale = jnp.asarray(np.where(deviation > 0, deviation, 1), float)
-    centre = jnp.asarray(mean, float)
+    center = jnp.asarray(mean, float)
 
     def standardized(images: jax.Array) -> jax.Array:
-        shape = (1,) * (images.ndim - centre.ndim) + centre.shape
-        return (images.astype(centre.dtype) - centre.reshape(shape)) / scale.reshape(shape)
+        shape = (1,) * (images.ndim - center.ndim) + center.shape
+        return (images.astype(center.dtype) - center.reshape(shape)) / scale.reshape(shape)
 
     return standardized
 

@@ -1,4 +1,4 @@
-"""Normalisation: shift and scale by statistics of the train split, and back."""
+"""Normalization: shift and scale by statistics of the train split, and back."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,25 +17,25 @@ Per = Literal["feature", "global"]
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Scaling:
-    """What a `Normaliser` learned: (values - centre) / scale + offset; a pytree.
+    """What a `Normalizer` learned: (values - center) / scale + offset; a pytree.
 
-    centre, scale, offset: arrays that fit the values [N, ...], of size 1 along the first axis, or along all.
+    center, scale, offset: arrays that fit the values [N, ...], of size 1 along the first axis, or along all.
     dtype: of the values it was fitted to; `invert` returns it.
     """
 
-    centre: Any
+    center: Any
     scale: Any
     offset: Any
     dtype: np.dtype = dataclasses.field(metadata={"static": True})
 
 
-class Normaliser(NamedTuple):
+class Normalizer(NamedTuple):
     """Shift and scale as pure functions, of NumPy or JAX arrays [N, ...].
 
     fit: `fit(values) -> Scaling`, on the train split only.
     apply: `apply(scaling, values) -> floats`: integers become float32, floats keep their dtype.
     invert: `invert(scaling, floats) -> values`; of integers exactly those that came in, rounded.
-    description: of what it does, for `Dataset.normalisation`.
+    description: of what it does, for `Dataset.normalization`.
     """
 
     fit: Callable[[Any], Scaling]
@@ -44,7 +44,7 @@ class Normaliser(NamedTuple):
     description: str
 
 
-def min_max(low: float = 0.0, high: float = 1.0, *, per: Per = "feature") -> Normaliser:
+def min_max(low: float = 0.0, high: float = 1.0, *, per: Per = "feature") -> Normalizer:
     """From the smallest to the largest value onto [low, high]; what is constant, to the middle.
 
     Args:
@@ -59,55 +59,55 @@ def min_max(low: float = 0.0, high: float = 1.0, *, per: Per = "feature") -> Nor
     def scaling(s):
         return s.low, s.spread / (high - low), s.select(low, (low + high) / 2)
 
-    return _normaliser(scaling, per, f"scaled to [{low:g}, {high:g}]")
+    return _normalizer(scaling, per, f"scaled to [{low:g}, {high:g}]")
 
 
-def mean_normalisation(*, per: Per = "feature") -> Normaliser:
+def mean_normalization(*, per: Per = "feature") -> Normalizer:
     """(value - mean) / (largest - smallest): mean 0, within [-1, 1]; what is constant, to 0.
 
     Args, Raises: as `min_max`.
     """
-    return _normaliser(lambda s: (s.mean, s.spread, s.select(0.0, 0.0)), per, "mean-normalised")
+    return _normalizer(lambda s: (s.mean, s.spread, s.select(0.0, 0.0)), per, "mean-normalized")
 
 
-def z_score(*, per: Per = "feature") -> Normaliser:
+def z_score(*, per: Per = "feature") -> Normalizer:
     """(value - mean) / standard deviation: mean 0, deviation 1; what is constant, to 0.
 
     Args, Raises: as `min_max`.
     """
-    return _normaliser(lambda s: (s.mean, s.deviation, s.select(0.0, 0.0)), per, "standardised")
+    return _normalizer(lambda s: (s.mean, s.deviation, s.select(0.0, 0.0)), per, "standardized")
 
 
-def normalised(dataset: Dataset, normaliser: Normaliser, *, targets: bool = False) -> Dataset:
-    """The data set with inputs normalised by statistics of the train split; `Dataset.normalisation` says so.
+def normalize(dataset: Dataset, normalizer: Normalizer, *, targets: bool = False) -> Dataset:
+    """The data set with inputs normalized by statistics of the train split; `Dataset.normalization` says so.
 
     Args:
       targets: do the same to the targets (regression). Their scaling, to give predictions back in the units they came
-        in, is `normaliser.fit(dataset.train.targets)`.
+        in, is `normalizer.fit(dataset.train.targets)`.
 
     Raises:
       DataError: streamed inputs.
 
     Example:
-      >>> data = dl.data.normalised(dl.data.iris(), dl.data.min_max(-1, 1))
+      >>> data = dl.data.normalize(dl.data.iris(), dl.data.min_max(-1, 1))
     """
     if isinstance(dataset.train.inputs, Streamed):
         raise DataError(
-            f"{dataset.name}: the inputs are streamed from files; expects arrays in memory. Normalise inside the step: "
+            f"{dataset.name}: the inputs are streamed from files; expects arrays in memory. Normalize inside the step: "
             "dl.data.prepared(model, dl.data.unit_range)."
         )
-    inputs = normaliser.fit(dataset.train.inputs)
-    outputs = normaliser.fit(dataset.train.targets) if targets else None
+    inputs = normalizer.fit(dataset.train.inputs)
+    outputs = normalizer.fit(dataset.train.targets) if targets else None
 
     def parts(split: Split) -> Split:
-        values = split.targets if outputs is None else normaliser.apply(outputs, split.targets)
-        return Split(normaliser.apply(inputs, split.inputs), values)
+        values = split.targets if outputs is None else normalizer.apply(outputs, split.targets)
+        return Split(normalizer.apply(inputs, split.inputs), values)
 
-    done = f"{'inputs and targets' if targets else 'inputs'} {normaliser.description} on train"
+    done = f"{'inputs and targets' if targets else 'inputs'} {normalizer.description} on train"
     return dataclasses.replace(
         dataset,
         **{split: parts(getattr(dataset, split)) for split in dataset.splits},
-        normalisation=done if dataset.normalisation == "none" else f"{dataset.normalisation}; then {done}",
+        normalization=done if dataset.normalization == "none" else f"{dataset.normalization}; then {done}",
     )
 
 
@@ -117,7 +117,7 @@ def standardize(dataset: Dataset, *, targets: bool = False) -> Dataset:
     Args:
       targets: do the same to the targets (regression).
     """
-    return normalised(dataset, z_score(), targets=targets)
+    return normalize(dataset, z_score(), targets=targets)
 
 
 class _Statistics(NamedTuple):
@@ -147,7 +147,7 @@ def _statistics(values: Any, per: Per) -> _Statistics:
     )
 
 
-def _normaliser(scaling: Callable[[_Statistics], tuple[Any, Any, Any]], per: Per, what: str) -> Normaliser:
+def _normalizer(scaling: Callable[[_Statistics], tuple[Any, Any, Any]], per: Per, what: str) -> Normalizer:
     check_name("per", per, ["feature", "global"])
 
     def fit(values):
@@ -155,13 +155,13 @@ def _normaliser(scaling: Callable[[_Statistics], tuple[Any, Any, Any]], per: Per
 
     def apply(fitted, values):
         dtype = fitted.dtype if _is_float(fitted.dtype) else np.dtype(np.float32)
-        return ((values - fitted.centre) / fitted.scale + fitted.offset).astype(dtype)
+        return ((values - fitted.center) / fitted.scale + fitted.offset).astype(dtype)
 
     def invert(fitted, values):
-        original = (values - fitted.offset) * fitted.scale + fitted.centre
+        original = (values - fitted.offset) * fitted.scale + fitted.center
         return (original if _is_float(fitted.dtype) else original.round()).astype(fitted.dtype)
 
-    return Normaliser(fit, apply, invert, f"{what} {'per column' if per == 'feature' else 'as a whole'}")
+    return Normalizer(fit, apply, invert, f"{what} {'per column' if per == 'feature' else 'as a whole'}")
 
 
 def _is_float(dtype: Any) -> bool:

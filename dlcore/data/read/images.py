@@ -26,19 +26,19 @@ SPLIT_FOLDERS = {
 # Pillow also opens formats that start other programs (EPS) or rest on large C libraries (TIFF).
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "WEBP")
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".webp")
-GREY_MODES = ("1", "L", "LA")
-COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
+GRAY_MODES = ("1", "L", "LA")
+COLOR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
 MAX_PIXELS = 1 << 26  # of one image, before it is decoded
 
-Colour = Literal["auto", "grey", "rgb"]
+Color = Literal["auto", "gray", "rgb"]
 
 
 def from_image_folder(
     path: PathLike,
     *,
     size: tuple[int, int] | None = None,
-    colour: Colour = "auto",
+    color: Color = "auto",
     validation: float = 0.0,
     test: float = 0.0,
     seed: int = 0,
@@ -53,7 +53,7 @@ def from_image_folder(
     Args:
       path: a directory or a zip file; a single folder around everything is looked through.
       size: (height, width) to resize all images to; without it they must be of one size.
-      colour: "grey" [N, height, width] or "rgb" [N, height, width, 3]; "auto" takes what the first image is.
+      color: "gray" [N, height, width] or "rgb" [N, height, width, 3]; "auto" takes what the first image is.
       validation, test, seed, stratify: as in `from_arrays`, for splits that are not in the folder.
       cache: keep the decoded arrays in the user's cache folder and take them from there next time.
       max_bytes: most that may be in memory.
@@ -64,16 +64,16 @@ def from_image_folder(
       uint8 images in order of their names, which count numbers ("2.png" before "10.png"); classes in that order too.
 
     Raises:
-      DataError: a file that is no image, of another size or colour than the first (named); no images, an empty class;
+      DataError: a file that is no image, of another size or color than the first (named); no images, an empty class;
         an archive that is unsafe.
     """
     path = existing(path)
-    if colour not in ("auto", "grey", "rgb"):
-        raise ArgumentError(f"colour is {colour!r}; expects 'auto', 'grey' or 'rgb'.")
-    options = {"kind": "image folder", "size": size, "colour": colour}
+    if color not in ("auto", "gray", "rgb"):
+        raise ArgumentError(f"color is {color!r}; expects 'auto', 'gray' or 'rgb'.")
+    options = {"kind": "image folder", "size": size, "color": color}
 
     def make() -> dict[str, np.ndarray]:
-        return _load(path, size, colour, max_bytes, progress)
+        return _load(path, size, color, max_bytes, progress)
 
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     arrays = cached(make, path, files, options) if cache else make()
@@ -133,7 +133,7 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self.names)
 
-    def decode(self, index: int, size: tuple[int, int] | None, colour: Colour) -> np.ndarray:
+    def decode(self, index: int, size: tuple[int, int] | None, color: Color) -> np.ndarray:
         """uint8 [height, width] or [height, width, 3]."""
         name = self.names[index]
         where = f"{self.path}: {name}"
@@ -141,10 +141,10 @@ class ImageFiles:
             data = self._readers[name]()
         except OSError as error:
             raise DataError(f"{where} cannot be read: {error}.") from error
-        return decode_image(data, where, size, colour)
+        return decode_image(data, where, size, color)
 
 
-def decode_image(data: bytes, where: str, size: tuple[int, int] | None, colour: Colour) -> np.ndarray:
+def decode_image(data: bytes, where: str, size: tuple[int, int] | None, color: Color) -> np.ndarray:
     """An image file's pixels, uint8 [height, width] or [height, width, 3].
 
     Args:
@@ -162,14 +162,14 @@ def decode_image(data: bytes, where: str, size: tuple[int, int] | None, colour: 
                 raise DataError(
                     f"{where} is {image.width} x {image.height}; expects at most {MAX_PIXELS} pixels. Shrink it."
                 )
-            if image.mode not in GREY_MODES + COLOUR_MODES:
+            if image.mode not in GRAY_MODES + COLOR_MODES:
                 raise DataError(
-                    f"{where} has mode {image.mode!r}; expects 8 bits a channel. Convert it to grey or RGB."
+                    f"{where} has mode {image.mode!r}; expects 8 bits a channel. Convert it to gray or RGB."
                 )
-            grey = colour == "grey" or (colour == "auto" and image.mode in GREY_MODES)
+            gray = color == "gray" or (color == "auto" and image.mode in GRAY_MODES)
             if "transparency" in image.info:
                 image = image.convert("RGBA")  # Pillow warns where a palette's transparency is dropped at once
-            converted = image.convert("L" if grey else "RGB")
+            converted = image.convert("L" if gray else "RGB")
             if size is not None and converted.size != size[::-1]:
                 converted = converted.resize(size[::-1], Image.Resampling.BILINEAR)
             return np.asarray(converted)
@@ -182,7 +182,7 @@ def decode_image(data: bytes, where: str, size: tuple[int, int] | None, colour: 
 
 
 def _load(
-    path: pathlib.Path, size: tuple[int, int] | None, colour: Colour, max_bytes: int, progress: bool | None
+    path: pathlib.Path, size: tuple[int, int] | None, color: Color, max_bytes: int, progress: bool | None
 ) -> dict[str, np.ndarray]:
     """`{split}_images`, `{split}_labels` and `classes`."""
     _check_empty_classes(path)
@@ -190,7 +190,7 @@ def _load(
     rows = defaultdict(list)
     for row, split in enumerate(files.splits):
         rows[split].append(row)
-    first = files.decode(0, size, colour)
+    first = files.decode(0, size, color)
     if len(files) * first.nbytes > max_bytes:
         raise DataError(
             f"{path}: {len(files)} images of {first.nbytes} bytes need more memory than max_bytes={max_bytes}. "
@@ -200,7 +200,7 @@ def _load(
     with progress_bar(len(files), shown=progress, label="images") as advance:
         for split, numbers in rows.items():
             images = np.empty((len(numbers), *first.shape), np.uint8)
-            for position, image in enumerate(_decoded(files, numbers, size, colour, first.shape)):
+            for position, image in enumerate(_decoded(files, numbers, size, color, first.shape)):
                 images[position] = image
                 advance(1)
             arrays |= {f"{split}_images": images, f"{split}_labels": files.labels[numbers]}
@@ -208,14 +208,14 @@ def _load(
 
 
 def _decoded(
-    files: ImageFiles, rows: Sequence[int], size: tuple[int, int] | None, colour: Colour, shape: tuple[int, ...]
+    files: ImageFiles, rows: Sequence[int], size: tuple[int, int] | None, color: Color, shape: tuple[int, ...]
 ) -> Iterator[np.ndarray]:
     for row in rows:
-        image = files.decode(row, size, colour)
+        image = files.decode(row, size, color)
         if image.shape != shape:
             raise DataError(
                 f"{files.path}: {files.names[row]} is {_shape(image.shape)}, {files.names[0]} is {_shape(shape)}; "
-                "expects one size and colour. Pass size=(height, width) to resize, colour='rgb' or 'grey' to convert."
+                "expects one size and color. Pass size=(height, width) to resize, color='rgb' or 'gray' to convert."
             )
         yield image
 
@@ -250,4 +250,4 @@ def _natural(name: str) -> tuple:
 
 
 def _shape(shape: tuple[int, ...]) -> str:
-    return f"{shape[0]} x {shape[1]} {'colour' if len(shape) == 3 else 'grey'}"
+    return f"{shape[0]} x {shape[1]} {'color' if len(shape) == 3 else 'gray'}"

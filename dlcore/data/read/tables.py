@@ -177,7 +177,7 @@ def from_pen_strokes(
         "name": table.name,
         "source": f"pen strokes {path}",
         "target_names": table.target_names,
-        "normalisation": f"coordinates {lowest:g} to {lowest + span:g} scaled to [-1, 1]",
+        "normalization": f"coordinates {lowest:g} to {lowest + span:g} scaled to [-1, 1]",
     }
     return Dataset(**{name: strokes(split) for name, split in splits.items()}, **fields | described)
 

@@ -22,29 +22,29 @@ def digits(*, validation: float = 0.1, test: float = 0.2, seed: int = 0) -> Data
         name="digits",
         source="scikit-learn load_digits (UCI, Alpaydin and Kaynak 1998)",
         target_names=tuple(str(name) for name in bunch.target_names),
-        normalisation="pixels 0 to 16 scaled to [0, 1]",
+        normalization="pixels 0 to 16 scaled to [0, 1]",
         image_shape=(8, 8),
     )
 
 
 def iris(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) -> Dataset:
-    """150 iris flowers, 4 standardised measurements, 3 classes; stratified split."""
+    """150 iris flowers, 4 standardized measurements, 3 classes; stratified split."""
     return _tabular("iris", "scikit-learn load_iris (Fisher 1936)", validation, test, seed)
 
 
 def wine(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) -> Dataset:
-    """178 wines, 13 standardised chemical measurements, 3 classes; stratified split."""
+    """178 wines, 13 standardized chemical measurements, 3 classes; stratified split."""
     return _tabular("wine", "scikit-learn load_wine (UCI, Aeberhard and Forina 1991)", validation, test, seed)
 
 
 def breast_cancer(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) -> Dataset:
-    """569 tumours, 30 standardised measurements, 2 classes (0 malignant, 1 benign); stratified split."""
+    """569 tumors, 30 standardized measurements, 2 classes (0 malignant, 1 benign); stratified split."""
     source = "scikit-learn load_breast_cancer (UCI, Wolberg et al. 1995)"
     return _tabular("breast_cancer", source, validation, test, seed)
 
 
 def diabetes(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) -> Dataset:
-    """442 patients, 10 measurements, disease progression a year later as target [N]; all standardised."""
+    """442 patients, 10 measurements, disease progression a year later as target [N]; all standardized."""
     bunch = _load("diabetes")
     source = "scikit-learn load_diabetes (Efron et al. 2004)"
     splits = from_arrays(

@@ -79,11 +79,11 @@ def fashion_mnist(*, validation: float = 0.0, seed: int = 0, base_url: str | Non
 
 def cifar10(*, validation: float = 0.0, seed: int = 0, base_url: str | None = None) -> Dataset:
     """60 000 photographs, uint8 [N, 32, 32, 3]; 50 000 to train, 10 000 to test; 10 classes. As `mnist`."""
-    (path,) = find(CIFAR10, base_url).values()
+    (path,) = locate(CIFAR10, base_url).values()
     return from_cifar(path, validation=validation, seed=seed, target_names=CIFAR10.classes, **_described(CIFAR10))
 
 
-def find(named: Named, base_url: str | None = None) -> dict[str, pathlib.Path]:
+def locate(named: Named, base_url: str | None = None) -> dict[str, pathlib.Path]:
     """Each file of a named data set: where it is, after a download if need be.
 
     It is looked for in the folders of `data_folders()` and the folders in them. Several data sets share file names, so
@@ -111,7 +111,7 @@ def _fetched(named: Named, name: str, base_url: str | None) -> pathlib.Path:
 
 
 def _idx(named: Named, validation: float, seed: int, base_url: str | None) -> Dataset:
-    paths = find(named, base_url)
+    paths = locate(named, base_url)
     images, labels, test_images, test_labels = (paths[name] for name in named.files)
     return from_idx(
         images,

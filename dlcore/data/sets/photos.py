@@ -1,4 +1,4 @@
-"""Patches of scikit-learn's two photographs: to denoise, to colour, to compress."""
+"""Patches of scikit-learn's two photographs: to denoise, to color, to compress."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -8,9 +8,9 @@ import numpy as np
 from dlcore.core.dataset import Dataset, Split
 from dlcore.core.errors import ArgumentError, suggest
 
-Purpose = Literal["denoising", "colourisation", "compression"]
-PURPOSES = ("denoising", "colourisation", "compression")
-LUMA = (0.299, 0.587, 0.114)  # grey as seen, ITU-R BT.601
+Purpose = Literal["denoising", "colorization", "compression"]
+PURPOSES = ("denoising", "colorization", "compression")
+LUMA = (0.299, 0.587, 0.114)  # gray as seen, ITU-R BT.601
 
 
 def photo_patches(
@@ -28,7 +28,7 @@ def photo_patches(
     The splits are strips of the photographs from top to bottom, so that no pixel is in two of them.
 
     Args:
-      purpose: "denoising": grey with normal noise -> grey; "colourisation": grey -> RGB; "compression": RGB -> itself.
+      purpose: "denoising": gray with normal noise -> gray; "colorization": gray -> RGB; "compression": RGB -> itself.
       size: side of a patch in pixels.
       num_patches: in all splits together.
       noise: standard deviation, for denoising.
@@ -36,7 +36,7 @@ def photo_patches(
       seed: of the patches' places and of the noise.
 
     Returns:
-      inputs and targets float32 [N, size * size] where grey, [N, size * size * 3] where RGB.
+      inputs and targets float32 [N, size * size] where gray, [N, size * size * 3] where RGB.
 
     Raises:
       ArgumentError: an unknown purpose, a strip less high than a patch, a split without a patch.
@@ -62,13 +62,13 @@ def photo_patches(
             )
         patches = _patches(photos, rows, size, count, random).astype(np.float32) / 255
         splits[split] = _pairs(purpose, patches, noise, random)
-    grey = purpose != "compression"
+    gray = purpose != "compression"
     return Dataset(
         **splits,
         name=f"photo patches, {purpose}",
         source="scikit-learn load_sample_images (china, flower)",
-        normalisation="pixels 0 to 255 scaled to [0, 1]" + f", noise {noise:g}" * (purpose == "denoising"),
-        image_shape=(size, size) if grey else (size, size, 3),
+        normalization="pixels 0 to 255 scaled to [0, 1]" + f", noise {noise:g}" * (purpose == "denoising"),
+        image_shape=(size, size) if gray else (size, size, 3),
     )
 
 
@@ -83,11 +83,11 @@ def _patches(photos: Iterable[np.ndarray], rows: tuple[int, int], size: int, cou
 
 
 def _pairs(purpose: Purpose, patches: np.ndarray, noise: float, random) -> Split:
-    colour, grey = patches, patches @ np.asarray(LUMA, np.float32)
+    color, gray = patches, patches @ np.asarray(LUMA, np.float32)
     flat = patches.shape[0], -1
     if purpose == "compression":
-        return Split(colour.reshape(flat), colour.reshape(flat))
-    if purpose == "colourisation":
-        return Split(grey.reshape(flat), colour.reshape(flat))
-    noisy = grey + noise * random.standard_normal(grey.shape, np.float32)
-    return Split(noisy.reshape(flat), grey.reshape(flat))
+        return Split(color.reshape(flat), color.reshape(flat))
+    if purpose == "colorization":
+        return Split(gray.reshape(flat), color.reshape(flat))
+    noisy = gray + noise * random.standard_normal(gray.shape, np.float32)
+    return Split(noisy.reshape(flat), gray.reshape(flat))

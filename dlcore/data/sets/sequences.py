@@ -30,7 +30,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 PEOPLE = ("mary", "john", "sandra", "daniel", "julie", "fred")
 PLACES = ("kitchen", "garden", "office", "bathroom", "hallway", "bedroom", "park", "school")
-VERBS = ("went", "moved", "travelled", "walked")
+VERBS = ("went", "moved", "traveled", "walked")
 _STORY_WORDS = (*SPECIAL, "to", "the", "where", "is", ".", "?", *VERBS, *PEOPLE, *PLACES)
 
 
@@ -124,7 +124,7 @@ def stories(key: jax.Array, num_examples: int, *, num_sentences: int = 5) -> Spl
     Returns:
       inputs int32 [N, 6 * num_sentences + 4]: "mary went to the kitchen . john ... where is mary ?", words of
       `story_vocabulary()`; targets int32 [N], numbers of `PLACES`. The person asked for occurs in the story.
-    Reference: Weston et al., Towards AI-complete question answering, arXiv:1502.05698, task 1.
+    Reference: Weston et al., Toward AI-complete question answering, arXiv:1502.05698, task 1.
     """
     if num_sentences < 1:
         raise ArgumentError(f"num_sentences is {num_sentences}; expects 1 or more.")

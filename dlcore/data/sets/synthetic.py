@@ -46,7 +46,7 @@ def from_split(split: Split, *, validation: float = 0.0, test: float = 0.0, **de
 def blobs(
     key: jax.Array, num_examples: int, *, num_classes: int = 3, num_features: int = 2, spread: float = 1.0
 ) -> Split:
-    """Gaussian clouds, one a class, around centres uniform in [-5, 5]^num_features.
+    """Gaussian clouds, one a class, around centers uniform in [-5, 5]^num_features.
 
     Args:
       key: consumed.
@@ -55,11 +55,11 @@ def blobs(
     Returns:
       inputs float [N, num_features], targets int32 [N].
     """
-    centre_key, label_key, noise_key = jax.random.split(key, 3)
-    centres = jax.random.uniform(centre_key, (num_classes, num_features), minval=-5, maxval=5)
+    center_key, label_key, noise_key = jax.random.split(key, 3)
+    centers = jax.random.uniform(center_key, (num_classes, num_features), minval=-5, maxval=5)
     labels = jax.random.randint(label_key, (num_examples,), 0, num_classes)
     noise = spread * jax.random.normal(noise_key, (num_examples, num_features))
-    return Split(centres[labels] + noise, labels)
+    return Split(centers[labels] + noise, labels)
 
 
 def moons(key: jax.Array, num_examples: int, *, noise: float = 0.1) -> Split:
@@ -80,7 +80,7 @@ def moons(key: jax.Array, num_examples: int, *, noise: float = 0.1) -> Split:
 def spirals(
     key: jax.Array, num_examples: int, *, num_classes: int = 2, turns: float = 1.0, noise: float = 0.02
 ) -> Split:
-    """Spirals that start at the centre and end at radius 1, evenly turned against each other.
+    """Spirals that start at the center and end at radius 1, evenly turned against each other.
 
     Returns:
       inputs float [N, 2], targets int32 [N].

@@ -11,9 +11,12 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from dlcore.core.arguments import arguments, array
 from dlcore.core.errors import ArgumentError, check_name, shown
 
 Activation = Callable[[jax.Array], jax.Array]
+
+FLOATS = array("biuf", text="an array of numbers [...]")
 
 
 def identity(x: jax.Array) -> jax.Array:
@@ -44,8 +47,13 @@ def softsign(x: jax.Array) -> jax.Array:
     return jax.nn.soft_sign(x)
 
 
+@arguments(x=FLOATS)
 def relu(x: jax.Array) -> jax.Array:
-    """f(x) = max(0, x). Range [0, inf), not zero-centered; derivative 0 or 1, taken as 0 at 0."""
+    """f(x) = max(0, x). Range [0, inf), not zero-centered; derivative 0 or 1, taken as 0 at 0.
+
+    >>> dl.activations.relu(jnp.array([-1.0, 2.0]))
+    Array([0., 2.], dtype=float32)
+    """
     return jax.nn.relu(x)
 
 

@@ -1,0 +1,28 @@
+"""Every parameter of every public function has a constraint, and what it refuses is refused in the library's words."""
+
+import inspect
+
+import examples
+import pytest
+
+import dlcore as dl
+
+FUNCTIONS = examples.public_functions()
+EXAMPLES = examples.examples()
+
+
+@pytest.mark.parametrize("path", sorted(FUNCTIONS))
+def test_bad_values_are_refused(path):
+    """Catches a parameter without a constraint, and a constraint that is declared but not enforced."""
+    function, make = FUNCTIONS[path], EXAMPLES[path]
+    constraints = getattr(function, "constraints", {})
+    assert set(constraints) == set(inspect.signature(function).parameters)
+    for name, constraint in constraints.items():
+        for bad in filter(constraint.refuses, examples.junk()):
+            with pytest.raises(dl.DlcoreError, match=f"{function.__name__}: {name} is "):
+                examples.call(function, make() | {name: bad})
+
+
+def test_examples_are_of_public_functions():
+    """Catches arguments kept for functions that are gone."""
+    assert set(EXAMPLES) == set(FUNCTIONS)

@@ -1,8 +1,10 @@
 """Problems that compile and run in a moment, shared by the tests."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import nnx
 
 import dlcore as dl
 
@@ -25,6 +27,19 @@ def noisy_line(num_train: int = 24, num_test: int = 8) -> dl.data.Dataset:
     return dl.data.Dataset(
         (inputs[:num_train], targets[:num_train]), test=(inputs[num_train:], targets[num_train:]), name="line"
     )
+
+
+class NormalizedNNX(nnx.Module):
+    """Linear, batch normalization, dropout, linear."""
+
+    def __init__(self, rngs):
+        self.first = nnx.Linear(4, 6, rngs=rngs)
+        self.norm = nnx.BatchNorm(6, momentum=0.9, rngs=rngs)
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
+        self.second = nnx.Linear(6, 3, rngs=rngs)
+
+    def __call__(self, x):
+        return self.second(self.dropout(jnp.tanh(self.norm(self.first(x)))))
 
 
 MODEL = dl.models.mlp([4, 5, 3])

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dlcore.core import sampling as dlcore_sampling
+from dlcore.core import order
 from dlcore.core.order import permutation
 
-batch_rows = jax.jit(dlcore_sampling.batch_rows, static_argnums=(2, 3, 4, 5))
+batch_rows = jax.jit(order.batch_rows, static_argnums=(2, 3, 4, 5))
 
 LEAST_P = 1e-4
 WITHOUT_REPLACEMENT = ("reshuffle", "shuffle_once", "in_order")

@@ -292,9 +292,7 @@ def test_final_params_say_what_is_missing(longer):
 
 def test_model_state_and_noise_go_through_a_study():
     """Catches running means that are dropped between steps, and dropout that draws the same at each step."""
-    from test_model import NormalisedNNX
-
-    model = dl.from_nnx(NormalisedNNX)
+    model = dl.from_nnx(small.NormalizedNNX)
     task = dl.tasks.classification(model, small.labeled_points())
 
     def fit(seed):

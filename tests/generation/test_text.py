@@ -60,7 +60,7 @@ def test_compiles_once():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"temperature": 0.0}, dl.ArgumentError, r"temperature is 0.0; expects a finite number, above 0.*greedy"),
+        ({"temperature": 0.0}, dl.ArgumentError, r"temperature is 0.0; expects a finite number, above 0.*greedily"),
         ({"temperature": -1.0}, dl.ArgumentError, "temperature is -1.0; expects"),
         ({"top_k": 0}, dl.ArgumentError, "top_k is 0; expects a positive integer"),
         ({"top_k": 8}, dl.ArgumentError, "top_k is 8, the model knows 7 tokens"),

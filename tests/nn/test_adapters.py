@@ -5,25 +5,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import small
 from flax import nnx
 
 import dlcore as dl
 
 
-class NormalisedNNX(nnx.Module):
-    """Linear, batch normalization, dropout, linear."""
-
-    def __init__(self, rngs):
-        self.first = nnx.Linear(4, 6, rngs=rngs)
-        self.norm = nnx.BatchNorm(6, momentum=0.9, rngs=rngs)
-        self.dropout = nnx.Dropout(0.5, rngs=rngs)
-        self.second = nnx.Linear(6, 3, rngs=rngs)
-
-    def __call__(self, x):
-        return self.second(self.dropout(jnp.tanh(self.norm(self.first(x)))))
-
-
-class NormalisedLinen(flax.linen.Module):
+class NormalizedLinen(flax.linen.Module):
     """The same in Linen."""
 
     @flax.linen.compact
@@ -56,8 +44,8 @@ MODELS = {
     "linear": dl.models.linear(4, 3, initializer="glorot_normal"),
     "mlp": dl.models.mlp([4, 5, 3]),
     "mlp_custom": dl.models.mlp([4, 5, 3], jnp.sin, initializer=nnx.initializers.normal(0.3)),
-    "nnx": dl.from_nnx(NormalisedNNX),
-    "linen": dl.from_linen(NormalisedLinen(), SHAPE),
+    "nnx": dl.from_nnx(small.NormalizedNNX),
+    "linen": dl.from_linen(NormalizedLinen(), SHAPE),
     "linen_dense": dl.from_linen(flax.linen.Dense(3), SHAPE),
 }
 NORMALIZED = ["nnx", "linen"]
@@ -128,7 +116,7 @@ def test_rows_are_independent_in_evaluation(model):
 
 def test_the_first_call_may_be_traced():
     """Catches a template made under a trace and kept: the next call would meet a leaked tracer."""
-    model = dl.from_nnx(NormalisedNNX)
+    model = dl.from_nnx(small.NormalizedNNX)
     with jax.checking_leaks():
         jax.eval_shape(lambda key: model.apply(*model.init(key), X), jax.random.key(0))
     assert np.isfinite(model.apply(*model.init(jax.random.key(0)), X)[0]).all()

@@ -8,8 +8,7 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -23,12 +22,14 @@ from benchmarks.timing import Part, take_turns
 from dlcore.core.dataset import Split
 from dlcore.core.order import permutation
 from dlcore.evidence import convergence
-from dlcore.study import program as engine
 from dlcore.study.axes import study_of
+from dlcore.study.devices import Constants, DaemonThreads, forget_programs
+from dlcore.study.program import Program, build, trace
+from dlcore.study.sweep import Workers
 
 EPOCHS, BATCH_SIZE, HIDDEN = 30, 64, 128
 RATES, SEEDS = np.logspace(-3, 0, 16), np.arange(8)
-LANE_WIDTH = 8
+LANE_WIDTH = 4
 LOGISTIC_EPOCHS = 1000
 
 
@@ -67,19 +68,34 @@ def network_study(repeats: int) -> dict[str, float]:
 
 
 def compiled_study(fit: Callable[..., dl.Training]) -> Callable[[], None]:
-    """What `dl.sweep` does after tracing and compiling: the chunks of the study."""
+    """What `dl.sweep` does after tracing and compiling: the blocks of the study, handed to the devices."""
     study = study_of(fit, {"seed": SEEDS, "learning_rate": RATES})
-    traced = engine.trace(study.training, study.abstract_cell())
-    with ThreadPoolExecutor(1) as pool:
-        program = engine.build(traced, lane_width=LANE_WIDTH, devices=jax.devices(), pool=pool)()
+    program = _program(study.training, study.abstract_cell())
     cells = study.traced_cells()
+    rows = np.arange(study.num_traced_cells).reshape(-1, program.num_lanes)
+
+    def run_block(device: jax.Device, block: np.ndarray) -> Iterator[None]:
+        for _ in program.segments(device, {name: values[block] for name, values in cells.items()}):
+            yield
 
     def run():
-        for begin in range(0, study.num_traced_cells, program.num_lanes):
-            chunk = {name: values[begin : begin + program.num_lanes] for name, values in cells.items()}
-            engine.execute(program, chunk, lambda num_records: None)
+        with Workers(jax.devices(), run_block) as workers:
+            for block in rows:
+                workers.submit(block)
+            workers.finish()
 
     return run
+
+
+def _program(make: Callable[..., dl.Training], cell: dict[str, jax.ShapeDtypeStruct]) -> Program:
+    """The compiled program of lanes, loaded on all devices."""
+    constants, threads = Constants(), DaemonThreads(2)
+    traced = trace(make, cell, constants)
+    program = build(traced, lane_width=LANE_WIDTH, device=jax.devices()[0], threads=threads, constants=constants)
+    for device in jax.devices():
+        program.start.on(device), program.advance.on(device)
+    threads.close()
+    return program
 
 
 def hand_written(digits: dl.data.Dataset) -> Callable[[], jax.Array]:
@@ -204,13 +220,11 @@ def compile_time(repeats: int) -> dict[str, float]:
         task = dl.tasks.classification(dl.models.mlp([784, HIDDEN, 10]), data)
 
         def build():
-            engine.forget_programs()
+            forget_programs()
             training = dl.training(
                 jax.random.key(0), task, optax.sgd(0.1), batch_size=64, num_steps=1, record_every=1, evaluate=()
             )
-            with ThreadPoolExecutor(1) as pool:
-                traced = engine.trace(lambda cell: training, {})
-                engine.build(traced, lane_width=LANE_WIDTH, devices=jax.devices(), pool=pool)()
+            _program(lambda cell: training, {})
 
         return build
 

@@ -13,7 +13,7 @@ from importlib import metadata
 from typing import Any
 
 from dlcore.core.errors import check_name
-from dlcore.study.results import provenance
+from dlcore.study.provenance import provenance
 from dlcore.study.setup import available_cores
 
 Part = Callable[[int], dict[str, float]]  # repeats -> name to number

@@ -5,7 +5,7 @@ import jax
 import pytest
 
 import dlcore
-from dlcore.study import program as engine
+from dlcore.study import devices
 
 dlcore.setup(num_devices=2, cache=False)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -25,7 +25,7 @@ def _forget_programs():
     """Programs of one file are of no use to the next, and take gigabytes."""
     yield
     jax.clear_caches()
-    engine.forget_programs()
+    devices.forget_programs()
 
 
 def pytest_generate_tests(metafunc):

@@ -18,7 +18,7 @@ from benchmarks.convergence.problems import PROBLEMS, BatchSize
 from benchmarks.convergence.studies import STUDIES
 from dlcore.evidence import convergence
 from dlcore.evidence.claims import Verdict
-from dlcore.study.results import provenance
+from dlcore.study.provenance import provenance
 from dlcore.study.store import replace_folder
 
 

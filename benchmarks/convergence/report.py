@@ -16,7 +16,7 @@ from rich.table import Table
 from benchmarks.convergence import figures
 from benchmarks.convergence.problems import PROBLEMS
 from dlcore.evidence.intervals import slope_interval
-from dlcore.study.results import provenance
+from dlcore.study.provenance import provenance
 
 if TYPE_CHECKING:
     from benchmarks.convergence.job import Results

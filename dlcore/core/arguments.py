@@ -101,7 +101,7 @@ def arguments(**constraints: Constraint) -> Callable[[Callable[P, R]], Callable[
                     bound.arguments[name] = constraints[name].check(f"{function.__name__}: {name}", value)
             return function(*bound.args, **bound.kwargs)
 
-        checked.constraints = types.MappingProxyType(constraints)
+        checked.__dict__["constraints"] = types.MappingProxyType(constraints)
         return checked
 
     return decorate
@@ -170,6 +170,11 @@ def one_of(*names: str) -> Constraint:
 
     listed = ", ".join(map(repr, names))
     return Constraint(f"one of {listed}" if len(names) > 1 else listed, accept)
+
+
+def one(only: Any) -> Constraint:
+    """Only that object: None, False."""
+    return Constraint(repr(only), when(lambda value: value is only))
 
 
 def named(kind: str, known: Mapping[str, Any]) -> Constraint:
@@ -297,7 +302,9 @@ def _accept_path(value: Any) -> Any:
     return value
 
 
-def _accept_when(test: Callable[[Any], bool]) -> Callable[[Any], Any]:
+def when(test: Callable[[Any], bool]) -> Callable[[Any], Any]:
+    """What a `Constraint` accepts: values of which the test is true, as they are."""
+
     def accept(value):
         if not test(value):
             raise RefusedError
@@ -320,11 +327,11 @@ def _kind(dtype: Any) -> str:
     return "f" if jnp.issubdtype(dtype, jnp.floating) else np.dtype(dtype).kind
 
 
-NONE = Constraint("None", _accept_when(lambda value: value is None))
+NONE = one(None)
 ANYTHING = Constraint("anything", lambda value: value)
-boolean = Constraint("True or False", lambda value: bool(_accept_when(lambda v: isinstance(v, bool | np.bool_))(value)))
-text = Constraint("a string", _accept_when(lambda value: isinstance(value, str)))
-function = Constraint("a function", _accept_when(callable))
+boolean = Constraint("True or False", lambda value: bool(when(lambda v: isinstance(v, bool | np.bool_))(value)))
+text = Constraint("a string", when(lambda value: isinstance(value, str)))
+function = Constraint("a function", when(callable))
 key = Constraint("one typed key", _accept_key)
 path = Constraint("a path, a string or os.PathLike", _accept_path)
 tree = Constraint("a tree of arrays: arrays in dictionaries, lists and tuples", _accept_tree, error=DataError)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+ALIGNMENT = 64  # bytes
 SPLITS = ("train", "validation", "test")
 
 
@@ -128,11 +129,11 @@ def _checked_array(values: Any, name: str) -> Any:
 def _canonical(array: np.ndarray, name: str) -> np.ndarray:
     """In the dtype that JAX computes with, or an error where that would change a value beyond rounding."""
     dtype = jax.dtypes.canonicalize_dtype(array.dtype)
-    if array.dtype.kind in "biu" and dtype == array.dtype:
-        return array.copy()  # nothing to check; images are large
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # overflow is reported below, with its row
-        converted = array.astype(dtype)
+        converted = _aligned_copy(array, dtype)
+    if array.dtype.kind in "biu" and dtype == array.dtype:
+        return converted  # nothing to check; images are large
     if array.dtype.kind in "iu":
         wrong = converted.astype(array.dtype) != array
     else:
@@ -145,3 +146,14 @@ def _canonical(array: np.ndarray, name: str) -> np.ndarray:
             f"expects finite numbers that fit {dtype}. Drop, impute or rescale them first."
         )
     return converted
+
+
+def _aligned_copy(array: np.ndarray, dtype: Any) -> np.ndarray:
+    """A copy that starts where XLA wants it: a CPU's devices then use it as it is. So nobody may write to it."""
+    dtype = np.dtype(dtype)
+    memory = np.empty(array.size * dtype.itemsize + ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % ALIGNMENT
+    copy = memory[begin : begin + array.size * dtype.itemsize].view(dtype).reshape(array.shape)
+    copy[...] = array
+    copy.flags.writeable = False
+    return copy

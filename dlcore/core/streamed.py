@@ -81,9 +81,9 @@ class Streamed:
         return row
 
 
-def on_device(values: Any) -> Any:
-    """Arrays as JAX arrays; streamed inputs as they are."""
-    return values if isinstance(values, Streamed) else jnp.asarray(values)
+def on_device(split: Any) -> Any:
+    """The arrays of a split as JAX arrays, streamed inputs as they are; under a trace nothing is copied."""
+    return jax.tree.map(lambda values: values if isinstance(values, Streamed) else jnp.asarray(values), split)
 
 
 def take(values: Any, rows: jax.Array) -> jax.Array:

@@ -9,8 +9,10 @@ import numpy as np
 import optax
 from jax import lax
 
+from dlcore.core.arguments import NONE, Constraint, arguments, instance, integer, one_of, sequence, text, when
+from dlcore.core.arguments import key as key_constraint
 from dlcore.core.dataset import Split
-from dlcore.core.errors import ArgumentError, check_positive_integer, shown, suggest
+from dlcore.core.errors import ArgumentError
 from dlcore.core.model import ModelState, Params
 from dlcore.core.order import SAMPLINGS, Sampling, batch_rows
 from dlcore.core.streamed import in_memory, on_device, take
@@ -53,6 +55,23 @@ class Training(NamedTuple):
     attrs: Mapping[str, str] = {}
 
 
+OPTIMIZER = Constraint(
+    "an optax.GradientTransformation, e.g. optax.sgd(learning_rate)",
+    when(lambda value: callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))),
+)
+
+
+@arguments(
+    key=key_constraint,
+    task=instance(Task, example="dl.tasks.classification(model, data)"),
+    optimizer=OPTIMIZER,
+    batch_size=integer(meaning="examples per step") | one_of("full"),
+    num_epochs=integer() | NONE,
+    num_steps=integer() | NONE,
+    record_every=integer(meaning="optimizer steps") | one_of("epoch"),
+    evaluate=sequence(text, text="splits, e.g. ('test',), or () for none") | NONE,
+    sampling=one_of(*SAMPLINGS),
+)
 def training(
     key: jax.Array,
     task: Task,
@@ -83,37 +102,36 @@ def training(
 
     Raises:
       ArgumentError: an argument outside its domain.
+
+    Example:
+      >>> task = dl.tasks.classification(dl.models.mlp([4, 8, 3]), dl.data.iris())
+      >>> run = dl.training(jax.random.key(0), task, optax.sgd(0.1), batch_size=20, num_epochs=2)
+      >>> run.num_records, run.coordinates["step"]
+      (2, array([ 0,  6, 12]))
     """
-    _check_key(key)
-    _check_optimizer(optimizer)
-    if not isinstance(task, Task):
-        raise ArgumentError(f"task is {shown(task)}; expects a Task, e.g. dl.tasks.classification(model, data).")
     num_examples = len(task.data.train.inputs)
-    if isinstance(batch_size, str) and "train" not in in_memory(task.data):
-        raise ArgumentError('batch_size is "full", the train split is streamed; expects a number of examples per step.')
-    full = isinstance(batch_size, str) and batch_size == "full"
-    size = num_examples if full else _checked_batch_size(batch_size, num_examples)
+    full = batch_size == "full"
+    size = num_examples if full else int(batch_size)
+    _check_size(task, size, full=full)
     steps_per_epoch = num_examples // size
     interval, num_records = _schedule(num_epochs, num_steps, record_every, steps_per_epoch)
     splits = _checked_splits(task, evaluate)
-    if not isinstance(sampling, str) or sampling not in SAMPLINGS:
-        raise ArgumentError(f"sampling is {sampling!r}; {suggest(sampling, SAMPLINGS)}")
-
-    data = {split: Split(*map(on_device, getattr(task.data, split))) for split in {"train", *splits}}
+    update = _updating(key, task, optimizer)
 
     def init():
         params, model_state = task.model.init(jax.random.fold_in(key, INITIALIZATION))
         return State(jnp.zeros((), jnp.int32), params, model_state, optimizer.init(params))
 
-    update = _updating(key, task, optimizer, data["train"])
-    measure = _measuring(task, {split: data[split] for split in splits})
+    def measure(state):
+        return _measured(task, splits, state)
 
     def advance(state):
         rows = None
         if not full:
             order_key = jax.random.fold_in(key, ORDER)
             rows = batch_rows(order_key, state.step, interval, num_examples, size, sampling)
-        state, losses = lax.scan(update, state, rows, length=interval)
+        train = on_device(task.data.train)
+        state, losses = lax.scan(lambda state, rows: update(state, train, rows), state, rows, length=interval)
         return state, {"batch_loss": jnp.mean(losses), **measure(state)}
 
     steps = interval * np.arange(num_records + 1)
@@ -121,10 +139,10 @@ def training(
     return Training(init, advance, num_records, measure, coordinates, _descriptions(splits))
 
 
-def _updating(key: jax.Array, task: Task, optimizer: optax.GradientTransformation, train: Split):
-    """`update(state, rows) -> (state, loss before the update)`: one optimizer step on these rows; on all for None."""
+def _updating(key: jax.Array, task: Task, optimizer: optax.GradientTransformation):
+    """`update(state, train, rows) -> (state, loss before it)`: an optimizer step on these rows; None for all."""
 
-    def update(state, rows):
+    def update(state: State, train: Split, rows: jax.Array | None):
         batch = train if rows is None else jax.tree.map(lambda values: take(values, rows), train)
         noise = jax.random.fold_in(jax.random.fold_in(key, NOISE), state.step)
         loss = jax.value_and_grad(task.objective, has_aux=True)
@@ -136,18 +154,15 @@ def _updating(key: jax.Array, task: Task, optimizer: optax.GradientTransformatio
     return update
 
 
-def _measuring(task: Task, data: Mapping[str, Split]):
-    """`measure(state) -> record`: whether all parameters are finite, loss and metrics on each split."""
-
-    def measure(state):
-        finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]
-        record = {"finite": jnp.all(jnp.asarray(finite))}
-        for split, rows in data.items():
-            value, (metrics, _) = task.objective(state.params, state.model_state, rows)
-            record |= {f"{split}_{name}": metric for name, metric in {"loss": value, **metrics}.items()}
-        return record
-
-    return measure
+def _measured(task: Task, splits: Sequence[str], state: State) -> Record:
+    """Whether all parameters are finite, loss and metrics on each split."""
+    finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]
+    record = {"finite": jnp.all(jnp.asarray(finite))}
+    for split in splits:
+        rows = on_device(getattr(task.data, split))
+        value, (metrics, _) = task.objective(state.params, state.model_state, rows)
+        record |= {f"{split}_{name}": metric for name, metric in {"loss": value, **metrics}.items()}
+    return record
 
 
 def _schedule(num_epochs, num_steps, record_every, steps_per_epoch: int) -> tuple[int, int]:
@@ -157,13 +172,8 @@ def _schedule(num_epochs, num_steps, record_every, steps_per_epoch: int) -> tupl
             f"num_epochs is {num_epochs!r} and num_steps is {num_steps!r}; expects exactly one of them, the length of "
             "the run."
         )
-    name, length = ("num_epochs", num_epochs) if num_steps is None else ("num_steps", num_steps)
-    check_positive_integer(name, length)
-    total = length * steps_per_epoch if num_steps is None else length
-    each_epoch = isinstance(record_every, str) and record_every == "epoch"
-    if not each_epoch:
-        check_positive_integer("record_every", record_every, 'optimizer steps, or "epoch"')
-    interval = steps_per_epoch if each_epoch else int(record_every)
+    total = num_steps or num_epochs * steps_per_epoch
+    interval = steps_per_epoch if record_every == "epoch" else record_every
     if total % interval:
         raise ArgumentError(
             f"the run has {total} steps and is recorded every {interval}; expects a multiple. "
@@ -173,41 +183,25 @@ def _schedule(num_epochs, num_steps, record_every, steps_per_epoch: int) -> tupl
     return interval, total // interval
 
 
-def _checked_batch_size(batch_size: Any, num_examples: int) -> int:
-    check_positive_integer("batch_size", batch_size, 'examples per step, or "full"')
-    if batch_size > num_examples:
+def _check_size(task: Task, size: int, *, full: bool) -> None:
+    """A batch fits the train split, and streamed data are sampled."""
+    num_examples = len(task.data.train.inputs)
+    if full and "train" not in in_memory(task.data):
+        raise ArgumentError('batch_size is "full", the train split is streamed; expects a number of examples per step.')
+    if size > num_examples:
         raise ArgumentError(
-            f"batch_size is {batch_size}, the train split has {num_examples} examples; expects at most as many. "
+            f"batch_size is {size}, the train split has {num_examples} examples; expects at most as many. "
             'Use batch_size="full" for all of them.'
         )
-    return int(batch_size)
 
 
 def _checked_splits(task: Task, evaluate: Sequence[str] | None) -> tuple[str, ...]:
     there = in_memory(task.data)
-    if isinstance(evaluate, str):
-        raise ArgumentError(f"evaluate is the string {evaluate!r}; expects a sequence of splits, e.g. ({evaluate!r},).")
-    if evaluate is not None and not isinstance(evaluate, list | tuple):
-        raise ArgumentError(f"evaluate is {evaluate!r}; expects a sequence of splits, e.g. ('test',), or () for none.")
     for split in evaluate or ():
         if split not in there:
             hint = " The train split is streamed, not in memory." * (there != task.data.splits)
             raise ArgumentError(f"evaluate names {split!r}, {task.data.name} has the splits {', '.join(there)}.{hint}")
     return there if evaluate is None else tuple(evaluate)
-
-
-def _check_key(key: Any) -> None:
-    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
-    if not typed:
-        got = f"{key.dtype}{list(key.shape)}" if isinstance(key, jax.Array | np.ndarray) else repr(key)
-        raise ArgumentError(f"key is {got}; expects one typed key. Use jax.random.key(seed).")
-
-
-def _check_optimizer(optimizer: Any) -> None:
-    if not (callable(getattr(optimizer, "init", None)) and callable(getattr(optimizer, "update", None))):
-        raise ArgumentError(
-            f"optimizer is {shown(optimizer)}; expects an optax.GradientTransformation, e.g. optax.sgd(learning_rate)."
-        )
 
 
 def _descriptions(splits: Sequence[str]) -> dict[str, str]:

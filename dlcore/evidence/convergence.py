@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
@@ -12,7 +11,8 @@ import xarray as xr
 
 from dlcore.core.errors import ArgumentError
 from dlcore.core.training import Training
-from dlcore.study import program as engine
+from dlcore.study.devices import Constants, DaemonThreads
+from dlcore.study.program import Program, build, trace
 from dlcore.study.setup import available_cores
 
 
@@ -150,28 +150,35 @@ def seconds_per_step(trainings: Sequence[Training], *, repeats: int = 5, seconds
       repeats: timings to take the median of.
       seconds: how long each lasts, at least.
     """
-    device = jax.devices()[:1]
-    with ThreadPoolExecutor(available_cores()) as pool:
-        programs = [
-            engine.build(
-                engine.trace(lambda cell, training=training: training, {}), lane_width=None, devices=device, pool=pool
-            )
-            for training in trainings
-        ]
-    return np.array(
-        [
-            _seconds_per_record(program(), repeats, seconds) / np.diff(training.coordinates["step"])[0]
-            for program, training in zip(programs, trainings, strict=True)
-        ]
-    )
+    device, constants, threads = jax.devices()[0], Constants(), DaemonThreads(available_cores())
+    programs = [
+        build(
+            trace(lambda cell, training=training: training, {}, constants),
+            lane_width=None,
+            device=device,
+            threads=threads,
+            constants=constants,
+        )
+        for training in trainings
+    ]
+    try:
+        return np.array(
+            [
+                _seconds_per_record(program, device, repeats, seconds) / np.diff(training.coordinates["step"])[0]
+                for program, training in zip(programs, trainings, strict=True)
+            ]
+        )
+    finally:
+        threads.close()
 
 
-def _seconds_per_record(program: engine.Program, repeats: int, seconds: float) -> float:
-    states, _ = program.start({})
+def _seconds_per_record(program: Program, device: jax.Device, repeats: int, seconds: float) -> float:
+    states, _ = program.start.on(device)({})
+    advance = program.advance.on(device)
 
     def timed(states, num_records):
         began = time.perf_counter()
-        states, _ = jax.block_until_ready(program.advance({}, states, np.int32(num_records)))
+        states, _ = jax.block_until_ready(advance({}, states, np.int32(num_records)))
         return states, time.perf_counter() - began
 
     states, _ = timed(states, 1)  # the first call is slower

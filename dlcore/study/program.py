@@ -1,15 +1,14 @@
-"""Programs: how trainings are compiled, and the loop over segments that runs them.
+"""Programs: how a training becomes a compiled program for one device, and how a block of runs goes through it.
 
-A program executes `width` runs side by side (lanes) on each device. Its shape never depends on how many runs a study
-has or how long they are, so neither do its bits: studies are padded to whole lanes, and the number of records a call
-advances is an argument. What a training closes over (data sets, mostly) becomes an argument as well.
+A program executes `lane_width` runs side by side (lanes) on ONE device. Its text does not depend on how many runs a
+study has, how long they are, or how many devices there are, so neither do its bits: blocks are padded to whole lanes,
+and the number of records a call advances is an argument. What a training closes over (data sets, mostly) is an argument
+as well. `devices` compiles a program, loads it on each device, and keeps one copy there of what it needs.
 """
 
 import functools
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -17,72 +16,132 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import SingleDeviceSharding
 
+from dlcore.core.errors import ArgumentError, described, shown
 from dlcore.core.training import Training
+from dlcore.study.devices import Constants, DaemonThreads, Executable, Options
 
 Cells = dict[str, Any]  # name of an axis to its values, [lanes] each
-RUNS = PartitionSpec("runs")
-RECORDS_OF_RUNS = PartitionSpec(None, "runs")
-REPLICATED = PartitionSpec()
 
 MAX_RECORDS_PER_CALL = 64
-MAX_BYTES_OF_RECORDS = 1 << 22  # on one device, per call
+MAX_BYTES_OF_RECORDS = 1 << 22  # of one block, per call
 SECONDS_PER_CALL = 0.2  # aimed at: the host looks after progress and interrupts in between
-MAX_PROGRAMS_KEPT = 64
 
-# Bytes of state (parameters and what the optimizer keeps) that the lanes of one device share, and most lanes.
+# Bytes of state (parameters and what the optimizer keeps) that the lanes of a block share, and most lanes.
 # Measured: see benchmarks/README.md, "Lane width".
-LANE_BUDGET = {"cpu": (1 << 20, 16)}
+LANE_BUDGET = {"cpu": (1 << 19, 8)}
 LANE_BUDGET_ELSEWHERE = (1 << 26, 256)
 
-_compiled: OrderedDict[Any, jax.stages.Compiled] = OrderedDict()
+
+# XLA splits loops over as many threads as a process has. Not split, a study takes less time, since all cores are busy
+# with blocks already.
+UNSPLIT: Options = {"xla_disable_hlo_passes": "cpu-parallel-task-assigner"}
+
+
+class Function(NamedTuple):
+    """A traced function.
+
+    call: `call(constants, *arguments)`. constants: the arrays it closed over. result: shapes and dtypes.
+    """
+
+    call: Callable[..., Any]
+    constants: Sequence[Any]
+    result: Any
 
 
 class Traced(NamedTuple):
-    """A training traced once, for one cell and without lanes; `build` makes programs of it.
+    """A training traced once, for one cell and without lanes; `build` makes a program of it.
 
-    training: its static parts; the functions in it belong to the trace. state: shapes and dtypes.
-    start: `cell -> (state, record)` at step 0. make: for `build`, which traces the rest.
+    training: its static parts; the functions in it belong to the trace. cell: shapes and dtypes of the traced values.
+    start: `cell -> (state, record at step 0)`. advance: `(cell, state) -> (state, record)`.
     """
 
     training: Training
     cell: Cells
-    state: Any
-    start: "Function"
-    make: Callable[[Cells], Training]
+    start: Function
+    advance: Function
+
+    @property
+    def state(self) -> Any:
+        """Shapes and dtypes of a run's state."""
+        return self.start.result[0]
+
+    @property
+    def first_record(self) -> Any:
+        """Shapes and dtypes of the record at step 0; {} if there is none."""
+        return self.start.result[1]
+
+    @property
+    def record(self) -> Any:
+        """Shapes and dtypes of the records after it."""
+        return self.advance.result[1]
 
 
-class Function(NamedTuple):
-    """A traced function `call(constants, *arguments)`, the arrays it closed over, and its result's shapes."""
+class Block(NamedTuple):
+    """The unit of work: as many cells as a program has lanes, run to their end on one device.
 
-    call: Callable[..., Any]
-    constants: list[Any]
-    result: Any
+    position: of the static cell. rows: of its traced cells, [n], n <= lanes.
+    """
+
+    position: int
+    rows: np.ndarray
+
+
+class Segment(NamedTuple):
+    """What one call of a program yields: records [n, lanes, ...] each, from record number `begin` on.
+
+    states: of the runs after it, on the device; the next call consumes them.
+    """
+
+    begin: int
+    records: Mapping[str, np.ndarray]
+    states: Any
 
 
 class Program(NamedTuple):
-    """The compiled program of one static cell.
+    """The program of one static cell: compiled once, loaded on each device that asks for it.
 
-    start: `start(cells) -> (states, record)` at step 0; [num_lanes, ...] each.
-    advance: `advance(cells, states, n) -> (states, records)`; n records, [capacity, num_lanes, ...]; consumes states.
-    place: puts cells on the devices.
+    start: `start(cells) -> (states, record)` at step 0; [lanes, ...] each.
+    advance: `advance(cells, states, n) -> (states, records)`; n records, [capacity, lanes, ...]; consumes the states.
     """
 
-    start: Callable[..., Any]
-    advance: Callable[..., Any]
-    place: Callable[[Cells], Cells]
+    start: Executable
+    advance: Executable
     capacity: int
     num_lanes: int
     num_records: int
 
+    def segments(self, device: jax.Device, cells: Cells) -> Iterator[Segment]:
+        """Run one block of lanes to its end on a device, a call at a time.
 
-def trace(make: Callable[[Cells], Training], cell: Cells) -> Traced:
-    """Trace the start of `make(cell)`; nothing is compiled.
+        Args:
+          cells: name to values, [num_lanes].
+        """
+        cells = jax.device_put(cells, device)
+        states, first = self.start.on(device)(cells)
+        yield Segment(0, jax.device_get(first), states)
+        advance, done, n = self.advance.on(device), 0, 1
+        while done < self.num_records:
+            n = min(n, self.capacity, self.num_records - done)
+            began = time.perf_counter()
+            states, records = advance(cells, states, np.int32(n))
+            records = {name: values[:n] for name, values in jax.device_get(records).items()}
+            yield Segment(done + 1, records, states)
+            done += n
+            n = max(1, min(8 * n, int(n * SECONDS_PER_CALL / (time.perf_counter() - began))))
+
+
+def trace(make: Callable[[Cells], Training], cell: Cells, constants: Constants) -> Traced:
+    """Trace `make(cell)`; nothing is compiled.
 
     Args:
       make: the training of one cell; pure, called under a trace.
       cell: name to the scalar's shape and dtype.
+      constants: of the study, so that programs share the arrays they close over.
+
+    Raises:
+      ArgumentError: a hand-written training whose functions do not fit together.
     """
     trainings = []
 
@@ -90,104 +149,76 @@ def trace(make: Callable[[Cells], Training], cell: Cells) -> Traced:
         training = make(cell)
         trainings.append(training)
         state = training.init()
-        return state, {} if training.measure is None else training.measure(state)
+        return state, {} if training.measure is None else _checked_record("measure", training.measure(state))
 
-    traced = _function(start, cell)
-    return Traced(trainings[0], cell, traced.result[0], traced, make)
+    def advance(cell, state):
+        result = make(cell).advance(state)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise ArgumentError(f"advance gave {shown(result)}; expects the pair (state, record).")
+        return result[0], _checked_record("advance", result[1])
+
+    start_one = _function(start, (cell,), constants)
+    advance_one = _function(advance, (cell, start_one.result[0]), constants)
+    _check_states(start_one.result[0], advance_one.result[0])
+    return Traced(trainings[0], cell, start_one, advance_one)
 
 
-def default_lane_width(state: Any, platform: str) -> int:
-    """Runs side by side on one device, a power of two: as many as their states fit in fast memory together.
-
-    Args:
-      state: shapes and dtypes of one run's state.
-    """
+def default_lane_width(traced: Traced, platform: str) -> int:
+    """Runs side by side in a block, a power of two: as many as keep states and records in fast memory together."""
     budget, most = LANE_BUDGET.get(platform, LANE_BUDGET_ELSEWHERE)
-    return min(most, 1 << max(0, (budget // max(_size(state), 1)).bit_length() - 1))
+    by_state = budget // max(_size(traced.state), 1)
+    by_record = MAX_BYTES_OF_RECORDS // max(_size(traced.record), 1)
+    return min(most, 1 << max(0, min(by_state, by_record).bit_length() - 1))
 
 
 def build(
-    traced: Traced, *, lane_width: int | None, devices: Sequence[jax.Device], pool: Executor
-) -> Callable[[], Program]:
-    """Lower a training's program now, compile it in the pool; the result waits for that.
+    traced: Traced, *, lane_width: int | None, device: jax.Device, threads: DaemonThreads, constants: Constants
+) -> Program:
+    """Lower a training's program now, for one device, and have it compiled in a thread; who uses it waits for that.
 
     Args:
-      lane_width: runs side by side on a device; None for one run by itself, not vectorized.
+      lane_width: runs side by side; None for one run by itself, not vectorized.
+      device: to compile for; the program then loads on others of its kind.
     """
     lanes = _alone if lane_width is None else functools.partial(jax.vmap, axis_size=lane_width)
     width = lane_width or 1
-    advance_one = _function(lambda cell, state: traced.make(cell).advance(state), traced.cell, traced.state)
-    record = advance_one.result[1]
-    capacity = max(1, min(MAX_RECORDS_PER_CALL, MAX_BYTES_OF_RECORDS // max(width * _size(record), 1)))
+    capacity = max(1, min(MAX_RECORDS_PER_CALL, MAX_BYTES_OF_RECORDS // max(width * _size(traced.record), 1)))
+    # On a CPU a device's lanes are run by one thread: the others have devices of their own.
+    options: Options | None = UNSPLIT if lane_width is not None and device.platform == "cpu" else None
+    # Programs are kept, data sets must not be: the functions close over the traces alone, not over the constants.
+    start_one, advance_one, one_record = traced.start.call, traced.advance.call, traced.record
 
-    def start(constants, cells):
-        return lanes(functools.partial(traced.start.call, constants))(cells)
+    def start(values, cells):
+        return lanes(functools.partial(start_one, values))(cells)
 
-    def advance(constants, cells, states, n):
+    def advance(values, cells, states, n):
         def record_next(i, carry):
             states, records = carry
-            states, record = lanes(functools.partial(advance_one.call, constants))(cells, states)
+            states, record = lanes(functools.partial(advance_one, values))(cells, states)
             return states, jax.tree.map(lambda kept, new: kept.at[i].set(new), records, record)
 
-        empty = jax.tree.map(lambda leaf: jnp.zeros((capacity, width, *leaf.shape), leaf.dtype), record)
+        empty = jax.tree.map(lambda leaf: jnp.zeros((capacity, width, *leaf.shape), leaf.dtype), one_record)
         return lax.fori_loop(0, n, record_next, (states, empty))
 
-    mesh = Mesh(np.asarray(devices), ("runs",), axis_types=(AxisType.Auto,))
-    on_lanes = functools.partial(jax.tree.map, lambda leaf: _lanes_of(leaf, width * mesh.size, mesh))
-    cells, states = on_lanes(traced.cell), on_lanes(traced.state)
-    counter = jax.ShapeDtypeStruct((), jnp.int32, sharding=NamedSharding(mesh, REPLICATED))
-    placed: dict[int, Any] = {}
-    parts = [
-        _lower(start, traced.start.constants, (cells,), mesh, (RUNS,), RUNS, placed),
-        _lower(
-            advance,
-            advance_one.constants,
-            (cells, states, counter),
-            mesh,
-            (RUNS, RUNS, REPLICATED),
-            (RUNS, RECORDS_OF_RUNS),
-            placed,
-        ),
-    ]
-    functions = [pool.submit(_compile, *part) for part in parts]
+    def lowered(function, held, arguments, donated):
+        types = [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in held]
 
-    def program() -> Program:
-        return Program(
-            *(function.result() for function in functions),
-            place=lambda cells: jax.device_put(cells, NamedSharding(mesh, RUNS)),
-            capacity=capacity,
-            num_lanes=width * len(devices),
-            num_records=traced.training.num_records,
-        )
+        def lower(device):
+            placed = jax.tree.map(functools.partial(_placed_on, device), (types, *arguments))
+            return jax.jit(function, donate_argnums=donated, keep_unused=True).lower(*placed)
 
-    return program
+        return Executable(lower, device, held, threads, constants, options)
 
-
-def execute(
-    program: Program, cells: Cells, on_records: Callable[[int], None]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Any]:
-    """Run one chunk of lanes to the end.
-
-    Args:
-      cells: name to values, [num_lanes].
-      on_records: called after each segment with its number of records.
-
-    Returns:
-      (record at step 0 [num_lanes, ...], those after it [num_records, num_lanes, ...], final states on the devices).
-    """
-    cells = program.place(cells)
-    states, first = program.start(cells)
-    segments, done, n = [], 0, 1
-    while done < program.num_records:
-        n = min(n, program.capacity, program.num_records - done)
-        began = time.perf_counter()
-        states, records = program.advance(cells, states, np.int32(n))
-        segments.append({name: values[:n] for name, values in jax.device_get(records).items()})
-        done += n
-        on_records(n)
-        n = max(1, min(8 * n, int(n * SECONDS_PER_CALL / (time.perf_counter() - began))))
-    joined = {name: np.concatenate([segment[name] for segment in segments]) for name in segments[0]}
-    return jax.device_get(first), joined, states
+    of_lanes = functools.partial(jax.tree.map, lambda leaf: jax.ShapeDtypeStruct((width, *leaf.shape), leaf.dtype))
+    cells, states = of_lanes(traced.cell), of_lanes(traced.state)
+    counter = jax.ShapeDtypeStruct((), jnp.int32)
+    return Program(
+        lowered(start, traced.start.constants, (cells,), ()),
+        lowered(advance, traced.advance.constants, (cells, states, counter), (2,)),
+        capacity,
+        width,
+        traced.training.num_records,
+    )
 
 
 def _alone(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -202,7 +233,11 @@ def _alone(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _size(tree: Any) -> int:
     """Bytes of the arrays of a tree."""
-    return sum(leaf.size * np.dtype(leaf.dtype).itemsize for leaf in jax.tree.leaves(tree))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _placed_on(device: jax.Device, leaf: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=SingleDeviceSharding(device))
 
 
 def _strongly_typed(tree: Any) -> Any:
@@ -210,57 +245,50 @@ def _strongly_typed(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: lax.convert_element_type(leaf, jnp.asarray(leaf).dtype), tree)
 
 
-def _function(function: Callable[..., Any], *arguments: Any) -> Function:
+def _function(function: Callable[..., Any], arguments: tuple, constants: Constants) -> Function:
     """Trace a function once; what it closes over becomes an argument, so that no data is baked into a program."""
 
     def strongly_typed(*arguments):
         return _strongly_typed(function(*arguments))
 
     closed, result = jax.make_jaxpr(strongly_typed, return_shape=True)(*arguments)
-    structure = jax.tree.structure(result)
+    jaxpr, structure = closed.jaxpr, jax.tree.structure(result)
 
-    def call(constants, *arguments):
-        flat = jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, constants))
+    def call(values, *arguments):
+        flat = jaxpr_as_fun(ClosedJaxpr(jaxpr, values))
         return jax.tree.unflatten(structure, flat(*jax.tree.leaves(arguments)))
 
-    return Function(call, closed.consts, result)
+    return Function(call, [constants.shared(value) for value in closed.consts], result)
 
 
-def _lanes_of(leaf: jax.ShapeDtypeStruct, num_lanes: int, mesh: Mesh) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct((num_lanes, *leaf.shape), leaf.dtype, sharding=NamedSharding(mesh, RUNS))
+def _checked_record(name: str, record: Any) -> dict[str, Any]:
+    """The record with keys as numbers; `ArgumentError` unless it maps names to arrays."""
+    if not isinstance(record, Mapping) or not all(isinstance(key, str) for key in record):
+        raise ArgumentError(f"{name} gave the record {shown(record)}; expects a dictionary from names to arrays.")
+    nested = [key for key, value in record.items() if not jax.tree_util.all_leaves([value])]
+    if nested:
+        raise ArgumentError(
+            f"{name} records {nested[0]!r}, which holds {described(record[nested[0]])}; expects one array a name. "
+            f"Record its arrays by names of their own, e.g. {nested[0] + '.kernel'!r}."
+        )
+    return {key: _as_numbers(value) for key, value in record.items()}
 
 
-def _lower(function, constants, arguments, mesh: Mesh, in_specs, out_specs, placed: dict[int, Any]):
-    """Lower `function(constants, *arguments)` over the mesh, with the constants on all its devices.
-
-    Args:
-      placed: arrays already copied to the devices, by identity; shared by the functions of one program.
-
-    Returns:
-      (lowered, the constants on the devices)
-    """
-    for value in constants:
-        if id(value) not in placed:
-            placed[id(value)] = jax.device_put(value, NamedSharding(mesh, REPLICATED))
-    everywhere = [placed[id(value)] for value in constants]
-    sharded = jax.shard_map(function, mesh=mesh, in_specs=(REPLICATED, *in_specs), out_specs=out_specs, check_vma=False)
-    donated = (2,) if len(arguments) > 1 else ()  # the states: the call returns new ones
-    return jax.jit(sharded, donate_argnums=donated).lower(everywhere, *arguments), everywhere
+def _as_numbers(value: Any) -> Any:
+    is_key = jax.dtypes.issubdtype(getattr(value, "dtype", np.float32), jax.dtypes.prng_key)
+    return jax.random.key_data(value) if is_key else jnp.asarray(value)
 
 
-def forget_programs() -> None:
-    """Drop the compiled programs kept in memory."""
-    _compiled.clear()
-
-
-def _compile(lowered: jax.stages.Lowered, constants: list[Any]) -> Callable[..., Any]:
-    """Compile, or take the program compiled before whose text and structure are the same."""
-    text = lowered.as_text()
-    if "callback" in text:  # which Python function is called is not in the text
-        return functools.partial(lowered.compile(), constants)
-    key = (text, str(lowered.in_tree), str(lowered.out_tree))
-    if key not in _compiled:
-        _compiled[key] = lowered.compile()
-        while len(_compiled) > MAX_PROGRAMS_KEPT:
-            _compiled.popitem(last=False)
-    return functools.partial(_compiled[key], constants)
+def _check_states(before: Any, after: Any) -> None:
+    """A state keeps its structure, shapes and dtypes over a step."""
+    if jax.tree.structure(before) != jax.tree.structure(after):
+        raise ArgumentError(
+            f"advance gave a state of another structure: {jax.tree.structure(after)} for {jax.tree.structure(before)}; "
+            "expects the same."
+        )
+    for (path, old), new in zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True):
+        if (old.shape, old.dtype) != (new.shape, new.dtype):
+            raise ArgumentError(
+                f"advance turned state{jax.tree_util.keystr(path)} from {described(old)} into {described(new)}; a "
+                "state keeps its shapes and dtypes. Start with that dtype, or convert it back."
+            )

@@ -1,14 +1,10 @@
 """Labeled results: from the records of a study to an `xarray.Dataset`, and final parameters back out of it."""
 
-import functools
-import os
-import pathlib
-import subprocess
 from collections.abc import Mapping, Sequence
-from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
@@ -16,6 +12,8 @@ from dlcore.core.errors import ArgumentError
 from dlcore.core.model import Model, ModelState, Params
 from dlcore.core.training import Training
 from dlcore.study.axes import Study, labels
+from dlcore.study.program import Block, Segment, Traced
+from dlcore.study.provenance import provenance
 
 Coordinates = dict[str, tuple[tuple[str, ...], np.ndarray]]  # name to (dims, values), as xarray takes them
 
@@ -50,13 +48,18 @@ def _stored(results: xr.Dataset, name: str, expected: jax.ShapeDtypeStruct) -> j
             f"the results hold no {name!r}. Run with final_params=True, and pass the model that was trained."
         )
     values = results[name]
-    if values.shape != expected.shape:
+    is_key = jax.dtypes.issubdtype(expected.dtype, jax.dtypes.prng_key)
+    shape = jax.eval_shape(jax.random.key_data, expected).shape if is_key else expected.shape
+    if values.shape != shape:
         axes = [f"{dim}=..." for dim in values.dims if dim in results.coords]
         raise ArgumentError(
-            f"{name!r} has shape {values.shape}, one run of this model has {expected.shape}. "
+            f"{name!r} has shape {values.shape}, one run of this model has {shape}. "
             + (f"Choose one run: {', '.join(axes)}." if axes else "Pass the model that was trained.")
         )
-    return jax.numpy.asarray(values.values, expected.dtype)
+    if is_key:
+        impl = jax.random.key_impl(jnp.zeros((), expected.dtype))
+        return jax.random.wrap_key_data(jnp.asarray(values.values, jnp.uint32), impl=impl)
+    return jnp.asarray(values.values, expected.dtype)
 
 
 def _by_path(tree: Any) -> dict[str, Any]:
@@ -108,71 +111,179 @@ def _times(training: Training, along: str, name: str) -> dict[str, np.ndarray]:
     return {key: np.asarray(values)[0 if training.measure else 1 :] for key, values in times.items()}
 
 
+def no_results(study: Study) -> xr.Dataset:
+    """The results of a study of which nothing was computed: its axes, and `finished`, which no cell is."""
+    shape = tuple(len(values) for values in study.axes.values())
+    return xr.Dataset(coords={**_labeled(study.axes), "finished": (tuple(study.axes), np.zeros(shape, bool))})
+
+
+def _labeled(axes: Mapping[str, np.ndarray | tuple]) -> Coordinates:
+    return {name: ((name,), labels(values)) for name, values in axes.items()}
+
+
+class Variable(NamedTuple):
+    """One array of results: shape of one value, dtype on the host, and whether step 0 has a value."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    at_start: bool = True
+
+
 class Table:
-    """Collects the records of a study, a chunk at a time, in host memory."""
+    """The results of a study in host memory; each block writes its own rows, from whichever thread.
 
-    def __init__(self, study: Study):
+    Args:
+      traced: the static cells, in order.
+      final_params: keep the last parameters and model states too.
+
+    Raises:
+      ArgumentError: cells that record other variables or shapes than the first; final parameters that differ in shape.
+    """
+
+    def __init__(self, study: Study, traced: Sequence[Traced], *, final_params: bool):
         self._study = study
-        self._size = (len(study.static_cells()), study.num_traced_cells)
-        self._records: dict[str, np.ndarray] = {}
-        self._final: dict[str, np.ndarray] = {}
+        size = (len(traced), study.num_traced_cells)
+        self._measured = traced[0].training.measure is not None
+        self._done = np.zeros(size, int)  # records of each cell
+        self._num_records = traced[0].training.num_records + self._measured
+        records = _common(study, [_recorded(part) for part in traced], "records")
+        self._records = {
+            name: np.empty((*size, self._num_records, *variable.shape), variable.dtype)
+            for name, variable in records.items()
+        }
+        for name, variable in records.items():
+            if not variable.at_start:
+                self._records[name][:, :, 0] = np.nan
+        final = _common(study, [_final(part) for part in traced], "has parameters") if final_params else {}
+        self._final = {name: np.zeros((*size, *variable.shape), variable.dtype) for name, variable in final.items()}
 
-    def put(
-        self, position: int, rows: np.ndarray, first: Mapping[str, Any], records: Mapping[str, Any], states: Any
-    ) -> None:
-        """Take the records of one chunk.
+    @property
+    def finished(self) -> np.ndarray:
+        """Whether all records of a cell are there, [static cells, traced cells]."""
+        return self._done == self._num_records
 
-        Args:
-          position: of the static cell. rows: of the traced cells, [n]; what lanes hold beyond n is padding.
-          first: the record at step 0, [lanes, ...] each; {} if there is none. A variable missing there gets NaN.
-          records: [num_records, lanes, ...] each. states: final ones, [lanes, ...], or None.
-        """
-        for name, values in records.items():
-            if first:
-                start = (
-                    first[name]
-                    if name in first
-                    else np.full(values.shape[1:], np.nan, np.result_type(values.dtype, np.float16))
-                )
-                values = np.concatenate([start[None], values])
-            self._store(self._records, name, position, rows, np.moveaxis(values, 0, 1))
-        if states is not None:
-            final = jax.device_get({"params": states.params, "state": states.model_state})
-            for name, values in _by_path(final).items():
-                self._store(self._final, name, position, rows, values)
-
-    def _store(
-        self, kept: dict[str, np.ndarray], name: str, position: int, rows: np.ndarray, values: np.ndarray
-    ) -> None:
-        values = values[: len(rows)]
-        array = kept.setdefault(name, np.empty((*self._size, *values.shape[1:]), values.dtype))
-        if array.shape[2:] != values.shape[1:]:
-            raise ArgumentError(
-                f"{name!r} has shape {values.shape[1:]} in {self._study.static_cells()[position]}, "
-                f"{array.shape[2:]} in the cells before; one array cannot hold both. Sweep these values apart."
-            )
-        array[position, rows] = values
+    def put(self, block: Block, segment: Segment) -> None:
+        """Take a segment's records, with the last ones the final parameters; lanes beyond the rows are padding."""
+        begin = segment.begin - (not self._measured)
+        count = len(block.rows)
+        if begin < 0:
+            return  # no record at step 0
+        lengths = {1} if segment.begin == 0 else {len(values) for values in segment.records.values()}
+        for name, values in segment.records.items():
+            by_cell = values[:count, None] if segment.begin == 0 else np.moveaxis(values[:, :count], 0, 1)
+            self._records[name][block.position, block.rows, begin : begin + by_cell.shape[1]] = by_cell
+        done = begin + max(lengths, default=1)
+        if done == self._num_records and self._final:
+            final = {"params": segment.states.params, "state": segment.states.model_state}
+            for name, values in _by_path(jax.device_get(jax.tree.map(_numbers, final))).items():
+                self._final[name][block.position, block.rows] = values[:count]
+        self._done[block.position, block.rows] = done
 
     def dataset(
         self, along: str, coordinates: Coordinates, descriptions: Mapping[str, str], attrs: Mapping[str, Any]
     ) -> xr.Dataset:
-        """The results with the axes in the order given, then time, then each variable's own dims `NAME_0`, ..."""
+        """The results with the axes in the order given, then time, then each variable's own dims `NAME_0`, ...
+
+        Where cells are unfinished, a coordinate `finished` says which, what they lack is missing (NaN), and time ends
+        with the last record that any of them has.
+        """
         axes = self._study.axes
         by_kind = (*self._study.static, *self._study.traced)
         shape = tuple(len(axes[name]) for name in by_kind)
+        complete = bool(self.finished.all())
+        length = int(self._done.max())
+        there = np.arange(length) < self._done[..., None]
+        coordinates = {name: (dims, values[..., :length]) for name, (dims, values) in coordinates.items()}
         variables = {}
-        for kept, time in ((self._records, (along,)), (self._final, ())):
+        for kept, time, known in ((self._records, (along,), there), (self._final, (), self.finished)):
             for name, values in kept.items():
+                if not complete:
+                    values = _masked(values[:, :, :length] if time else values, known)
                 own = tuple(f"{name}_{i}" for i in range(values.ndim - 2 - len(time)))
                 variable = xr.Variable((*by_kind, *time, *own), values.reshape(*shape, *values.shape[2:]))
                 variables[name] = variable.transpose(*axes, *time, *own)
                 variables[name].attrs = {"description": descriptions[name]} if name in descriptions else {}
-        results = xr.Dataset(
-            variables,
-            coords={**{name: ((name,), labels(values)) for name, values in axes.items()}, **coordinates},
-            attrs={**provenance(), **attrs},
-        )
+        results = xr.Dataset(variables, {**_labeled(axes), **coordinates}, {**provenance(), **attrs})
+        if not complete:
+            finished = xr.Variable(by_kind, self.finished.reshape(shape)).transpose(*axes)
+            results = results.assign_coords(finished=finished)
         return results if "finite" not in results else results.assign(diverged_at=_diverged_at(results, along))
+
+
+def _recorded(traced: Traced) -> dict[str, Variable]:
+    """The variables of a static cell's records; one that step 0 lacks is missing there."""
+    first = traced.first_record
+    variables = {}
+    for name, leaf in traced.record.items():
+        at_start = not first or name in first
+        dtype = jnp.promote_types(leaf.dtype, first[name].dtype if name in first else leaf.dtype)
+        variables[name] = Variable(
+            leaf.shape, _on_host(dtype if at_start else jnp.promote_types(dtype, np.float16)), at_start
+        )
+        if name in first and first[name].shape != leaf.shape:
+            raise ArgumentError(
+                f"{name!r} has shape {first[name].shape} in the record at step 0, {leaf.shape} in those after it; "
+                "expects one shape. Let measure and advance record the same."
+            )
+    alien = sorted(set(first) - set(variables))
+    if alien:
+        raise ArgumentError(
+            f"the record at step 0 has {', '.join(alien)}, those after it have {', '.join(variables)}; expects no more "
+            "at step 0 than later. Let advance return what measure does."
+        )
+    return variables
+
+
+def _final(traced: Traced) -> dict[str, Variable]:
+    """The parameters and the model state of a static cell."""
+    if not (hasattr(traced.state, "params") and hasattr(traced.state, "model_state")):
+        raise ArgumentError(
+            f"final_params: the state is a {type(traced.state).__name__}; expects one with params and model_state, as "
+            "dl.State has them. Return a dl.State, or record the parameters."
+        )
+    final = {"params": traced.state.params, "state": traced.state.model_state}
+    leaves = _by_path(jax.eval_shape(lambda tree: jax.tree.map(_numbers, tree), final))
+    return {name: Variable(leaf.shape, _on_host(leaf.dtype)) for name, leaf in leaves.items()}
+
+
+def _common(study: Study, parts: Sequence[Mapping[str, Variable]], verb: str) -> dict[str, Variable]:
+    """The variables that all static cells have alike, in dtypes that hold them all."""
+    common = dict(parts[0])
+    for static, part in zip(study.static_cells(), parts, strict=True):
+        differing = [name for name in {**common, **part} if (name in common) != (name in part)]
+        differing += [name for name in part if name in common and part[name].shape != common[name].shape]
+        if differing:
+            raise ArgumentError(
+                f"{study.name_of(static)} {verb} {_in_words(differing, part)}; "
+                f"{study.name_of(study.static_cells()[0])} {_in_words(differing, common)}. One "
+                "array holds all cells: make them alike, or sweep them apart."
+            )
+        for name, variable in part.items():
+            dtype = np.dtype(jnp.promote_types(variable.dtype, common[name].dtype))
+            common[name] = Variable(variable.shape, dtype, variable.at_start and common[name].at_start)
+    return common
+
+
+def _in_words(names: Sequence[str], variables: Mapping[str, Variable]) -> str:
+    return ", ".join(f"{name} {list(variables[name].shape)}" if name in variables else f"no {name}" for name in names)
+
+
+def _on_host(dtype: Any) -> np.dtype:
+    """What NumPy, xarray and Zarr hold of a dtype: the small floats that they do not know become float32."""
+    known = np.dtype(dtype).kind in "biuf"
+    return np.dtype(dtype) if known else np.dtype(np.float32)
+
+
+def _numbers(leaf: Any) -> Any:
+    """Random keys as the integers they are made of."""
+    return jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+
+
+def _masked(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The values as floats, NaN where they are not known."""
+    floats = values.astype(np.result_type(values.dtype, np.float16 if values.dtype.kind in "bf" else np.float64))
+    floats[~known] = np.nan
+    return floats
 
 
 def _diverged_at(results: xr.Dataset, along: str) -> xr.DataArray:
@@ -180,38 +291,3 @@ def _diverged_at(results: xr.Dataset, along: str) -> xr.DataArray:
     times = xr.where(results["finite"], np.inf, results[along])
     first = times.min(along)
     return first.where(np.isfinite(first)).assign_attrs(description=f"{along} of the first record that is not finite")
-
-
-def provenance() -> dict[str, Any]:
-    """What a result depends on besides its arguments: versions, device, precision, source revision."""
-    device = jax.devices()[0]
-    packages = ("dlcore", "jax", "jaxlib", "flax", "optax", "numpy")
-    return {
-        **{f"{name}_version": _version(name) for name in packages},
-        "platform": device.platform,
-        "device_kind": device.device_kind,
-        "num_devices": jax.device_count(),
-        "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),  # pyright: ignore
-        "x64": int(jax.config.jax_enable_x64),  # pyright: ignore
-        "xla_flags": os.environ.get("XLA_FLAGS", ""),
-        "source_revision": _revision(),
-    }
-
-
-@functools.cache
-def _version(package: str) -> str:
-    return metadata.version(package)
-
-
-@functools.cache
-def _revision() -> str:
-    """Commit of the checkout dlcore is imported from, "-dirty" after local changes; "none" outside a checkout."""
-    root = pathlib.Path(__file__).parents[2]
-    if not (root / ".git").exists():
-        return "none"
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return done.stdout.strip() or "unknown"

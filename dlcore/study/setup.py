@@ -12,6 +12,7 @@ import jax
 import jaxlib
 import platformdirs
 
+from dlcore.core.arguments import NONE, arguments, integer, one, path
 from dlcore.core.errors import ArgumentError
 
 # jax#39257, #40412: these versions can crash in CPU reductions of rank 7 and more, unless this fusion is off. We also
@@ -24,7 +25,12 @@ _AVOID_CRASH = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
 # step of single-sample descent takes a fifth of the time, and no program measured got slower (benchmarks/README.md).
 _SMALL_LOOPS = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1048576"
 
+# The size of XLA's pool of threads; by default the larger of the numbers of cores and devices. Large products are split
+# by it, sums over rows among them, so their bits depend on it: they are the same for all cores and devices up to this.
+NUM_THREADS = 8
 
+
+@arguments(num_devices=integer() | NONE, cache=path | one(False) | NONE)
 def setup(*, num_devices: int | None = None, cache: pathlib.Path | str | Literal[False] | None = None) -> None:
     """Use every core of a CPU, and keep compiled programs on disk. Call it first, before JAX computes anything.
 
@@ -35,15 +41,15 @@ def setup(*, num_devices: int | None = None, cache: pathlib.Path | str | Literal
 
     Raises:
       ArgumentError: a number that is not positive, or JAX has already started with another number of devices.
+
+    Example:
+      >>> dl.setup(num_devices=jax.device_count(), cache=False)
     """
-    if num_devices is not None and (
-        not isinstance(num_devices, int) or isinstance(num_devices, bool) or num_devices < 1
-    ):
-        raise ArgumentError(f"num_devices is {num_devices!r}; expects a positive integer, or None for one per core.")
     wanted = num_devices or available_cores()
     _add_flag("xla_backend_extra_options", _SMALL_LOOPS)
     if jaxlib.__version__ in _CRASHING_JAXLIB:
         _add_flag("ynn_fusion_type", _AVOID_CRASH)
+    os.environ.setdefault("PJRT_NPROC", str(NUM_THREADS))
     try:
         jax.config.update("jax_num_cpu_devices", wanted)
     except RuntimeError as error:  # the backend is up

@@ -1,23 +1,34 @@
 """`run` one training, `sweep` a function of trainings over named axes; both return labeled arrays."""
 
-from collections import deque
+import contextlib
+import functools
+import queue
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import numpy as np
 import xarray as xr
 
-from dlcore.core.errors import ArgumentError
+from dlcore.core.arguments import ANYTHING, NONE, Constraint, arguments, boolean, function, instance, integer, text
 from dlcore.core.training import Training
-from dlcore.study import program as engine
-from dlcore.study.axes import Study, check_training, study_of
+from dlcore.study.axes import Study, study_of
+from dlcore.study.devices import Constants, DaemonThreads, inside_xla
+from dlcore.study.program import Block, Program, Traced, build, default_lane_width, trace
 from dlcore.study.progress import progress_bar
-from dlcore.study.results import Table, timeline
+from dlcore.study.results import Table, no_results, timeline
 from dlcore.study.setup import available_cores, warn_of_idle_cores, warn_of_wrong_gradients
 
+SECONDS_BETWEEN_LOOKS = 0.05  # of the main thread, the only one that sees Ctrl-C
+SECONDS_TO_STOP = 1.0  # for blocks that run, after Ctrl-C
 
+TRAINING = instance(Training, example="dl.training(...)")
+MAKES_TRAININGS = Constraint("a function that returns dl.training(...)", function.accept)
+
+
+@arguments(training=TRAINING, final_params=boolean, progress=boolean | NONE)
 def run(training: Training, *, final_params: bool = False, progress: bool | None = None) -> xr.Dataset:
     """Execute one run, alone on one device.
 
@@ -30,12 +41,27 @@ def run(training: Training, *, final_params: bool = False, progress: bool | None
 
     Returns:
       the records, dim "step", with the one at step 0; coordinates epoch and examples.
+
+    Raises:
+      KeyboardInterrupt: on Ctrl-C; its attribute `results` holds the records so far.
+
+    Example:
+      >>> training = dl.Training(init=lambda: 1.0, advance=lambda x: (x / 2, {"x": x / 2}), num_records=3)
+      >>> dl.run(training).x.values
+      array([0.5  , 0.25 , 0.125], dtype=float32)
     """
-    check_training(training, "run's argument")
-    traced = engine.trace(lambda cell: training, {})
-    return _evaluate(Study(lambda: training, {}), [traced], "step", [None], jax.devices()[:1], final_params, progress)
+    study = Study(lambda: training, {})
+    return _evaluate(study, "step", lambda traced: None, jax.devices()[:1], final_params, progress)
 
 
+@arguments(
+    fn=MAKES_TRAININGS,
+    along=text,
+    lane_width=integer(1, 4096, meaning="runs side by side on one device") | NONE,
+    final_params=boolean,
+    progress=boolean | NONE,
+    axes=ANYTHING,
+)
 def sweep(
     fn: Callable[..., Training],
     *,
@@ -51,10 +77,10 @@ def sweep(
 
     Args:
       fn: pure; returns `dlcore.training(...)`. Called under a trace, with traced scalars for the array axes.
-      along: the dimension of time: "step", "epoch" or "examples". Cells that record at different steps (several batch
-        sizes) can share "epoch".
-      lane_width: runs side by side on one device; chosen by the size of the state by default. Different widths give
-        results that differ by float rounding.
+      along: the dimension of time: "step", "epoch" or "examples", or another coordinate of a hand-written training.
+        Cells that record at different steps (several batch sizes) can share "epoch".
+      lane_width: runs side by side on one device; chosen by the size of state and records by default. Different widths
+        give results that differ by float rounding.
       final_params: keep each cell's last parameters too; see `dlcore.final_params`.
       progress: show a progress bar; by default where somebody watches.
       axes: parameter of `fn` to its values. A NumPy or JAX array [n] is traced and mapped; a list or tuple is static
@@ -65,81 +91,152 @@ def sweep(
 
     Raises:
       ArgumentError: an axis or parameter that does not fit, before anything compiles.
+      KeyboardInterrupt: on Ctrl-C; its attribute `results` holds the cells so far, with a coordinate `finished`.
+
+    Example:
+      >>> def fit(start):
+      ...     return dl.Training(lambda: start * 1.0, lambda x: (x / 2, {"x": x / 2}), num_records=2)
+      >>> dl.sweep(fit, start=np.array([1.0, 8.0])).x.values
+      array([[0.5 , 0.25],
+             [4.  , 2.  ]], dtype=float32)
     """
     study = study_of(fn, axes)
-    if lane_width is not None and (isinstance(lane_width, bool) or not isinstance(lane_width, int) or lane_width < 1):
-        raise ArgumentError(f"lane_width is {lane_width!r}; expects a positive integer, or None to choose by size.")
-    traced = [
-        engine.trace(lambda cell, static=static: study.training({**cell, **static}), study.abstract_cell())
-        for static in study.static_cells()
-    ]
-    warn_of_idle_cores()
     devices = jax.devices()
-    widths = [lane_width or engine.default_lane_width(part.state, devices[0].platform) for part in traced]
-    return _evaluate(study, traced, along, widths, devices, final_params, progress)
+    warn_of_idle_cores()
+
+    def width(traced: Traced) -> int:
+        return lane_width or default_lane_width(traced, devices[0].platform)
+
+    return _evaluate(study, along, width, devices, final_params, progress)
 
 
 def _evaluate(
     study: Study,
-    traced: Sequence[engine.Traced],
     along: str,
-    lane_widths: Sequence[int | None],
+    width: Callable[[Traced], int | None],
     devices: Sequence[jax.Device],
     final_params: bool,
     progress: bool | None,
 ) -> xr.Dataset:
-    """Run all cells, chunk by chunk: device memory is bounded by the lanes, whatever the number of cells."""
+    """Trace everything, check it, then run all cells block by block."""
     warn_of_wrong_gradients()
-    coordinates = timeline(study, [part.training for part in traced], along)
-    _check_same_variables(study, traced)
-    table = Table(study)
-    cells = study.traced_cells()
-    pool = ThreadPoolExecutor(available_cores())
+    so_far = functools.partial(no_results, study)
     try:
-        with progress_bar(len(traced) * study.num_traced_cells, shown=progress) as advance:
-            for position, program in enumerate(_programs(traced, lane_widths, devices, pool)):
-                for rows, padded in _chunks(study.num_traced_cells, program.num_lanes):
-                    share = len(rows) / program.num_records
-                    chunk = {name: values[padded] for name, values in cells.items()}
-                    first, records, states = engine.execute(program, chunk, lambda n, share=share: advance(n * share))
-                    table.put(position, rows, first, records, states if final_params else None)
-    finally:
-        pool.shutdown(cancel_futures=True)
-    widths = sorted({str(width or "none") for width in lane_widths})
-    return table.dataset(along, coordinates, traced[0].training.attrs, {"lane_width": ", ".join(widths)})
+        constants = Constants()
+        traced = [
+            trace(lambda cell, static=static: study.training({**cell, **static}), study.abstract_cell(), constants)
+            for static in study.static_cells()
+        ]
+        coordinates = timeline(study, [part.training for part in traced], along)
+        table = Table(study, traced, final_params=final_params)
+        widths = [width(part) for part in traced]
+        attrs = {"lane_width": ", ".join(sorted({str(each or "none") for each in widths}))}
+        so_far = functools.partial(table.dataset, along, coordinates, traced[0].training.attrs, attrs)
+        _run_blocks(study, traced, widths, devices, constants, table, progress)
+    except KeyboardInterrupt as interrupt:
+        interrupt.results = so_far()  # pyright: ignore[reportAttributeAccessIssue]
+        raise
+    return so_far()
 
 
-def _check_same_variables(study: Study, traced: Sequence[engine.Traced]) -> None:
-    """One array per variable holds all cells; refuse records that differ before anything compiles."""
-    first, *others = [jax.tree.map(lambda leaf: leaf.shape, part.start.result[1]) for part in traced]
-    for static, shapes in zip(study.static_cells()[1:], others, strict=True):
-        differing = sorted(set(first.items()) ^ set(shapes.items()))
-        if differing:
-            names = ", ".join(dict.fromkeys(name for name, _ in differing))
-            raise ArgumentError(
-                f"{study.name_of(static)} records other variables, or in other shapes, than "
-                f"{study.name_of(study.static_cells()[0])}: {names}. Record the same in all cells, or sweep them apart."
-            )
-
-
-def _chunks(num_cells: int, num_lanes: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows of the cells of each chunk, and the same padded to whole lanes by repeating the last."""
-    for begin in range(0, num_cells, num_lanes):
-        rows = np.arange(begin, min(begin + num_lanes, num_cells))
-        yield rows, np.pad(rows, (0, num_lanes - len(rows)), mode="edge")
-
-
-def _programs(
-    traced: Sequence[engine.Traced],
-    lane_widths: Sequence[int | None],
+def _run_blocks(
+    study: Study,
+    traced: Sequence[Traced],
+    widths: Sequence[int | None],
     devices: Sequence[jax.Device],
-    pool: ThreadPoolExecutor,
-) -> Iterator[engine.Program]:
-    """The program of each static cell, compiled a few ahead while the present one runs."""
-    waiting: deque[Callable[[], engine.Program]] = deque()
-    for part, width in zip(traced, lane_widths, strict=True):
-        waiting.append(engine.build(part, lane_width=width, devices=devices, pool=pool))
-        if len(waiting) > available_cores():
-            yield waiting.popleft()()
-    while waiting:
-        yield waiting.popleft()()
+    constants: Constants,
+    table: Table,
+    progress: bool | None,
+) -> None:
+    """Hand the blocks to the devices as they fall free; device memory is bounded by blocks x devices."""
+    cells = study.traced_cells()
+    compilers = DaemonThreads(available_cores())
+    with progress_bar(len(traced) * study.num_traced_cells, shown=progress) as advance:
+
+        def run_block(device: jax.Device, program: Program, block: Block) -> Iterator[None]:
+            padded = np.pad(block.rows, (0, program.num_lanes - len(block.rows)), mode="edge")
+            values = {name: axis[padded] for name, axis in cells.items()}
+            for segment in program.segments(device, values):
+                table.put(block, segment)
+                if segment.begin:
+                    count = len(next(iter(segment.records.values()), [None]))
+                    advance(count * len(block.rows) / program.num_records)
+                yield
+
+        try:
+            with Workers(devices, run_block) as workers:
+                for position, (part, width) in enumerate(zip(traced, widths, strict=True)):
+                    program = build(part, lane_width=width, device=devices[0], threads=compilers, constants=constants)
+                    for begin in range(0, study.num_traced_cells, program.num_lanes):
+                        rows = np.arange(begin, min(begin + program.num_lanes, study.num_traced_cells))
+                        workers.submit(program, Block(position, rows))
+                workers.finish()
+        finally:
+            compilers.close()
+
+
+class Workers:
+    """One thread a device, each of which takes the next task when it is free.
+
+    Args:
+      run: `run(device, *task)`, an iterator; between its steps a worker looks whether it has to stop.
+
+    An error in a worker ends the others, and is raised where tasks are submitted or waited for.
+    """
+
+    def __init__(self, devices: Sequence[jax.Device], run: Callable[..., Iterator[Any]]):
+        self._run = run
+        self._tasks: queue.Queue[Any] = queue.Queue(maxsize=2 * len(devices))  # so few programs are built ahead
+        self._stopped = threading.Event()
+        self._errors: list[BaseException] = []
+        self._threads = [
+            threading.Thread(target=self._work, args=(device,), daemon=True, name=f"dlcore {device}")
+            for device in devices
+        ]
+
+    def __enter__(self) -> "Workers":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._stopped.set()
+        until = time.monotonic() + SECONDS_TO_STOP
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def submit(self, *task: Any) -> None:
+        """Queue a task; waits while enough are waiting."""
+        while True:
+            self._raise_errors()
+            with contextlib.suppress(queue.Full):
+                return self._tasks.put(task, timeout=SECONDS_BETWEEN_LOOKS)
+
+    def finish(self) -> None:
+        """Wait until all tasks are done."""
+        for _ in self._threads:
+            self.submit()
+        while any(thread.is_alive() for thread in self._threads):
+            self._raise_errors()
+            for thread in self._threads:
+                thread.join(SECONDS_BETWEEN_LOOKS)
+        self._raise_errors()
+
+    def _raise_errors(self) -> None:
+        if self._errors:
+            raise self._errors[0]
+
+    def _work(self, device: jax.Device) -> None:
+        try:
+            while not self._stopped.is_set():
+                with contextlib.suppress(queue.Empty):
+                    if not (task := self._tasks.get(timeout=SECONDS_BETWEEN_LOOKS)):
+                        return
+                    with inside_xla():
+                        for _ in self._run(device, *task):
+                            if self._stopped.is_set():
+                                return
+                    del task
+        except BaseException as error:  # raised again in the main thread
+            self._errors.append(error)
+            self._stopped.set()

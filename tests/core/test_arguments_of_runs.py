@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import dlcore as dl
 from dlcore import optimizers
-from dlcore.study import program as engine
+from dlcore.study import sweep as sweeping
 
 X, Y = small.labeled_points().train
 KEY = jax.random.key(0)
@@ -258,10 +258,10 @@ AXES = [
     ({"along": "loss"}, "along is 'loss'.*step, epoch, examples"),
     ({"along": None}, "along is None"),
     ({"along": "seed"}, "along is 'seed'"),
-    ({"lane_width": 0}, "lane_width is 0; expects a positive integer"),
-    ({"lane_width": 2.0}, "lane_width is 2.0; expects a positive integer"),
-    ({"lane_width": True}, "lane_width is True; expects a positive integer"),
-    ({"lane_width": "4"}, "lane_width is '4'; expects a positive integer"),
+    ({"lane_width": 0}, "lane_width is 0; expects an integer from 1 to 4096"),
+    ({"lane_width": 2.0}, "lane_width is 2.0; expects an integer from 1 to 4096"),
+    ({"lane_width": True}, "lane_width is True; expects an integer from 1 to 4096"),
+    ({"lane_width": "4"}, "lane_width is '4'; expects an integer from 1 to 4096"),
 ]
 
 
@@ -285,7 +285,7 @@ def test_a_function_that_gives_no_training(value):
     """Catches an AttributeError deep inside."""
     with pytest.raises(dl.ArgumentError, match=rf"gave a {type(value).__name__}; expects a Training, from dl.training"):
         dl.sweep(lambda seed: value, seed=SEEDS)
-    with pytest.raises(dl.ArgumentError, match=r"expects a Training, from dl.training"):
+    with pytest.raises(dl.ArgumentError, match=r"training is .*; expects a Training, e.g. dl.training"):
         dl.run(value)
 
 
@@ -411,7 +411,7 @@ def accepted(monkeypatch):
     def built(*_, **__):
         raise Accepted
 
-    monkeypatch.setattr(engine, "build", built)
+    monkeypatch.setattr(sweeping, "build", built)
 
 
 RANDOM = settings(max_examples=50, phases=[Phase.generate])  # found is enough; shrinking would trace for minutes

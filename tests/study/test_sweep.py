@@ -1,13 +1,9 @@
 """Laws of a study: a cell's bits depend on its own values only; labels, progress, interrupts, memory of programs."""
 
 import contextlib
-import hashlib
 import os
-import pathlib
-import signal
 import subprocess
 import sys
-import textwrap
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +12,10 @@ import optax
 import pytest
 import small
 import xarray as xr
+from scripts import script_of
 
 import dlcore as dl
-from dlcore.study import program as engine
+from dlcore.study.program import MAX_RECORDS_PER_CALL
 
 WIDTH = 4  # lanes of a device: two devices take 8 cells at once
 SEEDS, RATES = np.arange(3), np.array([0.05, 0.1, 0.3], np.float32)
@@ -214,64 +211,6 @@ def test_a_study_without_traced_axes():
     assert np.isfinite(results.train_loss).all()
 
 
-def test_one_device_gives_the_same_bits(study):
-    """Catches programs whose numbers depend on how many devices share the study."""
-    script = """
-        import hashlib, jax, numpy as np, dlcore
-        dlcore.setup(num_devices=1, cache=False)
-        import small, warnings
-        warnings.simplefilter("ignore")  # one core of several, on purpose
-        results = dlcore.sweep(small.fit, lane_width=4, seed=np.arange(3), learning_rate=np.float32([0.05, 0.1, 0.3]))
-        assert jax.device_count() == 1
-        bits = b"".join(results[name].values.tobytes() for name in sorted(results.data_vars))
-        print("hash", hashlib.sha256(bits).hexdigest())
-    """
-    expected = hashlib.sha256(b"".join(study[name].values.tobytes() for name in sorted(study.data_vars))).hexdigest()
-    done = subprocess.run(**python(script), capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout.split() == ["hash", expected], done.stderr
-
-
-def python(script: str) -> dict:
-    """Arguments of `subprocess` for a script that finds this folder's modules."""
-    paths = [str(folder) for folder in pathlib.Path(__file__).parents[1:3]]
-    environment = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "PYTHONWARNINGS")}
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
-    return {"args": [sys.executable, "-c", textwrap.dedent(script)], "env": environment}
-
-
-LONG_STUDY = """
-    import sys, numpy as np, dlcore
-    dlcore.setup(num_devices=2, cache=False)
-    import small
-    from dlcore.study import program as engine
-
-    execute = engine.execute
-    def announced(program, cells, on_records):
-        def counted(n):
-            print("running", flush=True)
-            on_records(n)
-        return execute(program, cells, counted)
-    engine.execute = announced
-    dlcore.sweep(small.fit, lane_width=4, seed=np.arange(64), num_epochs=[2_000_000])
-    print("finished", flush=True)
-"""
-
-
-def test_an_interrupt_ends_a_study():
-    """Catches a swallowed KeyboardInterrupt, and threads or loops that keep the process alive."""
-    process = subprocess.Popen(**python(LONG_STUDY), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "running\n"
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)  # seconds, where the study would take hours
-    finally:
-        process.kill()
-    assert process.returncode in (-signal.SIGINT, 130)
-    assert err.rstrip().endswith("KeyboardInterrupt")
-    assert "finished" not in out
-
-
 SHORT_STUDY = """
     import numpy as np, dlcore
     dlcore.setup(num_devices=2, cache=False)
@@ -283,7 +222,7 @@ SHORT_STUDY = """
 def test_progress_is_silent_where_nobody_watches():
     """Catches control codes in log files."""
     script = SHORT_STUDY.replace("6_000", "3")
-    done = subprocess.run(**python(script), capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(**script_of(script), capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout == ""
     assert done.stderr == ""
 
@@ -294,7 +233,7 @@ def test_progress_in_a_terminal():
     import pty
 
     primary, secondary = pty.openpty()
-    process = subprocess.Popen(**python(SHORT_STUDY), stdout=secondary, stderr=secondary, stdin=secondary)
+    process = subprocess.Popen(**script_of(SHORT_STUDY), stdout=secondary, stderr=secondary, stdin=secondary)
     os.close(secondary)
     shown = ""
     with contextlib.suppress(OSError):  # Linux says so at the end
@@ -378,24 +317,11 @@ def test_many_records_arrive_in_order():
     """Catches segments stored out of order or cut short: more records than one call returns."""
 
     def count(start):
-        return dl.Training(lambda: start * 1, lambda x: (x + 1, {"value": x}), engine.MAX_RECORDS_PER_CALL * 2 + 7)
+        return dl.Training(lambda: start * 1, lambda x: (x + 1, {"value": x}), MAX_RECORDS_PER_CALL * 2 + 7)
 
     results = dl.sweep(count, start=np.array([0, 100]), lane_width=WIDTH)
-    expected = np.arange(engine.MAX_RECORDS_PER_CALL * 2 + 7)
+    expected = np.arange(MAX_RECORDS_PER_CALL * 2 + 7)
     np.testing.assert_array_equal(results.value, [expected, expected + 100])
-
-
-def test_default_lane_width_is_bounded():
-    """Catches lanes without a bound, or none at all, for states of any size."""
-
-    def state(count):
-        return jax.ShapeDtypeStruct((count,), np.float32)
-
-    widths = [engine.default_lane_width(state(10**k), "cpu") for k in range(9)]
-    assert widths[0] == engine.LANE_BUDGET["cpu"][1] > 1
-    assert widths[-1] == 1
-    assert widths == sorted(widths, reverse=True)
-    assert all(width & (width - 1) == 0 for width in widths)
 
 
 def test_callbacks_are_not_mixed_up():

@@ -1,0 +1,16 @@
+"""Scripts in processes of their own, for what only a fresh process shows: device counts, signals, memory."""
+
+import os
+import pathlib
+import sys
+import textwrap
+
+TESTS = pathlib.Path(__file__).parent
+
+
+def script_of(script: str, *arguments: str) -> dict:
+    """Arguments of `subprocess` for a script that finds the tests' modules; what `dl.setup` sets is not inherited."""
+    own = ("XLA_FLAGS", "PJRT_NPROC", "PYTHONWARNINGS")
+    environment = {name: value for name, value in os.environ.items() if name not in own}
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
+    return {"args": [sys.executable, "-c", textwrap.dedent(script), *arguments], "env": environment}

@@ -1,0 +1,97 @@
+"""Programs: what they are made of, and what is refused before they are compiled."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import dlcore as dl
+from dlcore.study.devices import Constants
+from dlcore.study.program import LANE_BUDGET, MAX_BYTES_OF_RECORDS, default_lane_width, trace
+
+
+def traced(state_size: int, record_size: int = 1):
+    """A training of that many numbers of state and of record."""
+    training = dl.Training(lambda: jnp.zeros(state_size), lambda x: (x, {"x": jnp.zeros(record_size)}), 1)
+    return trace(lambda cell: training, {}, Constants())
+
+
+def test_default_lane_width_is_bounded():
+    """Catches lanes without a bound, or none at all, for states and records of any size."""
+    widths = [default_lane_width(traced(10**k), "cpu") for k in range(8)]
+    assert widths[0] == LANE_BUDGET["cpu"][1] > 1
+    assert widths[-1] == 1
+    assert widths == sorted(widths, reverse=True)
+    assert all(width & (width - 1) == 0 for width in widths)
+    assert default_lane_width(traced(1, MAX_BYTES_OF_RECORDS), "cpu") == 1
+
+
+@pytest.mark.parametrize(
+    ("init", "advance", "text"),
+    [
+        (lambda: 0.0, lambda s: s, r"advance gave .*; expects the pair \(state, record\)"),
+        (lambda: 0.0, lambda s: (s, s), r"advance gave the record .*; expects a dictionary from names to arrays"),
+        (lambda: 0.0, lambda s: (s, {1: s}), "expects a dictionary from names to arrays"),
+        (
+            lambda: 0.0,
+            lambda s: (s, {"params": {"w": jnp.ones((2, 3))}}),
+            r"advance records 'params', which holds float32\[2, 3\]; expects one array a name",
+        ),
+        (lambda: 0.0, lambda s: ((s, s), {"s": s}), "advance gave a state of another structure"),
+        (
+            lambda: {"w": jnp.zeros(2)},
+            lambda s: ({"w": jnp.zeros(3)}, {"w": s["w"]}),
+            r"state\['w'\] from float32\[2\] into float32\[3\]; a state keeps its shapes and dtypes",
+        ),
+    ],
+)
+def test_trainings_that_do_not_fit_together(init, advance, text):
+    """Catches errors from deep inside JAX, after minutes of compiling."""
+    with pytest.raises(dl.ArgumentError, match=text):
+        dl.run(dl.Training(init, advance, 3))
+
+
+def test_records_before_and_after_the_first_step():
+    """Catches a table laid out by the record at step 0 alone, or by the later ones alone."""
+
+    def training(measure):
+        return dl.Training(lambda: jnp.float32(1), lambda s: (s / 2, {"s": s, "count": jnp.int32(3)}), 2, measure)
+
+    results = dl.run(training(lambda s: {"s": s}))
+    np.testing.assert_array_equal(results.s, [1, 1, 0.5])
+    np.testing.assert_array_equal(results["count"], [np.nan, 3, 3])
+    with pytest.raises(dl.ArgumentError, match="the record at step 0 has other, those after it have count, s"):
+        dl.run(training(lambda s: {"s": s, "other": s}))
+    with pytest.raises(dl.ArgumentError, match=r"'s' has shape \(2,\) in the record at step 0, \(\) in those after"):
+        dl.run(training(lambda s: {"s": jnp.stack([s, s])}))
+
+
+def test_final_parameters_are_checked_before_anything_runs(monkeypatch):
+    """Catches shapes that differ between cells, found when all the work is done."""
+    import small
+
+    monkeypatch.setattr(jax.stages.Lowered, "compile", None)
+
+    def fit(width):
+        task = dl.tasks.classification(dl.models.mlp([4, width, 3]), small.labeled_points())
+        return dl.training(jax.random.key(0), task, dl.optimizers.by_name("sgd", 0.1), batch_size=6, num_epochs=1)
+
+    with pytest.raises(dl.ArgumentError, match=r"width=6 has parameters .*kernel \[4, 6\].*; width=5"):
+        dl.sweep(fit, width=[5, 6], final_params=True)
+    bare = dl.Training(lambda: {"w": jnp.zeros(3)}, lambda s: (s, {"w": s["w"].sum()}), 2)
+    with pytest.raises(dl.ArgumentError, match="final_params: the state is a dict; expects one with params"):
+        dl.run(bare, final_params=True)
+
+
+def test_numbers_of_several_kinds_share_an_array():
+    """Catches a dtype taken from the first cell: the other's values would be cut to it."""
+
+    def count(kind):
+        dtype = {"int": jnp.int32, "half": jnp.float16, "float": jnp.float32, "brain": jnp.bfloat16}[kind]
+        return dl.Training(lambda: jnp.float32(0.25), lambda s: (s + 1, {"s": s.astype(dtype)}), 2)
+
+    for kinds in (["int", "float"], ["float", "int"], ["half", "float"], ["brain"]):
+        results = dl.sweep(count, kind=kinds)
+        assert results.s.dtype == np.float32
+        expected = [[0, 1] if kind == "int" else [0.25, 1.25] for kind in kinds]
+        np.testing.assert_array_equal(results.s, expected)

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from dlcore.core.errors import ArgumentError
+from dlcore.core.arguments import ANYTHING, arguments, instance, mapping
+from dlcore.core.errors import ArgumentError, shown
 from dlcore.core.model import Model, ModelState, Params
 from dlcore.core.training import Training
 from dlcore.study.axes import Study, labels
@@ -18,28 +19,54 @@ from dlcore.study.provenance import provenance
 Coordinates = dict[str, tuple[tuple[str, ...], np.ndarray]]  # name to (dims, values), as xarray takes them
 
 
+@arguments(
+    results=instance(xr.Dataset, example="what dl.run and dl.sweep return"),
+    model=instance(Model, example="dl.models.mlp([64, 10])"),
+    cell=mapping(ANYTHING),
+)
 def final_params(results: xr.Dataset, model: Model, **cell: Any) -> tuple[Params, ModelState]:
     """Parameters and state at a run's last step, ready for `model.apply(params, state, x)`.
 
     Args:
       results: of `dl.run` or `dl.sweep` with `final_params=True`, or read back from Zarr.
       model: the model that was trained; gives the structure.
-      cell: axis to its label, for a study: `seed=0, learning_rate=0.1` (the nearest label, for numbers).
+      cell: axis to its label, for a study: `seed=0, learning_rate=0.1`. A float stands for the label that rounds to it.
 
     Raises:
-      ArgumentError: `results` holds no parameters of this model, or `cell` leaves more than one run.
+      ArgumentError: `results` holds no parameters of this model, `cell` names a label that does not exist or leaves
+        more than one run.
+
+    Example:
+      >>> model = dl.models.linear(4, 3)
+      >>> task = dl.tasks.classification(model, dl.data.iris())
+      >>> training = dl.training(jax.random.key(0), task, optax.sgd(0.1), batch_size=30, num_epochs=1)
+      >>> params, state = dl.final_params(dl.run(training, final_params=True), model)
+      >>> params["layers"][0]["kernel"].shape
+      (4, 3)
     """
     for axis, label in cell.items():
-        if axis not in results.dims:
-            raise ArgumentError(
-                f"{axis!r} is no dimension of these results; they have {', '.join(map(str, results.dims))}."
-            )
-        method = "nearest" if results[axis].dtype.kind in "iuf" else None
-        results = results.sel({axis: label}, method=method)
+        results = results.isel({axis: _position(results, axis, label)})
     shapes = dict(zip(("params", "state"), jax.eval_shape(model.init, jax.random.key(0)), strict=True))
     leaves = [_stored(results, name, leaf) for name, leaf in _by_path(shapes).items()]
     tree = jax.tree.unflatten(jax.tree.structure(shapes), leaves)
     return tree["params"], tree["state"]
+
+
+def _position(results: xr.Dataset, axis: str, label: Any) -> int:
+    """Where a label is on an axis; of floats the one that is equal in the axis' precision."""
+    if axis not in results.dims:
+        raise ArgumentError(
+            f"{axis!r} is no dimension of these results; they have {', '.join(map(str, results.dims))}."
+        )
+    known = results[axis].values
+    if known.dtype.kind == "f" and isinstance(label, int | float | np.number):
+        found = np.isclose(known, label, rtol=4 * np.finfo(known.dtype).eps, atol=0)
+    else:
+        found = np.array([bool(np.all(value == label)) for value in known])
+    if not found.any():
+        listed = ", ".join(map(str, known[:10])) + (", ..." if len(known) > 10 else "")
+        raise ArgumentError(f"{axis} has no label {shown(label)}; its labels are {listed}.")
+    return int(np.argmax(found))
 
 
 def _stored(results: xr.Dataset, name: str, expected: jax.ShapeDtypeStruct) -> jax.Array:
@@ -192,6 +219,8 @@ class Table:
         shape = tuple(len(axes[name]) for name in by_kind)
         complete = bool(self.finished.all())
         length = int(self._done.max())
+        if not length:
+            return no_results(self._study)
         there = np.arange(length) < self._done[..., None]
         coordinates = {name: (dims, values[..., :length]) for name, (dims, values) in coordinates.items()}
         variables = {}

@@ -1,0 +1,41 @@
+"""Arguments of the functions directly under `dl`."""
+
+import jax
+import numpy as np
+import optax
+import small
+
+import dlcore as dl
+
+
+def halving(start):
+    """A training that compiles in a moment."""
+    return dl.Training(lambda: start * 1.0, lambda x: (x / 2, {"x": x / 2}), 2)
+
+
+RESULTS = dl.run(small.fit(0, 0.1, num_epochs=1), final_params=True)
+
+EXAMPLES = {
+    "final_params": lambda: {"results": RESULTS, "model": small.MODEL, "cell": {}},
+    "run": lambda: {"training": halving(1.0), "final_params": False, "progress": False},
+    "setup": lambda: {"num_devices": jax.device_count(), "cache": False},
+    "sweep": lambda: {
+        "fn": halving,
+        "along": "step",
+        "lane_width": 2,
+        "final_params": False,
+        "progress": False,
+        "axes": {"start": np.array([1.0, 2.0])},
+    },
+    "training": lambda: {
+        "key": jax.random.key(0),
+        "task": small.CLASSIFICATION,
+        "optimizer": optax.sgd(0.1),
+        "batch_size": 6,
+        "num_epochs": 1,
+        "num_steps": None,
+        "record_every": "epoch",
+        "evaluate": ("train",),
+        "sampling": "reshuffle",
+    },
+}

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlcore.core.errors import DataError
+from dlcore.core.arguments import array
+from dlcore.core.errors import ArgumentError, DataError, shown
 
 
 class Source(Protocol):
@@ -32,10 +33,15 @@ class Streamed:
     """
 
     def __init__(self, source: Source, rows: np.ndarray | None = None):
+        if not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
+            raise ArgumentError(f"Streamed: source is {shown(source)}; expects rows by number: len(source), source[0].")
         self.source = source
-        self.rows = np.arange(len(source)) if rows is None else np.asarray(rows)
+        numbers = np.arange(len(source)) if rows is None else array("iu", ndim=1).check("Streamed: rows", rows)
+        self.rows = np.asarray(numbers)
         if not len(self.rows):
             raise DataError("the source has no rows; expects at least one.")
+        if self.rows.min() < 0 or self.rows.max() >= len(source):
+            raise DataError(f"rows {self.rows.min()} to {self.rows.max()} of a source that has {len(source)}.")
         example = np.asarray(source[int(self.rows[0])])
         self.shape, self.dtype = (len(self.rows), *example.shape), example.dtype
         self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))

@@ -262,7 +262,7 @@ def test_csv_columns_that_are_not_there(tmp_path):
         dl.data.from_csv(path, 3)
     with raises("no column is left for the inputs"):
         dl.data.from_csv(path, "kind", drop=["age", "weight"])
-    with pytest.raises(dl.ArgumentError, match=r"target_kind is 'classes'; did you mean 'class'\?"):
+    with pytest.raises(dl.ArgumentError, match=r"target_kind is 'classes'; expects .*Did you mean 'class'\?"):
         dl.data.from_csv(path, "kind", target_kind="classes")
     with raises("row 0, column 'kind' holds 'a'; expects a finite number"):
         dl.data.from_csv(path, "kind", target_kind="number")
@@ -292,7 +292,7 @@ def test_parquet_that_is_none(tmp_path):
 
 def test_missing_library_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(dl.DlcoreError, match=r"reading CSV needs pandas; pip install 'dlcore\[data\]'"):
+    with pytest.raises(dl.DlcoreError, match=r"reading CSV needs pandas. Run pip install -e '.\[data\]'"):
         dl.data.from_csv(write(tmp_path / "a.csv", "a,b\n1,2\n"), "a")
 
 
@@ -310,7 +310,7 @@ def test_npz_with_other_names(tmp_path):
         dl.data.from_npz(tmp_path / "a.npz")
     with raises(r"has no array 'pixel' for train; did you mean 'pixels'\?"):
         dl.data.from_npz(tmp_path / "a.npz", {"train": ("pixel", "kind")})
-    with raises(r"keys name the split 'tran'; did you mean 'train'\?"):
+    with pytest.raises(dl.ArgumentError, match=r"There is no 'tran'; did you mean 'train'\?"):
         dl.data.from_npz(tmp_path / "a.npz", {"tran": ("pixels", "kind")})
     with raises("its members declare .* expects at most max_bytes=10"):
         dl.data.from_npz(tmp_path / "a.npz", max_bytes=10)
@@ -336,9 +336,9 @@ def test_empty_text(tmp_path):
 def test_text_too_short_for_its_windows(tmp_path):
     with raises(r"the test part has 3 tokens; expects at least length \+ 1 = 9"):
         dl.data.from_text(write(tmp_path / "a.txt", "abc" * 10), length=8, test=0.1)
-    with raises("validation=0.5 and test=0.5; expects fractions of the text that sum to less than 1"):
+    with pytest.raises(dl.ArgumentError, match=r"validation \+ test is 1; expects fractions that sum to less than 1"):
         dl.data.from_text(tmp_path / "a.txt", length=8, validation=0.5, test=0.5)
-    with pytest.raises(dl.ArgumentError, match="length=0"):
+    with pytest.raises(dl.ArgumentError, match="from_text: length is 0; expects"):
         dl.data.from_text(tmp_path / "a.txt", length=0)
 
 

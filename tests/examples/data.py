@@ -32,7 +32,7 @@ def files() -> pathlib.Path:
     np.savez(folder / "arrays.npz", inputs=np.ones((4, 3)), targets=np.arange(4))
     (folder / "cifar").mkdir()
     np.zeros((4, 3073), np.uint8).tofile(folder / "cifar" / "data_batch_1.bin")
-    (folder / "position.json").write_text("{}")
+    dl.data.save_position(iterator(), folder / "position.json")
     return folder
 
 

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-import jax
 import numpy as np
 
 from dlcore.core.arguments import MOST, NONE, Constraint, RefusedError, arguments, array, as_array, integer
@@ -22,9 +21,10 @@ _WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
 
 
 def _accept_rows(value: Any) -> list[np.ndarray]:
-    if not isinstance(value, list | tuple | np.ndarray | jax.Array):
+    rows = value if isinstance(value, list | tuple) else as_array(value)
+    if not isinstance(rows, list | tuple) and rows.ndim != 2:
         raise RefusedError
-    return [_accept_row(row) for row in (value if isinstance(value, list | tuple) else np.asarray(as_array(value)))]
+    return [_accept_row(row) for row in rows]
 
 
 def _accept_row(value: Any) -> np.ndarray:

@@ -112,6 +112,7 @@ def test_integer_images_train_and_augmentation_changes_the_run(tmp_path):
 
 def test_unit_range_by_type():
     np.testing.assert_array_equal(dl.data.unit_range(jnp.asarray([0, 65535], jnp.uint16)), [0, 1])
+    np.testing.assert_array_equal(dl.data.unit_range(jnp.asarray([0, 2**32 - 1], jnp.uint32)), [0, 1])
     np.testing.assert_array_equal(dl.data.unit_range(jnp.asarray([0.25])), [0.25])
     with pytest.raises(dl.DataError, match=r"unit_range: images is int32\[1\]; expects unsigned integers"):
         dl.data.unit_range(jnp.asarray([1]))

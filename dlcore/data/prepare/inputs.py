@@ -80,7 +80,7 @@ def unit_range(images: jax.Array) -> jax.Array:
     """
     if jnp.issubdtype(images.dtype, jnp.floating):
         return images
-    return images.astype(float) / jnp.iinfo(images.dtype).max
+    return images.astype(float) / float(jnp.iinfo(images.dtype).max)
 
 
 @arguments(inputs=array(ndim=range(1, 33), text="inputs [B, ...]"))

@@ -110,6 +110,7 @@ def from_frame(
     if not len(inputs.columns):
         raise DataError(f"no column is left for the inputs besides {columns + others}; expects at least one.")
     is_class = targets.dtype.kind == "i"
+    fields: dict[str, Any] = {"target_names": names}
     return from_arrays(
         np.stack([_numbers(inputs[name], name) for name in inputs.columns], axis=1).astype(np.float32),
         targets,
@@ -118,7 +119,7 @@ def from_frame(
         seed=seed,
         stratify=(is_class and groups is None) if stratify is None else stratify,
         groups=frame[groups].to_numpy() if groups else None,
-        **{"target_names": names} | described,
+        **fields | described,
     )
 
 

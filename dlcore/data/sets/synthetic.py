@@ -1,6 +1,7 @@
 """Synthetic points and functions: pure functions of a key, made on the device, also inside a compiled run.
 
-Each returns a `Split` of `num_examples` independent rows; `from_split` cuts it into train, validation and test.
+Each returns a `Split` of `num_examples` independent rows, at most 10 million of them and 2**28 values;
+`from_split` cuts it into train, validation and test.
 """
 
 from collections.abc import Sequence

@@ -136,9 +136,8 @@ def _checked_array(values: Any, name: str) -> Any:
     try:
         array = values if isinstance(values, Tracer | Streamed) else as_array(values)
     except RefusedError as refusal:
-        raise DataError(
-            f"{name} are not a rectangular array of numbers. {refusal} Pad the rows to one length."
-        ) from None
+        fix = " Pad the rows to one length." * ("inhomogeneous" in str(refusal))
+        raise DataError(f"{name} are not a rectangular array of numbers. {refusal}{fix}") from None
     if jax.dtypes.issubdtype(array.dtype, jax.dtypes.extended):
         raise DataError(f"{name} are random keys; expects numbers.")
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":

@@ -30,7 +30,6 @@ MAX_VALUES = 1 << 28  # of an array that is made, not read: 1 GiB in float32
 NUM_EXAMPLES = integer(1, MAX_ROWS)
 SIZE = integer(1, 1_000_000)
 BYTES = integer(1, 1 << 62)
-FRACTION = number(0, 1, open_high=True)
 PROBABILITY = number(0, 1)
 DEVIATION = number(0)
 SEED = integer(0, 2**32 - 1)  # what NumPy and scikit-learn take
@@ -39,6 +38,12 @@ VOCABULARY_SIZE = integer(5, meaning="with the four special tokens") | NONE
 DATASET = instance(Dataset, example="dl.data.iris()")
 LABELS = array("iu", text="integer labels")
 IMAGES = array(ndim=(3, 4), text="images [B, height, width] or [B, height, width, channels]; augment before flatten")
+
+
+def _accept_fraction(value: Any) -> Any:
+    if isinstance(value, Tracer):
+        raise RefusedError("A traced value cannot set the shape of a program.")
+    return number(0, 1, open_high=True).accept(value)
 
 
 def _accept_pair(value: Any) -> Any:
@@ -68,6 +73,7 @@ def _accept_texts(value: Any) -> tuple[str, ...]:
         raise RefusedError from None
 
 
+FRACTION = Constraint("a fraction, 0 or more, below 1", _accept_fraction)
 PAIR = Constraint("a pair (inputs [N, ...], targets [N, ...])", _accept_pair, error=DataError)
 GROUPS = Constraint("a number or a string for each row [N]", _accept_groups, error=DataError) | NONE
 TEXTS = Constraint("a string, or several", _accept_texts)
@@ -97,6 +103,16 @@ def _part(name: str, value: Any, constraint: Constraint) -> Any:
 SPLITTING = {"validation": FRACTION, "test": FRACTION, "seed": SEED, "stratify": boolean}
 DESCRIBED = keywords("fields of Dataset", FIELDS)
 STREAMING = keywords("validation, test, seed, stratify and fields of Dataset", SPLITTING | FIELDS)
+
+
+def check_in_memory(function: str, dataset: Dataset) -> None:
+    """Raise `DataError` unless all splits are NumPy arrays: neither streamed nor traced."""
+    for split in dataset.splits:
+        for part, values in getattr(dataset, split)._asdict().items():
+            if not isinstance(values, np.ndarray):
+                raise DataError(
+                    f"{function}: {part} of the {split} split are {type(values).__name__}; expects arrays in memory."
+                )
 
 
 def check_fractions(function: str, validation: float, test: float) -> None:

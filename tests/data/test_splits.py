@@ -85,7 +85,7 @@ def test_first_rows_are_nested_and_leave_the_test_split_alone():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: made(9, test=1.0), r"from_arrays: test is 1.0; expects a finite number, 0 or more, below 1"),
+        (lambda: made(9, test=1.0), r"from_arrays: test is 1.0; expects a fraction, 0 or more, below 1"),
         (lambda: made(9, test=0.6, validation=0.6), r"validation \+ test is 1.2"),
         (lambda: made(9, test=0.01), "unnamed.test would have 0 of 9 rows; each split needs at least one"),
         (lambda: made(9, test=0.1, groups=[0] * 9), "unnamed.test would have 0 of 1 groups"),

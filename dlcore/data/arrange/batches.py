@@ -9,7 +9,7 @@ import jax
 
 from dlcore.core.arguments import NONE, Constraint, RefusedError, arguments, integer, path
 from dlcore.core.dataset import Dataset, Split
-from dlcore.core.errors import ArgumentError, DataError
+from dlcore.core.errors import ArgumentError, DataError, shown
 from dlcore.data.parameters import DATASET, SEED
 from dlcore.data.read.files import PathLike, existing_file, library
 
@@ -79,13 +79,13 @@ def save_position(iterator: Any, path: PathLike) -> None:
       >>> _ = next(made)
       >>> dl.data.save_position(made, "position.json")
     """
-    path = pathlib.Path(path)
     try:
+        path = pathlib.Path(path).expanduser()
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         part.write_text(json.dumps(iterator.get_state()))
         part.replace(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"the position cannot be stored at {str(path)!r}: {error}. Make its folder first.") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"no position can be stored at {shown(str(path))}: {error}. Make its folder first.") from error
 
 
 @arguments(iterator=ITERATOR, path=path)

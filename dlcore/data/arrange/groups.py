@@ -7,7 +7,7 @@ import numpy as np
 from dlcore.core.arguments import arguments, integer
 from dlcore.core.dataset import Dataset, Split
 from dlcore.core.errors import DataError
-from dlcore.data.parameters import DATASET, SEED
+from dlcore.data.parameters import DATASET, SEED, check_in_memory
 
 
 @arguments(dataset=DATASET, group_size=integer(meaning="examples of one class"), seed=SEED)
@@ -28,17 +28,13 @@ def grouped(dataset: Dataset, group_size: int, *, seed: int = 0) -> Dataset:
       >>> dl.data.grouped(dl.data.iris(), 4).train.inputs.shape  # 30 groups of 4 flowers of one species
       (30, 4, 4)
     """
+    check_in_memory("grouped", dataset)
     splits = {name: _grouped(getattr(dataset, name), group_size, seed, name) for name in dataset.splits}
     return dataclasses.replace(dataset, **splits)
 
 
 def _grouped(split: Split, group_size: int, seed: int, name: str) -> Split:
     inputs, labels = split
-    for part, values in split._asdict().items():
-        if not isinstance(values, np.ndarray):
-            raise DataError(
-                f"grouped: {part} of the {name} split are {type(values).__name__}; expects arrays in memory."
-            )
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise DataError(
             f"grouped: targets of the {name} split are {labels.dtype}{list(labels.shape)}; expects integer labels [N]."

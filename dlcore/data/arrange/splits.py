@@ -11,7 +11,7 @@ from dlcore.core.arguments import ANYTHING, NONE, arguments, boolean, integer, m
 from dlcore.core.dataset import NAMES, SPLITS, Dataset, Split, checked_split
 from dlcore.core.errors import DataError
 from dlcore.core.streamed import Source, Streamed
-from dlcore.data.parameters import DATASET, DESCRIBED, GROUPS, SEED, SPLITTING, check_fractions
+from dlcore.data.parameters import DATASET, DESCRIBED, GROUPS, SEED, SPLITTING, check_fractions, check_in_memory
 
 GIVEN = ANYTHING  # whatever becomes an array: `Dataset` says what is wrong with it, by row
 
@@ -133,6 +133,7 @@ def folds(
     """
     from sklearn import model_selection
 
+    check_in_memory("folds", dataset)
     pool = [getattr(dataset, split) for split in ("train", "validation") if getattr(dataset, split) is not None]
     inputs, targets = (np.concatenate(part) for part in zip(*pool, strict=True))
     if groups is not None:

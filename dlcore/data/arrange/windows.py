@@ -16,6 +16,7 @@ from dlcore.data.parameters import (
     UNIT,
     VOCABULARY_SIZE,
     check_fractions,
+    check_in_memory,
     check_size,
 )
 from dlcore.data.prepare.vocabulary import Unit, characters, words
@@ -114,7 +115,8 @@ def continued(data: Dataset, batch_size: int) -> Dataset:
       >>> [data.input_vocabulary.decode(row) for row in data.train.inputs]  # "abc" goes on in row 2
       ['abc', 'ghi', 'def', 'jkl']
     """
-    inputs, targets = (np.asarray(values) for values in data.train)
+    check_in_memory("continued", data)
+    inputs, targets = data.train
     if len(inputs) < batch_size:
         raise DataError(f"the train split has {len(inputs)} windows; expects at least batch_size={batch_size}.")
     windows = targets.ndim == inputs.ndim == 2 and inputs.size and targets.size

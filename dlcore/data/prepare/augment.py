@@ -69,6 +69,8 @@ def noise(key: jax.Array, images: jax.Array, *, deviation: float | jax.Array = 0
 def _moved(name: str, key: jax.Array, images: jax.Array, distance: int, mode: str) -> jax.Array:
     batch, height, width, *rest = images.shape
     check_size(name, batch, height + 2 * distance, width + 2 * distance, *rest)
+    if not images.size:
+        return jnp.asarray(images)
     frame = [(0, 0), (distance, distance), (distance, distance)] + [(0, 0)] * (images.ndim - 3)
     framed = jnp.pad(images, frame, mode=mode)
     starts = jax.random.randint(key, (len(images), 2), 0, 2 * distance + 1)

@@ -12,7 +12,7 @@ from dlcore.core.arguments import arguments, array, function, instance, sequence
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import ArgumentError
 from dlcore.core.model import Model
-from dlcore.data.parameters import DATASET, SIZE
+from dlcore.data.parameters import DATASET, SIZE, check_in_memory
 from dlcore.data.prepare.augment import Augmentation
 from dlcore.data.prepare.vocabulary import mask
 
@@ -105,7 +105,8 @@ def standardizer(dataset: Dataset) -> Step:
       >>> dl.data.standardizer(data)(jnp.array([[[3.5]]]))  # the mean
       Array([[[0.]]], dtype=float32)
     """
-    inputs = np.asarray(dataset.train.inputs)
+    check_in_memory("standardizer", dataset)
+    inputs = dataset.train.inputs
     axes = tuple(range(min(inputs.ndim, 3)))
     # Sums of squares of uint8 are exact in float64; a float copy of all images would need 8 times their memory.
     total, squares = np.zeros(inputs.shape[3:]), np.zeros(inputs.shape[3:])

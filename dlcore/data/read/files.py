@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import platformdirs
 
-from dlcore.core.errors import DataError, DlcoreError, install_advice, suggest
+from dlcore.core.errors import DataError, DlcoreError, install_advice, shown, suggest
 
 PathLike = str | os.PathLike[str]
 MAX_BYTES = 4 << 30  # of unpacked data in memory; a small file can unpack to far more
@@ -36,7 +36,7 @@ def existing(path: PathLike) -> pathlib.Path:
         names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     # Too long a name, no permission; a lone surrogate; "~nobody/x".
     except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"{str(path)!r} names no file: {error}. Check the path.") from None
+        raise DataError(f"{shown(str(path))} names no file: {shown(error)}. Check the path.") from None
     hint = suggest(path.name, names) if names else f"the folder {path.parent} is missing or empty."
     raise DataError(f"there is no {path}; {hint}")
 

@@ -106,7 +106,13 @@ def from_frame(
         targets = targets[:, None]
     inputs = frame.drop(columns=[*columns, *others])
     if one_hot:
-        inputs = pd.get_dummies(inputs, columns=[_column(inputs, name) for name in one_hot])
+        categories = list(dict.fromkeys(_column(inputs, name) for name in one_hot))
+        try:
+            inputs = pd.get_dummies(inputs, columns=categories)
+        except TypeError as error:
+            raise DataError(f"one of the columns {categories} holds no categories: {error}.") from error
+        if not inputs.columns.is_unique:
+            raise DataError(f"one_hot={categories} makes columns that are there already: rename those first.")
     if not len(inputs.columns):
         raise DataError(f"no column is left for the inputs besides {columns + others}; expects at least one.")
     is_class = targets.dtype.kind == "i"
@@ -173,7 +179,10 @@ def _numbers(column: Any, name: str) -> np.ndarray:
             f"column {name!r} holds {column.dtype}; expects real numbers. Convert it first, e.g. dates to days, or "
             f"leave it out with drop=({name!r},)."
         )
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    except OverflowError as error:
+        raise DataError(f"column {name!r} holds integers that fit no float: {error}. Rescale them first.") from error
     wrong = ~np.isfinite(numbers.astype(np.float32)) if np.abs(numbers).max() < 3e38 else ~(np.abs(numbers) < 3e38)
     if wrong.any():
         row = int(np.argmax(wrong))

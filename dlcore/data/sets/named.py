@@ -66,6 +66,8 @@ def _accept_address(value: Any) -> str:
         check_scheme(value)
     except (DataError, ValueError, TypeError, AttributeError):
         raise RefusedError from None
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise RefusedError("Write other characters than letters, digits and signs as %20.")
     return value
 
 

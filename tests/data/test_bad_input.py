@@ -10,6 +10,7 @@ import sys
 import tarfile
 import zipfile
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -355,3 +356,68 @@ def test_pen_strokes_with_an_odd_number_of_coordinates(tmp_path):
         dl.data.from_pen_strokes(write(tmp_path / "a", "1,2,3,0\n4,5,6,0\n"))
     with raises("all coordinates are 1.0; expects points"):
         dl.data.from_pen_strokes(write(tmp_path / "b", "1,1,0\n1,1,0\n"))
+
+
+def test_what_would_eat_the_machine_is_refused():
+    """Catches a size that is checked by itself and not with the others."""
+    key = jax.random.key(0)
+    calls = {
+        "blobs": lambda: dl.data.blobs(key, 10**6, num_features=10**6),
+        "parity": lambda: dl.data.parity(key, 10**6, num_bits=10**6),
+        "sparse_linear": lambda: dl.data.sparse_linear(key, 10**6, num_features=10**6, num_relevant=1),
+        "adding_problem": lambda: dl.data.adding_problem(key, 10**6, length=10**6),
+        "copy_memory": lambda: dl.data.copy_memory(key, 10**6, delay=10**6),
+        "stories": lambda: dl.data.stories(key, 10**6, num_sentences=10**6),
+        "dates": lambda: dl.data.dates(key, 10**7),
+        "scattered_digits": lambda: dl.data.scattered_digits(key, 10**6, canvas_size=1000),
+        "photo_patches": lambda: dl.data.photo_patches("denoising", num_patches=10**6, size=64),
+        "next_token": lambda: dl.data.next_token("ab" * 50_000, length=50_000, stride=1),
+        "pad": lambda: dl.data.pad([[1]] * 1000, length=10**6),
+        "crop": lambda: dl.data.crop(key, np.zeros((2, 3, 3)), padding=10_000),
+    }
+    for name, call in calls.items():
+        with pytest.raises(dl.ArgumentError, match=rf"{name}: this makes [\d x]+ values; expects at most 268435456"):
+            call()
+
+
+def test_what_is_not_in_memory_is_named():
+    streamed = dl.data.Dataset((dl.data.Streamed(np.ones((4, 2))), [0, 1, 0, 1]))
+    for call in (dl.data.standardizer, dl.data.folds, lambda data: dl.data.grouped(data, 2)):
+        with raises("inputs of the train split are Streamed; expects arrays in memory"):
+            call(streamed)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"nmae": "x"}, r"from_frame: described is .* There is no 'nmae'; did you mean 'name'\?"),
+        ({"name": 3}, "name is 3; expects a string"),
+        ({"drop": "age"}, "from_frame: drop is 'age'; expects a sequence of columns"),
+    ],
+)
+def test_further_keywords_are_checked(options, message):
+    frame = pd.DataFrame({"age": [3.0, 4.0], "kind": ["a", "b"]})
+    with pytest.raises(dl.ArgumentError, match=message):
+        dl.data.from_frame(frame, "kind", **options)
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "message"),
+    [
+        ({"age": pd.to_datetime(["2020", "2021"])}, {}, "column 'age' holds datetime64.*; expects real numbers"),
+        ({"age": [1j, 2.0]}, {}, "column 'age' holds complex128; expects real numbers"),
+        ({"age": [10**400, 2]}, {}, "column 'age' holds integers that fit no float"),
+        ({"age": [1.0, 2.0], "g": [[1], [2]]}, {"one_hot": ["g"]}, r"one of the columns \['g'\] holds no categories"),
+        ({"g_x": [1.0, 2.0], "g": ["x", "y"]}, {"one_hot": ["g"]}, "makes columns that are there already"),
+    ],
+)
+def test_columns_that_are_no_inputs(columns, options, message):
+    with raises(message):
+        dl.data.from_frame(pd.DataFrame({**columns, "kind": ["a", "b"]}), "kind", **options)
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "~nobody-of-this-name/x", "a\ud800", "/dev/null"])
+def test_paths_that_name_no_file(path):
+    for load in (dl.data.read_text, dl.data.read_idx, dl.data.from_npz, dl.data.from_image_folder):
+        with raises("names no file|there is no|empty|starts with|no readable zip"):
+            load(path)

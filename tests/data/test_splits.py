@@ -115,3 +115,12 @@ def test_a_stratified_split_may_not_lose_a_class():
         dl.data.from_arrays(
             np.zeros((42, 1)), labels, validation=0.2, test=0.2, stratify=True, target_names=("usual", "rare")
         )
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", np.longdouble, ">i2"])
+def test_values_are_held_in_the_byte_order_of_the_machine(dtype):
+    """Catches files' own byte order, which JAX refuses once training starts."""
+    data = dl.data.from_arrays(np.arange(4).astype(dtype)[:, None], np.arange(4).astype(dtype))
+    assert data.train.inputs.dtype.name in ("float32", "int16")
+    assert data.train.inputs.dtype.isnative
+    np.testing.assert_array_equal(data.train.targets, [0, 1, 2, 3])

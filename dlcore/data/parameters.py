@@ -25,7 +25,8 @@ from dlcore.core.dataset import FIELDS, Dataset, checked_split
 from dlcore.core.errors import ArgumentError, DataError, shown, suggest
 
 MAX_ROWS = 10_000_000
-MAX_VALUES = 1 << 28  # of an array that is made, not read: 1 GiB in float32
+MAX_VALUES = 1 << 28  # of an array made from a key: 1 GiB in float32, and a few times that on the way
+MAX_IDS = 1 << 30  # of an array of token ids: 4 GiB, what else may be read into memory
 
 NUM_EXAMPLES = integer(1, MAX_ROWS)
 SIZE = integer(1, 1_000_000)
@@ -123,10 +124,10 @@ def check_fractions(function: str, validation: float, test: float) -> None:
         )
 
 
-def check_size(function: str, *sizes: int) -> None:
+def check_size(function: str, *sizes: int, most: int = MAX_VALUES) -> None:
     """Raise `ArgumentError` where an array of this shape would not fit in memory."""
-    if math.prod(sizes) > MAX_VALUES:
+    if math.prod(sizes) > most:
         raise ArgumentError(
-            f"{function}: this makes {' x '.join(map(str, sizes))} values; expects at most {MAX_VALUES} in one array. "
+            f"{function}: this makes {' x '.join(map(str, sizes))} values; expects at most {most} in one array. "
             "Make fewer or shorter rows."
         )

@@ -97,7 +97,11 @@ DATA = [
     ("all_held_out", lambda: dl.data.from_arrays(X, Y, test=0.99), "test would have 24 of 24 rows"),
     ("strings", lambda: dl.data.from_arrays(X, np.array(["a"] * 24)), "expects numbers. Encode strings"),
     ("objects", lambda: dl.data.from_arrays(np.array([None] * 24), Y), "expects numbers. Encode strings and objects"),
-    ("keys", lambda: dl.data.from_arrays(jax.random.split(KEY, 24), Y), "inputs are not .* array of numbers. Random keys are no numbers"),
+    (
+        "keys",
+        lambda: dl.data.from_arrays(jax.random.split(KEY, 24), Y),
+        "inputs are not .* array of numbers. Random keys are no numbers",
+    ),
     ("complex", lambda: dl.data.from_arrays(X * 1j, Y), "complex64; expects numbers"),
     ("ragged", lambda: dl.data.from_arrays([[1.0], [1.0, 2.0]], [0, 1]), "not a rectangular array.*Pad the rows"),
     ("scalar", lambda: dl.data.from_arrays(1.0, 1), "at least one row"),

@@ -372,11 +372,13 @@ def test_what_would_eat_the_machine_is_refused():
         "scattered_digits": lambda: dl.data.scattered_digits(key, 10**6, canvas_size=1000),
         "photo_patches": lambda: dl.data.photo_patches("denoising", num_patches=10**6, size=64),
         "next_token": lambda: dl.data.next_token("ab" * 50_000, length=50_000, stride=1),
-        "pad": lambda: dl.data.pad([[1]] * 1000, length=10**6),
+        "pad": lambda: dl.data.pad([[1]] * 2000, length=10**6),
         "crop": lambda: dl.data.crop(key, np.zeros((2, 3, 3)), padding=10_000),
     }
     for name, call in calls.items():
-        with pytest.raises(dl.ArgumentError, match=rf"{name}: this makes [\d x]+ values; expects at most 268435456"):
+        with pytest.raises(
+            dl.ArgumentError, match=rf"{name}: this makes [\d x]+ values; expects at most \d+ in one array"
+        ):
             call()
 
 

@@ -12,6 +12,7 @@ from dlcore.data.parameters import (
     DATASET,
     DESCRIBED,
     FRACTION,
+    MAX_IDS,
     SIZE,
     UNIT,
     VOCABULARY_SIZE,
@@ -136,5 +137,5 @@ def _windows(ids: np.ndarray, length: int, stride: int, predict: str, split: str
             f"the {split} part has {len(ids)} tokens; expects at least length + 1 = {length + 1}. Shorten the windows."
         )
     windows = np.lib.stride_tricks.sliding_window_view(ids, length + 1)[::stride]
-    check_size("next_token", *windows.shape)
+    check_size("next_token", *windows.shape, most=MAX_IDS)
     return Split(windows[:, :-1], windows[:, 1:] if predict == "sequence" else windows[:, -1])

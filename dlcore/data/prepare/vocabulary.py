@@ -11,7 +11,7 @@ import numpy as np
 
 from dlcore.core.arguments import MOST, NONE, Constraint, RefusedError, arguments, array, as_array, integer
 from dlcore.core.errors import ArgumentError, DataError
-from dlcore.data.parameters import SIZE, TEXTS, VOCABULARY_SIZE, check_size
+from dlcore.data.parameters import MAX_IDS, SIZE, TEXTS, VOCABULARY_SIZE, check_size
 
 PAD, UNKNOWN, START, END = range(4)
 SPECIAL = ("<pad>", "<unknown>", "<start>", "<end>")
@@ -79,7 +79,7 @@ class Vocabulary:
         """
         room = None if length is None else max(length - start - end, 0)
         rows = [[START] * start + self.encode(line)[:room].tolist() + [END] * end for line in lines]
-        return _padded(rows, length, PAD)
+        return _padded("encode_lines", rows, length, PAD)
 
     def decode(self, ids: Any) -> str:
         """The text of ids [length], without padding, start and what follows an end; words joined by spaces."""
@@ -152,7 +152,7 @@ def pad(rows: Sequence[Any], *, length: int | None = None, value: int = PAD) -> 
       array([[4, 5, 6],
              [7, 0, 0]], dtype=int32)
     """
-    return _padded(rows, length, value)
+    return _padded("pad", rows, length, value)
 
 
 @arguments(ids=array(text="token ids"))
@@ -170,9 +170,9 @@ def made_of(lines: Sequence[str], unit: Unit, max_size: int | None) -> Vocabular
     return characters(lines) if unit == "character" else words(lines, max_size=max_size)
 
 
-def _padded(rows: Sequence[Any], length: int | None, value: int) -> np.ndarray:
+def _padded(name: str, rows: Sequence[Any], length: int | None, value: int) -> np.ndarray:
     length = max((len(row) for row in rows), default=0) if length is None else length
-    check_size("pad", len(rows), length)
+    check_size(name, len(rows), length, most=MAX_IDS)
     padded = np.full((len(rows), length), value, np.int32)
     for target, row in zip(padded, rows, strict=True):
         target[: min(len(row), length)] = row[:length]

@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -373,7 +374,7 @@ def test_what_would_eat_the_machine_is_refused():
         "photo_patches": lambda: dl.data.photo_patches("denoising", num_patches=10**6, size=64),
         "next_token": lambda: dl.data.next_token("ab" * 50_000, length=50_000, stride=1),
         "pad": lambda: dl.data.pad([[1]] * 2000, length=10**6),
-        "crop": lambda: dl.data.crop(key, np.zeros((2, 3, 3)), padding=10_000),
+        "crop": lambda: dl.data.crop(key, jnp.zeros((2, 3, 3)), padding=10_000),
     }
     for name, call in calls.items():
         with pytest.raises(
@@ -383,7 +384,7 @@ def test_what_would_eat_the_machine_is_refused():
 
 
 def test_what_is_not_in_memory_is_named():
-    streamed = dl.data.Dataset((dl.data.Streamed(np.ones((4, 2))), [0, 1, 0, 1]))
+    streamed = dl.data.Dataset(dl.data.Split(dl.data.Streamed(np.ones((4, 2))), [0, 1, 0, 1]))
     for call in (dl.data.standardizer, dl.data.folds, lambda data: dl.data.grouped(data, 2)):
         with raises("inputs of the train split are Streamed; expects arrays in memory"):
             call(streamed)

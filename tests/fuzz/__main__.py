@@ -50,8 +50,8 @@ def main(calls: int = 1000, seed: int = 0, only: str = "", verbose: bool = False
     signal.signal(signal.SIGALRM, _too_slow)
     folder = tempfile.mkdtemp()
     os.chdir(folder)  # nothing that is written may land in the checkout
-    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
-    os.environ.update(nowhere, DLCORE_CACHE=folder, DLCORE_DATA=folder)  # nor anything be asked of the network
+    os.environ |= {"DLCORE_CACHE": folder, "DLCORE_DATA": folder}
+    os.environ |= {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https", "all")}  # and no network
     for number in range(calls):
         path = sorted(functions)[number % len(functions)]
         given = made[path]() if path in made else {}

@@ -157,10 +157,34 @@ def test_words_by_frequency_and_unknown_ones():
     assert "don't" in dl.data.words(["don't"]).tokens
     with pytest.raises(dl.DataError, match="no word is frequent enough for the vocabulary"):
         dl.data.words("a b", min_count=2)
-    with pytest.raises(
-        dl.ArgumentError, match="max_size is 4; expects an integer, 5 or more .with the four special tokens"
-    ):
+    with pytest.raises(dl.ArgumentError, match="max_size is 4; expects an integer, 5 or more"):
         dl.data.words("a b", max_size=4)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda v: v.decode([4, 99]), dl.DataError, "decode: ids go from 4 to 99; expects those of 6 characters"),
+        (lambda v: v.decode([-1]), dl.DataError, "decode: ids go from -1 to -1"),
+        (lambda v: v.decode([0.5]), dl.DataError, "decode: ids is .*; expects token ids"),
+        (lambda v: v.encode(3), dl.ArgumentError, "encode: text is 3; expects a string"),
+        (
+            lambda v: v.encode_lines("abc"),
+            dl.ArgumentError,
+            "encode_lines: lines is 'abc'; expects a sequence of strings",
+        ),
+        (lambda v: dl.data.Vocabulary("abcdef", "word"), dl.ArgumentError, "Vocabulary: tokens is 'abcdef'; expects"),
+        (lambda v: dl.data.Vocabulary(tuple("abcd"), "word"), dl.ArgumentError, "Vocabulary: tokens begin with"),
+        (
+            lambda v: dl.data.Vocabulary(v.tokens, "line"),
+            dl.ArgumentError,
+            "Vocabulary: unit is 'line'; expects one of",
+        ),
+    ],
+)
+def test_vocabulary_refuses_what_is_no_text_and_no_id(call, error, message):
+    with pytest.raises(error, match=message):
+        call(dl.data.characters("ab"))
 
 
 def test_pad_cuts_and_fills():

@@ -9,9 +9,21 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dlcore.core.arguments import MOST, NONE, Constraint, RefusedError, arguments, array, as_array, integer
+from dlcore.core.arguments import (
+    MOST,
+    NONE,
+    Constraint,
+    RefusedError,
+    arguments,
+    array,
+    as_array,
+    boolean,
+    integer,
+    sequence,
+    text,
+)
 from dlcore.core.errors import ArgumentError, DataError
-from dlcore.data.parameters import MAX_IDS, SIZE, TEXTS, VOCABULARY_SIZE, check_size
+from dlcore.data.parameters import MAX_IDS, SIZE, TEXTS, UNIT, VOCABULARY_SIZE, check_size
 
 PAD, UNKNOWN, START, END = range(4)
 SPECIAL = ("<pad>", "<unknown>", "<start>", "<end>")
@@ -37,6 +49,7 @@ def _accept_row(value: Any) -> np.ndarray:
 
 
 ROWS = Constraint("a list of sequences of integers", _accept_rows)
+IDS = Constraint("token ids, integers [length]", _accept_row, error=DataError)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -53,6 +66,13 @@ class Vocabulary:
     tokens: tuple[str, ...]
     unit: Unit
 
+    def __post_init__(self):
+        tokens = sequence(text, len(SPECIAL), text="strings").check("Vocabulary: tokens", self.tokens)
+        if tokens[: len(SPECIAL)] != SPECIAL:
+            raise ArgumentError(f"Vocabulary: tokens begin with {tokens[: len(SPECIAL)]}; expects {SPECIAL} first.")
+        object.__setattr__(self, "tokens", tokens)
+        UNIT.check("Vocabulary: unit", self.unit)
+
     def __len__(self) -> int:
         return len(self.tokens)
 
@@ -64,10 +84,12 @@ class Vocabulary:
         """Token to id."""
         return {token: number for number, token in enumerate(self.tokens)}
 
+    @arguments(text=text)
     def encode(self, text: str) -> np.ndarray:
         """Ids of a text, int32 [length]; tokens it does not have become `<unknown>`."""
         return np.asarray([self.ids.get(token, UNKNOWN) for token in tokenize(text, self.unit)], np.int32)
 
+    @arguments(lines=sequence(text, text="strings"), length=SIZE | NONE, start=boolean, end=boolean)
     def encode_lines(
         self, lines: Sequence[str], *, length: int | None = None, start: bool = False, end: bool = False
     ) -> np.ndarray:
@@ -83,7 +105,10 @@ class Vocabulary:
 
     def decode(self, ids: Any) -> str:
         """The text of ids [length], without padding, start and what follows an end; words joined by spaces."""
-        numbers = np.asarray(ids).tolist()
+        known = IDS.check("decode: ids", ids)
+        if known.size and not 0 <= known.min() <= known.max() < len(self):
+            raise DataError(f"decode: ids go from {known.min()} to {known.max()}; expects those of {self!r}.")
+        numbers = known.tolist()
         if END in numbers:
             numbers = numbers[: numbers.index(END)]
         tokens = [self.tokens[number] for number in numbers if number not in (PAD, START)]
@@ -133,8 +158,6 @@ def tokenize(text: str, unit: Unit) -> list[str]:
     """Characters, or words in lower case and punctuation marks one by one."""
     if unit == "character":
         return list(text)
-    if unit != "word":
-        raise ArgumentError(f"unit is {unit!r}; expects 'character' or 'word'.")
     return _WORD.findall(text.lower())
 
 

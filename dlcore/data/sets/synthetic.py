@@ -74,6 +74,7 @@ def blobs(
 
     Args:
       key: consumed.
+      num_examples: at most 10 million, and 2**28 values in all, as for all data made from a key.
       spread: standard deviation of each cloud.
 
     Returns:

@@ -18,7 +18,9 @@ def test_bad_values_are_refused(path):
     constraints = getattr(function, "constraints", {})
     assert set(constraints) == set(inspect.signature(function).parameters)
     for name, constraint in constraints.items():
-        for bad in filter(constraint.refuses, examples.junk()):
+        for bad in examples.junk():
+            if not constraint.refuses(examples.passed(function, name, bad)):
+                continue
             with pytest.raises(dl.DlcoreError, match=f"{function.__name__}: {name} is "):
                 examples.call(function, make() | {name: bad})
 

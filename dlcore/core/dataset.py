@@ -10,6 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from dlcore.core import description
+from dlcore.core.arguments import NONE, Constraint, RefusedError, as_array, integer, sequence, text
 from dlcore.core.errors import DataError
 from dlcore.core.streamed import Streamed
 
@@ -19,6 +20,25 @@ if TYPE_CHECKING:
 
 ALIGNMENT = 64  # bytes
 SPLITS = ("train", "validation", "test")
+
+
+def _accept_vocabulary(value: Any) -> Any:
+    if not (hasattr(value, "tokens") and hasattr(value, "decode")):
+        raise RefusedError
+    return value
+
+
+VOCABULARY = Constraint("a Vocabulary, e.g. dl.data.characters(text)", _accept_vocabulary) | NONE
+NAMES = sequence(text, text="strings")
+FIELDS = {  # of a `Dataset`, besides its splits
+    "name": text,
+    "source": text,
+    "target_names": NAMES,
+    "normalization": text,
+    "image_shape": sequence(integer(), most=3, text="positive integers: (height, width) or (height, width, channels)"),
+    "input_vocabulary": VOCABULARY,
+    "target_vocabulary": VOCABULARY,
+}
 
 
 class Split(NamedTuple):
@@ -46,6 +66,7 @@ class Dataset:
       input_vocabulary, target_vocabulary: a `dl.data.Vocabulary` of the token ids, or None.
 
     Raises:
+      ArgumentError: a name that is no string, and the like.
       DataError: no rows, inputs and targets of different length, not numbers, NaN or inf, splits of different shape.
     """
 
@@ -61,6 +82,8 @@ class Dataset:
     target_vocabulary: Any = None
 
     def __post_init__(self):
+        for field, constraint in FIELDS.items():
+            object.__setattr__(self, field, constraint.check(f"Dataset: {field}", getattr(self, field)))
         for split in SPLITS:
             if (pair := getattr(self, split)) is not None:
                 object.__setattr__(self, split, checked_split(pair, f"{self.name}.{split}"))
@@ -111,19 +134,20 @@ def checked_split(pair: Any, name: str) -> Split:
 
 
 def _checked_array(values: Any, name: str) -> Any:
-    if isinstance(values, jax.Array) and jax.dtypes.issubdtype(values.dtype, jax.dtypes.extended):
-        raise DataError(f"{name} are random keys; expects numbers.")
     try:
-        array = values if isinstance(values, Tracer | Streamed) else np.asarray(values)
-    except ValueError as error:
-        raise DataError(f"{name} are not a rectangular array ({error}). Pad the rows to one length.") from error
+        array = values if isinstance(values, Tracer | Streamed) else as_array(values)
+    except RefusedError as refusal:
+        fix = " Pad the rows to one length." * ("inhomogeneous" in str(refusal))
+        raise DataError(f"{name} are not a rectangular array of numbers. {refusal}{fix}") from None
+    if jax.dtypes.issubdtype(array.dtype, jax.dtypes.extended):
+        raise DataError(f"{name} are random keys; expects numbers.")
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         raise DataError(
             f"{name} have dtype {array.dtype}; expects numbers. Encode strings and objects as integers first."
         )
     if array.ndim == 0 or array.shape[0] == 0:
         raise DataError(f"{name} have shape {array.shape}; expects at least one row along the first dimension.")
-    return array if isinstance(array, Tracer | Streamed) else _canonical(array, name)
+    return array if isinstance(array, Tracer | Streamed) else _canonical(np.asarray(array), name)
 
 
 def _canonical(array: np.ndarray, name: str) -> np.ndarray:

@@ -25,7 +25,7 @@ def dataset(data: Any) -> str:
 def class_balance(data: Any) -> str:
     """Rows of each class in the train split, for named classes; else the range of the targets; "" if unknown."""
     targets = data.train.targets
-    if isinstance(targets, Tracer):
+    if isinstance(targets, Tracer) or not targets.size:
         return ""
     if not is_labels(data):
         return f"targets from {float(targets.min()):.4g} to {float(targets.max()):.4g} (train)"

@@ -57,6 +57,11 @@ def check_number(
         raise ArgumentError(f"{name} is {shown(value)}; expects {', '.join(['a finite number', *bounds])}.")
 
 
+def install_advice(extra: str) -> str:
+    """What to type where a library of the extra `extra` is missing."""
+    return f"Run pip install -e '.[{extra}]' in a checkout of dlcore."
+
+
 def shown(value: object) -> str:
     """A value in a message: its first line, cut where it is long."""
     text = repr(value).splitlines()[0]

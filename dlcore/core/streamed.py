@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlcore.core.errors import DataError
+from dlcore.core.arguments import array
+from dlcore.core.errors import ArgumentError, DataError, shown
 
 
 class Source(Protocol):
@@ -32,12 +33,18 @@ class Streamed:
     """
 
     def __init__(self, source: Source, rows: np.ndarray | None = None):
+        if not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
+            raise ArgumentError(f"Streamed: source is {shown(source)}; expects rows by number: len(source), source[0].")
         self.source = source
-        self.rows = np.arange(len(source)) if rows is None else np.asarray(rows)
+        numbers = np.arange(len(source)) if rows is None else array("iu", ndim=1).check("Streamed: rows", rows)
+        self.rows = np.asarray(numbers)
         if not len(self.rows):
             raise DataError("the source has no rows; expects at least one.")
+        if self.rows.min() < 0 or self.rows.max() >= len(source):
+            raise DataError(f"rows {self.rows.min()} to {self.rows.max()} of a source that has {len(source)}.")
         example = np.asarray(source[int(self.rows[0])])
-        self.shape, self.dtype = (len(self.rows), *example.shape), example.dtype
+        self.shape, self._stored = (len(self.rows), *example.shape), example.dtype
+        self.dtype = jax.dtypes.canonicalize_dtype(example.dtype.newbyteorder("="))  # as `Dataset` holds it in memory
         self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
 
     @property
@@ -73,12 +80,17 @@ class Streamed:
 
     def _read(self, number: int) -> np.ndarray:
         row = np.asarray(self.source[number])
-        if row.shape != self.shape[1:] or row.dtype != self.dtype:
+        if row.shape != self.shape[1:] or row.dtype != self._stored:
             raise DataError(
-                f"row {number} of the source is {row.dtype}{list(row.shape)}, the first one {self.dtype}"
+                f"row {number} of the source is {row.dtype}{list(row.shape)}, the first one {self._stored}"
                 f"{list(self.shape[1:])}; expects rows of one shape and dtype."
             )
-        return row
+        converted = row.astype(self.dtype, copy=False)
+        if row.dtype.kind in "iu" and not np.array_equal(converted, row):
+            raise DataError(
+                f"row {number} of the source holds numbers that do not fit {self.dtype}. Rescale them first."
+            )
+        return converted
 
 
 def on_device(split: Any) -> Any:

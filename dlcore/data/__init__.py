@@ -2,10 +2,10 @@
 
 from dlcore.core.dataset import Dataset, Split
 from dlcore.core.streamed import Streamed
+from dlcore.data.arrange.batches import batches, load_position, save_position
 from dlcore.data.arrange.groups import grouped
-from dlcore.data.arrange.pipeline import batches, load_position, save_position, stream_image_folder, stream_npz
 from dlcore.data.arrange.splits import first, folds, from_arrays, from_parts
-from dlcore.data.arrange.windows import continued
+from dlcore.data.arrange.windows import continued, next_token
 from dlcore.data.prepare.augment import crop, flip, noise, shift
 from dlcore.data.prepare.inputs import bag_of_words, flatten, in_training, one_hot, prepared, standardizer, unit_range
 from dlcore.data.prepare.normalization import (
@@ -18,23 +18,20 @@ from dlcore.data.prepare.normalization import (
     z_score,
 )
 from dlcore.data.prepare.vocabulary import Vocabulary, characters, mask, pad, words
+from dlcore.data.read.aligned_text import from_aligned_text
 from dlcore.data.read.cifar import from_cifar
+from dlcore.data.read.csv import from_csv
+from dlcore.data.read.frame import from_frame
 from dlcore.data.read.idx import from_idx, read_idx
-from dlcore.data.read.images import from_image_folder
-from dlcore.data.read.npz import from_npz
-from dlcore.data.read.tables import from_csv, from_frame, from_parquet, from_pen_strokes
-from dlcore.data.read.text import (
-    english,
-    english_text,
-    from_aligned_text,
-    from_text,
-    from_text_classes,
-    next_token,
-    read_lines,
-    read_text,
-)
+from dlcore.data.read.images import from_image_folder, stream_image_folder
+from dlcore.data.read.npz import from_npz, stream_npz
+from dlcore.data.read.parquet import from_parquet
+from dlcore.data.read.pen_strokes import from_pen_strokes
+from dlcore.data.read.text import from_text, read_lines, read_text
+from dlcore.data.read.text_classes import from_text_classes
 from dlcore.data.sets.builtin import breast_cancer, diabetes, digits, iris, wine
 from dlcore.data.sets.canvas import digit_pictures, scattered_digits
+from dlcore.data.sets.english import english, english_text
 from dlcore.data.sets.named import cifar10, fashion_mnist, mnist
 from dlcore.data.sets.photos import photo_patches
 from dlcore.data.sets.sequences import (

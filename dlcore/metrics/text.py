@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dlcore.core.errors import ArgumentError, DataError, shown
+from dlcore.core.errors import ArgumentError, DataError, install_advice, shown
 
 
 def bleu(predictions: Sequence[str], references: Sequence[str | Sequence[str]], **options: Any) -> float:
@@ -20,7 +20,7 @@ def bleu(predictions: Sequence[str], references: Sequence[str | Sequence[str]], 
     try:
         import sacrebleu
     except ImportError as error:
-        raise ArgumentError("bleu needs sacrebleu, which is not installed. Use pip install 'dlcore[text]'.") from error
+        raise ArgumentError(f"bleu needs sacrebleu, which is not installed. {install_advice('text')}") from error
     if isinstance(predictions, str) or isinstance(references, str):
         raise DataError("bleu: got one string; expects sequences of lines. Use [prediction] and [reference].")
     if len(predictions) != len(references) or not predictions:

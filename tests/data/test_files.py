@@ -190,6 +190,14 @@ def test_parquet_gives_what_the_frame_gives(tmp_path):
     np.testing.assert_array_equal(data.train.targets, [1, 0, 1])
 
 
+def test_columns_that_pandas_wrote_as_index_are_columns(tmp_path):
+    """Catches a column that is in the file and silently no input."""
+    frame = pd.DataFrame({"age": [5, 6], "weight": [1, 2], "kind": ["a", "b"]})
+    frame.set_index("age").to_parquet(tmp_path / "a.parquet")
+    data = dl.data.from_parquet(tmp_path / "a.parquet", "kind", stratify=False)
+    np.testing.assert_array_equal(data.train.inputs, [[5, 1], [6, 2]])
+
+
 @pytest.mark.parametrize("names", [("inputs", "targets"), ("x_train", "y_train"), ("X", "y")])
 def test_npz(tmp_path, names):
     arrays = {

@@ -142,10 +142,10 @@ def test_what_was_done_before_is_not_forgotten():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: dl.data.min_max(1, 1), "min_max: low is 1 and high 1; expects finite numbers, low below high"),
-        (lambda: dl.data.min_max(0, np.inf), "expects finite numbers, low below high"),
-        (lambda: dl.data.z_score(per="features"), "unknown per 'features'; did you mean 'feature'"),
-        (lambda: dl.data.mean_normalization(per=0), "unknown per 0; known: feature, global"),
+        (lambda: dl.data.min_max(1, 1), "min_max: low is 1 and high 1; expects low below high"),
+        (lambda: dl.data.min_max(0, np.inf), "min_max: high is inf; expects a finite number"),
+        (lambda: dl.data.z_score(per="features"), "z_score: per is 'features'; expects .* Did you mean 'feature'"),
+        (lambda: dl.data.mean_normalization(per=0), "mean_normalization: per is 0; expects one of 'feature', 'global'"),
     ],
 )
 def test_bad_arguments(call, message):

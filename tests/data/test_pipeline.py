@@ -79,6 +79,19 @@ def test_streamed_split_is_the_split_in_memory(shards):
     np.testing.assert_array_equal(dl.data.first(streamed, 5).train.inputs, loaded.train.inputs[:5])
 
 
+def test_streamed_rows_have_the_dtypes_of_rows_in_memory(tmp_path):
+    """Catches float64 shards, whose held-out rows would be float32 and those of train not."""
+    inputs = np.arange(20.0).reshape(10, 2)
+    np.savez(tmp_path / "a.npz", inputs=inputs, targets=np.arange(10))
+    data = dl.data.stream_npz([tmp_path / "a.npz"], test=0.2)
+    loaded = dl.data.from_arrays(inputs, np.arange(10), test=0.2)
+    assert all(getattr(data, split).inputs[:].dtype == np.float32 for split in ("train", "test"))
+    np.testing.assert_array_equal(data.train.inputs[:], loaded.train.inputs)
+    np.savez(tmp_path / "b.npz", inputs=np.full((3, 2), 2**40), targets=np.arange(3))
+    with pytest.raises(dl.DataError, match="row 1 of the source holds numbers that do not fit int32"):
+        dl.data.stream_npz([tmp_path / "b.npz"]).train.inputs[1:]
+
+
 @pytest.mark.parametrize("stop", [0, 1, 4, 7])
 def test_iterator_goes_on_exactly_where_it_stopped(shards, tmp_path, stop):
     data = dl.data.stream_npz(shards)

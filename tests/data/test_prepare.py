@@ -62,9 +62,9 @@ def test_moved_images_are_windows_of_the_framed_ones(function, mode):
 def test_noise_needs_floats():
     noisy = dl.data.noise(KEY, jnp.zeros((500, 4)), deviation=0.5)
     assert abs(float(noisy.std()) - 0.5) < 0.03
-    with pytest.raises(dl.ArgumentError, match=r"noise: inputs are uint8; expects floats. Put it after"):
+    with pytest.raises(dl.DataError, match=r"noise: images is uint8\[.*\]; expects floats \[B, ...\]; put it after"):
         dl.data.noise(KEY, IMAGES)
-    with pytest.raises(dl.ArgumentError, match=r"images are \[40, 90\]; expects .*Augment before dl.data.flatten"):
+    with pytest.raises(dl.DataError, match=r"flip: images is uint8\[40, 90\]; expects .*augment before flatten"):
         dl.data.flip(KEY, dl.data.flatten(IMAGES))
 
 
@@ -112,8 +112,9 @@ def test_integer_images_train_and_augmentation_changes_the_run(tmp_path):
 
 def test_unit_range_by_type():
     np.testing.assert_array_equal(dl.data.unit_range(jnp.asarray([0, 65535], jnp.uint16)), [0, 1])
+    np.testing.assert_array_equal(dl.data.unit_range(jnp.asarray([0, 2**32 - 1], jnp.uint32)), [0, 1])
     np.testing.assert_array_equal(dl.data.unit_range(jnp.asarray([0.25])), [0.25])
-    with pytest.raises(dl.ArgumentError, match="unit_range: inputs are int32; expects unsigned integers"):
+    with pytest.raises(dl.DataError, match=r"unit_range: images is int32\[1\]; expects unsigned integers"):
         dl.data.unit_range(jnp.asarray([1]))
 
 
@@ -156,14 +157,40 @@ def test_words_by_frequency_and_unknown_ones():
     assert "don't" in dl.data.words(["don't"]).tokens
     with pytest.raises(dl.DataError, match="no word is frequent enough for the vocabulary"):
         dl.data.words("a b", min_count=2)
-    with pytest.raises(dl.ArgumentError, match="max_size is 4; expects more than the 4 special tokens"):
+    with pytest.raises(dl.ArgumentError, match="max_size is 4; expects an integer, 5 or more"):
         dl.data.words("a b", max_size=4)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda v: v.decode([4, 99]), dl.DataError, "decode: ids go from 4 to 99; expects those of 6 characters"),
+        (lambda v: v.decode([-1]), dl.DataError, "decode: ids go from -1 to -1"),
+        (lambda v: v.decode([0.5]), dl.DataError, "decode: ids is .*; expects token ids"),
+        (lambda v: v.encode(3), dl.ArgumentError, "encode: text is 3; expects a string"),
+        (
+            lambda v: v.encode_lines("abc"),
+            dl.ArgumentError,
+            "encode_lines: lines is 'abc'; expects a sequence of strings",
+        ),
+        (lambda v: dl.data.Vocabulary("abcdef", "word"), dl.ArgumentError, "Vocabulary: tokens is 'abcdef'; expects"),
+        (lambda v: dl.data.Vocabulary(tuple("abcd"), "word"), dl.ArgumentError, "Vocabulary: tokens begin with"),
+        (
+            lambda v: dl.data.Vocabulary(v.tokens, "line"),
+            dl.ArgumentError,
+            "Vocabulary: unit is 'line'; expects one of",
+        ),
+    ],
+)
+def test_vocabulary_refuses_what_is_no_text_and_no_id(call, error, message):
+    with pytest.raises(error, match=message):
+        call(dl.data.characters("ab"))
 
 
 def test_pad_cuts_and_fills():
     np.testing.assert_array_equal(dl.data.pad([[1, 2, 3], [4]]), [[1, 2, 3], [4, 0, 0]])
     np.testing.assert_array_equal(dl.data.pad([[1, 2, 3], [4]], length=2, value=9), [[1, 2], [4, 9]])
-    with pytest.raises(dl.ArgumentError, match="length is 0; expects a positive number of tokens"):
+    with pytest.raises(dl.ArgumentError, match="length is 0; expects an integer from 1 to"):
         dl.data.pad([[1]], length=0)
 
 

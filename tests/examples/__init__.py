@@ -52,17 +52,28 @@ def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
     for name, parameter in inspect.signature(function).parameters.items():
         if name not in rest:
             continue
-        value = rest.pop(name)
+        value = passed(function, name, rest.pop(name))
         if parameter.kind is parameter.VAR_POSITIONAL:
-            positional.extend(value if isinstance(value, tuple) else (value,))
+            positional.extend(value)
         elif parameter.kind is parameter.VAR_KEYWORD:
-            named |= value if isinstance(value, dict) else {"surprise": value}
+            named |= value
         elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD) and not named:
             positional.append(value)
         else:
             named[name] = value
     assert not rest, f"no such parameters: {sorted(rest)}"
     return function(*positional, **named)
+
+
+def passed(function: Callable[..., Any], name: str, value: Any) -> Any:
+    """The value as the function gets it: `*args` as a tuple, `**kwargs` as a dictionary of other names."""
+    parameters = inspect.signature(function).parameters
+    if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
+        return value if isinstance(value, tuple) else (value,)
+    if parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+        free = isinstance(value, dict) and all(isinstance(key, str) and key not in parameters for key in value)
+        return value if free else {"surprise": value}
+    return value
 
 
 class Opaque:

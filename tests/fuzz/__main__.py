@@ -48,7 +48,10 @@ def main(calls: int = 1000, seed: int = 0, only: str = "", verbose: bool = False
     outcomes: collections.Counter[str] = collections.Counter()
     faults: collections.Counter[str] = collections.Counter()
     signal.signal(signal.SIGALRM, _too_slow)
-    os.chdir(tempfile.mkdtemp())  # nothing that is written may land in the checkout
+    folder = tempfile.mkdtemp()
+    os.chdir(folder)  # nothing that is written may land in the checkout
+    os.environ |= {"DLCORE_CACHE": folder, "DLCORE_DATA": folder}
+    os.environ |= {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https", "all")}  # and no network
     for number in range(calls):
         path = sorted(functions)[number % len(functions)]
         given = made[path]() if path in made else {}

@@ -236,7 +236,7 @@ def test_bleu_equals_sacrebleu():
 def test_bleu_without_sacrebleu(monkeypatch):
     """Catches a bare ImportError."""
     monkeypatch.setitem(sys.modules, "sacrebleu", None)
-    with pytest.raises(dl.ArgumentError, match=r"bleu needs sacrebleu.*pip install 'dlcore\[text\]'"):
+    with pytest.raises(dl.ArgumentError, match=r"bleu needs sacrebleu.*pip install -e '.\[text\]'"):
         metrics.bleu(["a"], ["a"])
 
 

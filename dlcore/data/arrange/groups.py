@@ -4,10 +4,13 @@ import dataclasses
 
 import numpy as np
 
+from dlcore.core.arguments import arguments, integer
 from dlcore.core.dataset import Dataset, Split
-from dlcore.core.errors import DataError, check_positive_integer
+from dlcore.core.errors import DataError
+from dlcore.data.parameters import DATASET, SEED, check_in_memory
 
 
+@arguments(dataset=DATASET, group_size=integer(meaning="examples of one class"), seed=SEED)
 def grouped(dataset: Dataset, group_size: int, *, seed: int = 0) -> Dataset:
     """The data set with rows of `group_size` examples of one class: inputs [N, group_size, ...], targets the same.
 
@@ -19,21 +22,19 @@ def grouped(dataset: Dataset, group_size: int, *, seed: int = 0) -> Dataset:
       seed: of the choice which examples of a class go together.
 
     Raises:
-      ArgumentError: a group_size that is not a positive integer.
       DataError: targets that are no integers [N], a class with fewer examples than a group.
+
+    Example:
+      >>> dl.data.grouped(dl.data.iris(), 4).train.inputs.shape  # 30 groups of 4 flowers of one species
+      (30, 4, 4)
     """
-    check_positive_integer("group_size", group_size, "examples of one class")
+    check_in_memory("grouped", dataset)
     splits = {name: _grouped(getattr(dataset, name), group_size, seed, name) for name in dataset.splits}
     return dataclasses.replace(dataset, **splits)
 
 
 def _grouped(split: Split, group_size: int, seed: int, name: str) -> Split:
     inputs, labels = split
-    for part, values in split._asdict().items():
-        if not isinstance(values, np.ndarray):
-            raise DataError(
-                f"grouped: {part} of the {name} split are {type(values).__name__}; expects arrays in memory."
-            )
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise DataError(
             f"grouped: targets of the {name} split are {labels.dtype}{list(labels.shape)}; expects integer labels [N]."

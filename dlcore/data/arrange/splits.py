@@ -7,10 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from dlcore.core.dataset import SPLITS, Dataset, Split, checked_split
-from dlcore.core.errors import ArgumentError, DataError, shown
+from dlcore.core.arguments import ANYTHING, NONE, arguments, boolean, integer, mapping, text
+from dlcore.core.dataset import NAMES, SPLITS, Dataset, Split, checked_split
+from dlcore.core.errors import DataError
+from dlcore.core.streamed import Source, Streamed
+from dlcore.data.parameters import DATASET, DESCRIBED, GROUPS, SEED, SPLITTING, check_fractions, check_in_memory
+
+GIVEN = ANYTHING  # whatever becomes an array: `Dataset` says what is wrong with it, by row
 
 
+@arguments(
+    inputs=GIVEN, targets=GIVEN, groups=GROUPS, name=text, source=text, target_names=NAMES, described=DESCRIBED,
+    **SPLITTING,
+)  # fmt: skip
 def from_arrays(
     inputs: Any,
     targets: Any,
@@ -37,7 +46,13 @@ def from_arrays(
       described: further fields of `Dataset`.
 
     Raises:
-      DataError: as `Dataset`; also fractions outside [0, 1), or that leave a split or a class empty.
+      ArgumentError: fractions that leave nothing to train on.
+      DataError: as `Dataset`; also fractions that leave a split or a class empty.
+
+    Example:
+      >>> data = dl.data.from_arrays(np.arange(10.0)[:, None], np.arange(10) % 2, test=0.2, stratify=True)
+      >>> len(data.train.inputs), len(data.test.inputs)
+      (8, 2)
     """
     return from_parts(
         {"train": (inputs, targets)},
@@ -53,6 +68,7 @@ def from_arrays(
     )
 
 
+@arguments(parts=mapping(GIVEN, keys=SPLITS), groups=GROUPS, described=DESCRIBED, **SPLITTING)
 def from_parts(
     parts: Mapping[str, Any],
     *,
@@ -68,10 +84,17 @@ def from_parts(
     Args:
       parts: "train", and "validation" and "test" where the source has them, to (inputs, targets).
       validation, test, seed, stratify, groups, described: as in `from_arrays`.
+
+    Raises: as `from_arrays`; also a fraction for a split that is given.
+
+    Example:
+      >>> rows = np.arange(8.0)[:, None], np.arange(8) % 2
+      >>> dl.data.from_parts({"train": rows, "test": rows}, validation=0.25).splits
+      ('train', 'validation', 'test')
     """
     name = described.get("name", "unnamed")
     fractions = {"validation": validation, "test": test}
-    _check_fractions(fractions, stratify, parts, name)
+    _check_fractions(fractions, parts, name)
     train = checked_split(parts["train"], name)
     if groups is not None:
         groups = _checked_groups(groups, len(train.inputs), stratify, name)
@@ -89,6 +112,7 @@ def from_parts(
     return dataset
 
 
+@arguments(dataset=DATASET, num_folds=integer(2), seed=SEED, stratify=boolean, groups=GROUPS)
 def folds(
     dataset: Dataset, num_folds: int = 5, *, seed: int = 0, stratify: bool = False, groups: Any = None
 ) -> list[Dataset]:
@@ -101,10 +125,15 @@ def folds(
       groups: [rows of train, then of validation]; rows of one group stay in one fold.
 
     Raises:
-      DataError: fewer than 2 folds, more folds than rows, groups or rows of a class.
+      DataError: more folds than rows, groups or rows of a class.
+
+    Example:
+      >>> [len(fold.validation.inputs) for fold in dl.data.folds(dl.data.iris(), 4)]
+      [30, 30, 30, 30]
     """
     from sklearn import model_selection
 
+    check_in_memory("folds", dataset)
     pool = [getattr(dataset, split) for split in ("train", "validation") if getattr(dataset, split) is not None]
     inputs, targets = (np.concatenate(part) for part in zip(*pool, strict=True))
     if groups is not None:
@@ -130,6 +159,7 @@ def folds(
     ]
 
 
+@arguments(dataset=DATASET, num_rows=integer(), seed=SEED | NONE)
 def first(dataset: Dataset, num_rows: int, *, seed: int | None = None) -> Dataset:
     """The data set with only the first rows of its train split, for learning curves.
 
@@ -138,10 +168,14 @@ def first(dataset: Dataset, num_rows: int, *, seed: int | None = None) -> Datase
       seed: shuffle the rows before; the same order for every `num_rows`, so that smaller sets lie in larger ones.
 
     Raises:
-      DataError: not 1 to N rows, or rows that leave out a class.
+      DataError: more rows than there are, or rows that leave out a class.
+
+    Example:
+      >>> [len(dl.data.first(dl.data.iris(), rows, seed=0).train.inputs) for rows in (15, 30, 60)]
+      [15, 30, 60]
     """
     total = len(dataset.train.inputs)
-    if not 1 <= num_rows <= total:
+    if num_rows > total:
         raise DataError(f"num_rows is {num_rows}; expects 1 to {total}, the rows of {dataset.name}.train.")
     order = np.arange(total) if seed is None else np.random.default_rng(seed).permutation(total)
     rows = order[:num_rows]
@@ -152,6 +186,35 @@ def first(dataset: Dataset, num_rows: int, *, seed: int | None = None) -> Datase
     )
     _check_classes(smaller, dataset, ("train",), "Take more rows, or shuffle them first with seed=0.")
     return smaller
+
+
+def streamed(
+    rows: Source,
+    targets: np.ndarray,
+    parts: dict[str, np.ndarray],
+    *,
+    validation: float = 0.0,
+    test: float = 0.0,
+    seed: int = 0,
+    stratify: bool = False,
+    **described: Any,
+) -> Dataset:
+    """Split the rows' numbers like rows in memory, then stream those of train and read the others.
+
+    Args:
+      rows: inputs by number. targets: of all of them, [N]. parts: the numbers of the rows of each split there is.
+    """
+    numbers = {split: (part, targets[part]) for split, part in parts.items()}
+    options = {"validation": validation, "test": test, "seed": seed, "stratify": stratify}
+    chosen = from_parts(numbers, **options, **described)
+    everything = Streamed(rows)
+    splits = {
+        split: Split(everything[getattr(chosen, split).inputs], getattr(chosen, split).targets)
+        for split in chosen.splits
+        if split != "train"
+    }
+    train = Split(Streamed(rows, chosen.train.inputs), chosen.train.targets)
+    return Dataset(**{**splits, "train": train}, **described)
 
 
 def _held_out(rows: np.ndarray, count: int, labels, groups, seed: int, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -174,15 +237,9 @@ def _held_out(rows: np.ndarray, count: int, labels, groups, seed: int, name: str
     return np.asarray(rest), np.asarray(held)
 
 
-def _check_fractions(fractions: dict[str, float], stratify: Any, parts: Mapping[str, Any], name: str) -> None:
-    if not isinstance(stratify, bool):
-        raise ArgumentError(f"stratify is {shown(stratify)}; expects True or False: the classes are the targets.")
+def _check_fractions(fractions: dict[str, float], parts: Mapping[str, Any], name: str) -> None:
+    check_fractions(name, **fractions)
     for split, fraction in fractions.items():
-        if isinstance(fraction, bool) or not isinstance(fraction, int | float | np.integer | np.floating):
-            raise DataError(f"{split} is {shown(fraction)}; expects a fraction of the rows in [0, 1).")
-    for split, fraction in {**fractions, "validation + test": sum(fractions.values())}.items():
-        if not 0 <= fraction < 1:
-            raise DataError(f"{split} is {fraction}; expects a fraction of the rows in [0, 1).")
         if fraction > 0 and split in parts:
             raise DataError(
                 f"{name} comes with a {split} split, and {split} is {fraction}; leave {split}=0 to use its own."
@@ -191,8 +248,7 @@ def _check_fractions(fractions: dict[str, float], stratify: Any, parts: Mapping[
         raise DataError(f"{name} has no train split, only {', '.join(parts) or 'nothing'}; expects train rows.")
 
 
-def _checked_groups(groups: Any, num_rows: int, stratify: bool, name: str) -> np.ndarray:
-    groups = np.asarray(groups)
+def _checked_groups(groups: np.ndarray, num_rows: int, stratify: bool, name: str) -> np.ndarray:
     if groups.shape != (num_rows,):
         raise DataError(f"groups are {list(groups.shape)}; expects one for each of the {num_rows} rows of {name}.")
     if stratify:

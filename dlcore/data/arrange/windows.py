@@ -1,13 +1,103 @@
-"""Windows of a long sequence in the order in which a stateful network reads them."""
+"""Windows of a long text: to predict what comes next, and in the order in which a stateful network reads them."""
 
 import dataclasses
+from typing import Any, Literal
 
 import numpy as np
 
+from dlcore.core.arguments import NONE, arguments, integer, one_of, text
 from dlcore.core.dataset import Dataset, Split
-from dlcore.core.errors import DataError, check_positive_integer
+from dlcore.core.errors import DataError
+from dlcore.data.parameters import (
+    DATASET,
+    DESCRIBED,
+    FRACTION,
+    MAX_IDS,
+    SIZE,
+    UNIT,
+    VOCABULARY_SIZE,
+    check_fractions,
+    check_in_memory,
+    check_size,
+)
+from dlcore.data.prepare.vocabulary import Unit, characters, words
+
+WINDOWS = {
+    "length": SIZE,
+    "stride": SIZE | NONE,
+    "unit": UNIT,
+    "predict": one_of("sequence", "last"),
+    "max_vocabulary": VOCABULARY_SIZE,
+    "validation": FRACTION,
+    "test": FRACTION,
+}
 
 
+@arguments(text=text, described=DESCRIBED, **WINDOWS)
+def next_token(
+    text: str,
+    *,
+    length: int,
+    stride: int | None = None,
+    unit: Unit = "character",
+    predict: Literal["sequence", "last"] = "sequence",
+    max_vocabulary: int | None = None,
+    validation: float = 0.0,
+    test: float = 0.0,
+    **described: Any,
+) -> Dataset:
+    """Windows of a text, to predict each token from those before it.
+
+    The splits are consecutive parts of the text, train first, so that no window lies in two of them.
+
+    Args:
+      length: tokens of a window.
+      stride: from the start of a window to the next; by default the length.
+      unit: what a token is, "character" or "word".
+      predict: "sequence" for the inputs moved by one, targets [N, length]; "last" for the next token only, [N].
+      max_vocabulary: size of a word vocabulary; it is made of the train part.
+      validation, test: share of the text.
+      described: further fields of `Dataset`.
+
+    Returns:
+      int32 inputs [N, length], targets [N, length] or [N]; the vocabulary in both vocabulary fields.
+
+    Raises:
+      ArgumentError: shares that leave nothing to train on; more windows than fit in memory.
+      DataError: a part with fewer than `length + 1` tokens.
+
+    Example:
+      >>> data = dl.data.next_token("to be or not to be", length=8)
+      >>> [data.input_vocabulary.decode(row) for row in data.train.inputs]
+      ['to be or', ' not to ']
+    """
+    check_fractions("next_token", validation, test)
+    ends = np.round(len(text) * np.cumsum([1 - validation - test, validation, test])).astype(int)
+    starts = [0, *ends[:-1]]
+    parts = {
+        split: text[start:end]
+        for split, share, start, end in zip(
+            ("train", "validation", "test"), (1, validation, test), starts, ends, strict=True
+        )
+        if share > 0
+    }
+    # All characters get an id, so that none of the test part is unknown; words only those of the train part.
+    vocabulary = characters(text) if unit == "character" else words(parts["train"], max_size=max_vocabulary)
+    splits = {
+        split: _windows(vocabulary.encode(part), length, stride or length, predict, split)
+        for split, part in parts.items()
+    }
+    fields: dict[str, Any] = {
+        "name": "text",
+        "source": "text given by the caller",
+        "target_names": vocabulary.tokens,
+        "input_vocabulary": vocabulary,
+        "target_vocabulary": vocabulary,
+    }
+    return Dataset(**splits, **fields | described)
+
+
+@arguments(data=DATASET, batch_size=integer(meaning="rows that are read side by side"))
 def continued(data: Dataset, batch_size: int) -> Dataset:
     """The train split in an order such that each row of a batch continues the same row of the batch before.
 
@@ -20,13 +110,18 @@ def continued(data: Dataset, batch_size: int) -> Dataset:
 
     Raises:
       DataError: fewer windows than rows; windows that do not continue each other.
+
+    Example:
+      >>> data = dl.data.continued(dl.data.next_token("abcdefghijklm", length=3), batch_size=2)
+      >>> [data.input_vocabulary.decode(row) for row in data.train.inputs]  # "abc" goes on in row 2
+      ['abc', 'ghi', 'def', 'jkl']
     """
-    check_positive_integer("batch_size", batch_size, "rows that are read side by side")
-    inputs, targets = (np.asarray(values) for values in data.train)
+    check_in_memory("continued", data)
+    inputs, targets = data.train
     if len(inputs) < batch_size:
         raise DataError(f"the train split has {len(inputs)} windows; expects at least batch_size={batch_size}.")
-    follows = targets.ndim == inputs.ndim == 2 and np.array_equal(inputs[1:, 0], targets[:-1, -1])
-    if not follows:
+    windows = targets.ndim == inputs.ndim == 2 and inputs.size and targets.size
+    if not windows or not np.array_equal(inputs[1:, 0], targets[:-1, -1]):
         raise DataError(
             "the windows do not continue each other; expects the first input of each to be the last target of the one "
             'before. Make them with dl.data.next_token, stride=None and predict="sequence".'
@@ -34,3 +129,13 @@ def continued(data: Dataset, batch_size: int) -> Dataset:
     num_batches = len(inputs) // batch_size
     rows = np.arange(batch_size * num_batches).reshape(batch_size, num_batches).T.reshape(-1)
     return dataclasses.replace(data, train=Split(inputs[rows], targets[rows]))
+
+
+def _windows(ids: np.ndarray, length: int, stride: int, predict: str, split: str) -> Split:
+    if len(ids) <= length:
+        raise DataError(
+            f"the {split} part has {len(ids)} tokens; expects at least length + 1 = {length + 1}. Shorten the windows."
+        )
+    windows = np.lib.stride_tricks.sliding_window_view(ids, length + 1)[::stride]
+    check_size("next_token", *windows.shape, most=MAX_IDS)
+    return Split(windows[:, :-1], windows[:, 1:] if predict == "sequence" else windows[:, -1])

@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dlcore.core.arguments import arguments, array, function, instance, sequence
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import ArgumentError
 from dlcore.core.model import Model
+from dlcore.data.parameters import DATASET, SIZE, check_in_memory
 from dlcore.data.prepare.augment import Augmentation
 from dlcore.data.prepare.vocabulary import mask
 
@@ -23,11 +25,19 @@ class InTraining(NamedTuple):
     function: Augmentation
 
 
+STEPS = sequence(function | instance(InTraining), text="functions of the inputs, or dl.data.in_training(function)")
+
+
+@arguments(function=function)
 def in_training(function: Augmentation) -> InTraining:
-    """Mark `function(key, inputs) -> inputs` as a random step of `prepared`."""
+    """Mark `function(key, inputs) -> inputs` as a random step of `prepared`.
+
+    >>> step = dl.data.in_training(dl.data.flip)
+    """
     return InTraining(function)
 
 
+@arguments(model=instance(Model, example="dl.models.mlp([784, 128, 10])"), steps=STEPS)
 def prepared(model: Model, *steps: Step | InTraining) -> Model:
     """A model whose inputs pass through `steps` first, in order, inside the compiled step.
 
@@ -38,9 +48,11 @@ def prepared(model: Model, *steps: Step | InTraining) -> Model:
         and are left out in evaluation.
 
     Example:
-      >>> images = dl.data.from_image_folder("pets.zip")
       >>> steps = [dl.data.in_training(dl.data.flip), dl.data.unit_range, dl.data.flatten]
-      >>> task = dl.tasks.classification(dl.data.prepared(dl.models.mlp([3072, 128, 10]), *steps), images)
+      >>> model = dl.data.prepared(dl.models.mlp([64, 32, 10]), *steps)
+      >>> params, state = model.init(jax.random.key(0))
+      >>> model.apply(params, state, jnp.zeros((5, 8, 8), jnp.uint8))[0].shape
+      (5, 10)
     """
     draws = any(isinstance(step, InTraining) for step in steps)
 
@@ -59,27 +71,42 @@ def prepared(model: Model, *steps: Step | InTraining) -> Model:
     return Model(model.init, apply)
 
 
+@arguments(images=array("uf", text="unsigned integers, e.g. uint8, or floats"))
 def unit_range(images: jax.Array) -> jax.Array:
-    """Unsigned integers scaled to [0, 1] as floats: uint8 by 255. Floats stay as they are."""
+    """Unsigned integers scaled to [0, 1] as floats: uint8 by 255. Floats stay as they are.
+
+    >>> dl.data.unit_range(jnp.array([0, 255], jnp.uint8))
+    Array([0., 1.], dtype=float32)
+    """
     if jnp.issubdtype(images.dtype, jnp.floating):
         return images
-    if not jnp.issubdtype(images.dtype, jnp.unsignedinteger):
-        raise ArgumentError(f"unit_range: inputs are {images.dtype}; expects unsigned integers, e.g. uint8, or floats.")
-    return images.astype(float) / jnp.iinfo(images.dtype).max
+    return images.astype(float) / float(jnp.iinfo(images.dtype).max)
 
 
+@arguments(inputs=array(ndim=range(1, 33), text="inputs [B, ...]"))
 def flatten(inputs: jax.Array) -> jax.Array:
-    """[B, ...] to [B, features]."""
-    return inputs.reshape(inputs.shape[0], -1)
+    """[B, ...] to [B, features].
+
+    >>> dl.data.flatten(jnp.zeros((5, 8, 8))).shape
+    (5, 64)
+    """
+    return inputs.reshape(inputs.shape[0], math.prod(inputs.shape[1:]))
 
 
+@arguments(dataset=DATASET)
 def standardizer(dataset: Dataset) -> Step:
     """The step that scales images to mean 0, deviation 1 of each channel, on the train split.
 
     Args:
       dataset: inputs [N, height, width] (one channel) or [N, height, width, channels], integers or floats.
+
+    Example:
+      >>> data = dl.data.from_arrays(np.arange(8, dtype=np.uint8).reshape(2, 2, 2), [0, 1])
+      >>> dl.data.standardizer(data)(jnp.array([[[3.5]]]))  # the mean
+      Array([[[0.]]], dtype=float32)
     """
-    inputs = np.asarray(dataset.train.inputs)
+    check_in_memory("standardizer", dataset)
+    inputs = dataset.train.inputs
     axes = tuple(range(min(inputs.ndim, 3)))
     # Sums of squares of uint8 are exact in float64; a float copy of all images would need 8 times their memory.
     total, squares = np.zeros(inputs.shape[3:]), np.zeros(inputs.shape[3:])
@@ -99,13 +126,24 @@ def standardizer(dataset: Dataset) -> Step:
     return standardized
 
 
+@arguments(num_tokens=SIZE)
 def one_hot(num_tokens: int) -> Step:
-    """The step from ids [B, length] to [B, length, num_tokens]."""
+    """The step from ids [B, length] to [B, length, num_tokens].
+
+    >>> dl.data.one_hot(3)(jnp.array([[0, 2]]))
+    Array([[[1., 0., 0.],
+            [0., 0., 1.]]], dtype=float32)
+    """
     return lambda ids: jax.nn.one_hot(ids, num_tokens)
 
 
+@arguments(num_tokens=SIZE)
 def bag_of_words(num_tokens: int) -> Step:
-    """The step from ids [B, length] to the share of each token in the row, [B, num_tokens]; padding does not count."""
+    """The step from ids [B, length] to the share of each token in the row, [B, num_tokens]; padding does not count.
+
+    >>> dl.data.bag_of_words(3)(jnp.array([[1, 2, 2, 2, 0]]))
+    Array([[0.  , 0.25, 0.75]], dtype=float32)
+    """
 
     def shares(ids: jax.Array) -> jax.Array:
         real = mask(ids).astype(float)

@@ -7,11 +7,14 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
+from dlcore.core.arguments import arguments, boolean, instance, number, one_of
 from dlcore.core.dataset import Dataset, Split
-from dlcore.core.errors import ArgumentError, DataError, check_name
+from dlcore.core.errors import ArgumentError, DataError
 from dlcore.core.streamed import Streamed
+from dlcore.data.parameters import DATASET
 
 Per = Literal["feature", "global"]
+PER = one_of("feature", "global")
 
 
 @jax.tree_util.register_dataclass
@@ -44,6 +47,7 @@ class Normalizer(NamedTuple):
     description: str
 
 
+@arguments(low=number(), high=number(), per=PER)
 def min_max(low: float = 0.0, high: float = 1.0, *, per: Per = "feature") -> Normalizer:
     """From the smallest to the largest value onto [low, high]; what is constant, to the middle.
 
@@ -52,9 +56,15 @@ def min_max(low: float = 0.0, high: float = 1.0, *, per: Per = "feature") -> Nor
 
     Raises:
       ArgumentError: low is not below high, an unknown `per`.
+
+    Example:
+      >>> normalizer = dl.data.min_max(-1, 1)
+      >>> values = np.array([[0.0], [5.0], [10.0]])
+      >>> normalizer.apply(normalizer.fit(values), values).tolist()
+      [[-1.0], [0.0], [1.0]]
     """
-    if not -np.inf < low < high < np.inf:
-        raise ArgumentError(f"min_max: low is {low!r} and high {high!r}; expects finite numbers, low below high.")
+    if not low < high:
+        raise ArgumentError(f"min_max: low is {low!r} and high {high!r}; expects low below high.")
 
     def scaling(s):
         return s.low, s.spread / (high - low), s.select(low, (low + high) / 2)
@@ -62,22 +72,38 @@ def min_max(low: float = 0.0, high: float = 1.0, *, per: Per = "feature") -> Nor
     return _normalizer(scaling, per, f"scaled to [{low:g}, {high:g}]")
 
 
+@arguments(per=PER)
 def mean_normalization(*, per: Per = "feature") -> Normalizer:
     """(value - mean) / (largest - smallest): mean 0, within [-1, 1]; what is constant, to 0.
 
     Args, Raises: as `min_max`.
+
+    Example:
+      >>> normalizer = dl.data.mean_normalization()
+      >>> values = np.array([[0.0], [4.0], [5.0]])
+      >>> normalizer.apply(normalizer.fit(values), values).round(2).tolist()
+      [[-0.6], [0.2], [0.4]]
     """
     return _normalizer(lambda s: (s.mean, s.spread, s.select(0.0, 0.0)), per, "mean-normalized")
 
 
+@arguments(per=PER)
 def z_score(*, per: Per = "feature") -> Normalizer:
     """(value - mean) / standard deviation: mean 0, deviation 1; what is constant, to 0.
 
     Args, Raises: as `min_max`.
+
+    Example:
+      >>> normalizer = dl.data.z_score()
+      >>> values = np.array([[1.0], [3.0]])
+      >>> scaling = normalizer.fit(values)
+      >>> normalizer.invert(scaling, normalizer.apply(scaling, values)).tolist()
+      [[1.0], [3.0]]
     """
     return _normalizer(lambda s: (s.mean, s.deviation, s.select(0.0, 0.0)), per, "standardized")
 
 
+@arguments(dataset=DATASET, normalizer=instance(Normalizer, example="dl.data.z_score()"), targets=boolean)
 def normalize(dataset: Dataset, normalizer: Normalizer, *, targets: bool = False) -> Dataset:
     """The data set with inputs normalized by statistics of the train split; `Dataset.normalization` says so.
 
@@ -90,6 +116,8 @@ def normalize(dataset: Dataset, normalizer: Normalizer, *, targets: bool = False
 
     Example:
       >>> data = dl.data.normalize(dl.data.iris(), dl.data.min_max(-1, 1))
+      >>> float(data.train.inputs.min()), float(data.train.inputs.max())
+      (-1.0, 1.0)
     """
     if isinstance(dataset.train.inputs, Streamed):
         raise DataError(
@@ -111,11 +139,17 @@ def normalize(dataset: Dataset, normalizer: Normalizer, *, targets: bool = False
     )
 
 
+@arguments(dataset=DATASET, targets=boolean)
 def standardize(dataset: Dataset, *, targets: bool = False) -> Dataset:
     """Shift and scale each input column to mean 0, standard deviation 1 on the train split; constant columns to 0.
 
     Args:
       targets: do the same to the targets (regression).
+
+    Example:
+      >>> data = dl.data.standardize(dl.data.from_arrays([[1.0], [3.0]], [0, 1]))
+      >>> data.train.inputs.tolist()
+      [[-1.0], [1.0]]
     """
     return normalize(dataset, z_score(), targets=targets)
 
@@ -148,8 +182,6 @@ def _statistics(values: Any, per: Per) -> _Statistics:
 
 
 def _normalizer(scaling: Callable[[_Statistics], tuple[Any, Any, Any]], per: Per, what: str) -> Normalizer:
-    check_name("per", per, ["feature", "global"])
-
     def fit(values):
         return Scaling(*scaling(_statistics(values, per)), dtype=values.dtype)
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from dlcore.core.dataset import Dataset
+from dlcore.core.arguments import arguments, boolean, integer, path
+from dlcore.core.dataset import NAMES, Dataset
 from dlcore.core.errors import DataError
 from dlcore.data.arrange.splits import from_parts
+from dlcore.data.parameters import DESCRIBED, FRACTION, SEED
 from dlcore.data.read import archives
 from dlcore.data.read.cache import cached
 from dlcore.data.read.files import PathLike, existing, read_bytes
@@ -18,6 +20,10 @@ SHAPE = (3, 32, 32)
 NUM_PIXELS = 3 * 32 * 32
 
 
+@arguments(
+    path=path, validation=FRACTION, seed=SEED, stratify=boolean, label_bytes=integer(1, 2), cache=boolean,
+    target_names=NAMES, described=DESCRIBED,
+)  # fmt: skip
 def from_cifar(
     path: PathLike,
     *,
@@ -44,6 +50,13 @@ def from_cifar(
     Raises:
       DataError: no such files, a file that is not whole records, a label that has no name, an unsafe archive.
     Reference: Krizhevsky, Learning multiple layers of features from tiny images, 2009.
+
+    Example:
+      >>> dl.data.from_cifar("cifar-10-binary.tar.gz").train.inputs.shape  # doctest: +SKIP
+      (50000, 32, 32, 3)
+      >>> np.zeros((2, 3073), np.uint8).tofile("data_batch_1.bin")
+      >>> dl.data.from_cifar(".").train.inputs.shape
+      (2, 32, 32, 3)
     """
     path = existing(path)
 

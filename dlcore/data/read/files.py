@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import platformdirs
 
-from dlcore.core.errors import DataError, DlcoreError, suggest
+from dlcore.core.errors import DataError, DlcoreError, install_advice, shown, suggest
 
 PathLike = str | os.PathLike[str]
 MAX_BYTES = 4 << 30  # of unpacked data in memory; a small file can unpack to far more
@@ -29,10 +29,14 @@ def cache_folder() -> pathlib.Path:
 
 def existing(path: PathLike) -> pathlib.Path:
     """`path` as a Path; raises `DataError` with near names where there is no such file or folder."""
-    path = pathlib.Path(path).expanduser()
-    if path.exists():
-        return path
-    names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    try:
+        path = pathlib.Path(path).expanduser()
+        if path.exists():
+            return path
+        names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    # Too long a name, no permission; a lone surrogate; "~nobody/x".
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"{shown(str(path))} names no file: {shown(error)}. Check the path.") from None
     hint = suggest(path.name, names) if names else f"the folder {path.parent} is missing or empty."
     raise DataError(f"there is no {path}; {hint}")
 
@@ -104,4 +108,4 @@ def library(name: str, purpose: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise DlcoreError(f"{purpose} needs {name.split('.')[0]}; pip install 'dlcore[data]'.") from error
+        raise DlcoreError(f"{purpose} needs {name.split('.')[0]}. {install_advice('data')}") from error

@@ -6,21 +6,29 @@ from typing import Any
 
 import numpy as np
 
-from dlcore.core.dataset import Dataset
+from dlcore.core.arguments import NONE, arguments, path
+from dlcore.core.dataset import NAMES, Dataset
 from dlcore.core.errors import DataError
 from dlcore.data.arrange.splits import from_parts
+from dlcore.data.parameters import BYTES, DESCRIBED, SPLITTING
 from dlcore.data.read.files import MAX_BYTES, PathLike, existing_file, read_at_most, unpacked
 
 MAX_CLASSES = 1_000_000
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
+@arguments(path=path, max_bytes=BYTES)
 def read_idx(path: PathLike, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
     """The array in an IDX file, plain or gzip.
 
     Raises:
       DataError: not IDX, damaged or truncated, more or fewer values than its header says.
     Reference: LeCun, Cortes, Burges, The MNIST database, "File formats".
+
+    Example:
+      >>> np.array([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1], np.uint8).tofile("labels.idx")  # 8: uint8; 1 dimension, of 3
+      >>> dl.data.read_idx("labels.idx")
+      array([7, 2, 1], dtype=uint8)
     """
     path = existing_file(path)
     with unpacked(path) as stream:
@@ -44,6 +52,10 @@ def read_idx(path: PathLike, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
+@arguments(
+    images=path, labels=path, test_images=path | NONE, test_labels=path | NONE, target_names=NAMES,
+    described=DESCRIBED, **SPLITTING,
+)  # fmt: skip
 def from_idx(
     images: PathLike,
     labels: PathLike,
@@ -68,6 +80,13 @@ def from_idx(
 
     Raises:
       DataError: as `read_idx` and `from_arrays`; also different numbers of images and labels.
+
+    Example:
+      >>> np.array([0, 0, 8, 1, 0, 0, 0, 2, 0, 1], np.uint8).tofile("labels.idx")
+      >>> np.array([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 9, 8, 7, 6, 5, 4], np.uint8).tofile("rows.idx")
+      >>> dl.data.from_idx("rows.idx", "labels.idx").train.inputs
+      array([[9, 8, 7],
+             [6, 5, 4]], dtype=uint8)
     """
     if (test_images is None) != (test_labels is None):
         raise DataError("test_images and test_labels go together; one of them is missing.")

@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dlcore.core.arguments import NONE, arguments, boolean, integer, one_of, path, sequence
 from dlcore.core.dataset import Dataset
-from dlcore.core.errors import ArgumentError, DataError
-from dlcore.data.arrange.splits import from_parts
+from dlcore.core.errors import DataError
+from dlcore.data.arrange.splits import from_parts, streamed
+from dlcore.data.parameters import BYTES, DESCRIBED, SPLITTING, STREAMING
 from dlcore.data.read import archives
 from dlcore.data.read.cache import cached
 from dlcore.data.read.files import MAX_BYTES, PathLike, existing, library
@@ -32,8 +34,14 @@ LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
 MAX_PIXELS = 1 << 26  # of one image, before it is decoded
 
 Color = Literal["auto", "gray", "rgb"]
+COLOR = one_of("auto", "gray", "rgb")
+SHAPE = sequence(integer(1, 1 << 13), 2, 2, text="integers from 1 to 8192: (height, width)") | NONE
 
 
+@arguments(
+    path=path, size=SHAPE, color=COLOR, cache=boolean, max_bytes=BYTES, progress=boolean | NONE,
+    described=DESCRIBED, **SPLITTING,
+)  # fmt: skip
 def from_image_folder(
     path: PathLike,
     *,
@@ -66,10 +74,17 @@ def from_image_folder(
     Raises:
       DataError: a file that is no image, of another size or color than the first (named); no images, an empty class;
         an archive that is unsafe.
+
+    Example:
+      >>> import pathlib, PIL.Image
+      >>> for name in ("pets/cat", "pets/dog"):
+      ...     pathlib.Path(name).mkdir(parents=True)
+      ...     PIL.Image.fromarray(np.zeros((5, 4), np.uint8)).save(f"{name}/1.png")
+      >>> data = dl.data.from_image_folder("pets", cache=False)
+      >>> data.target_names, data.train.inputs.shape
+      (('cat', 'dog'), (2, 5, 4))
     """
     path = existing(path)
-    if color not in ("auto", "gray", "rgb"):
-        raise ArgumentError(f"color is {color!r}; expects 'auto', 'gray' or 'rgb'.")
     options = {"kind": "image folder", "size": size, "color": color}
 
     def make() -> dict[str, np.ndarray]:
@@ -83,10 +98,38 @@ def from_image_folder(
         for split in ("train", "validation", "test")
         if f"{split}_images" in arrays
     }
-    described = {"name": path.stem, "source": f"image folder {path}"} | described
-    return from_parts(
-        parts, validation=validation, test=test, seed=seed, stratify=stratify, target_names=names, **described
-    )
+    described = {"name": path.stem, "source": f"image folder {path}", "target_names": names} | described
+    return from_parts(parts, validation=validation, test=test, seed=seed, stratify=stratify, **described)
+
+
+@arguments(path=path, size=SHAPE, color=COLOR, options=STREAMING)
+def stream_image_folder(
+    path: PathLike, *, size: tuple[int, int] | None = None, color: Color = "auto", **options: Any
+) -> Dataset:
+    """An image folder whose train images are decoded when a batch needs them; other splits are in memory.
+
+    Args:
+      path, size, color: as in `from_image_folder`.
+      options: validation, test, seed, stratify and fields of `Dataset`, as there.
+
+    Example:
+      >>> import pathlib, PIL.Image
+      >>> for name in ("pets/cat", "pets/dog"):
+      ...     pathlib.Path(name).mkdir(parents=True)
+      ...     PIL.Image.fromarray(np.zeros((5, 4), np.uint8)).save(f"{name}/1.png")
+      >>> dl.data.stream_image_folder("pets").train.inputs[:1].shape  # decoded now
+      (1, 5, 4)
+    """
+    path = existing(path)
+    files = image_files(path)
+    described: dict[str, Any] = {
+        "name": path.stem,
+        "source": f"image folder {path}, streamed",
+        "target_names": files.classes,
+        "stratify": True,
+    } | options
+    parts = {split: np.flatnonzero([name == split for name in files.splits]) for split in dict.fromkeys(files.splits)}
+    return streamed(_Images(files, size, color), files.labels, parts, **described)
 
 
 def image_files(path: PathLike, *, max_bytes: int = MAX_BYTES) -> "ImageFiles":
@@ -144,6 +187,20 @@ class ImageFiles:
         return decode_image(data, where, size, color)
 
 
+class _Images:
+    """Decoded images by number."""
+
+    def __init__(self, files: ImageFiles, size: tuple[int, int] | None, color: Color):
+        self.files, self.size = files, size
+        self.color: Color = color
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self.files.decode(row, self.size, self.color)
+
+
 def decode_image(data: bytes, where: str, size: tuple[int, int] | None, color: Color) -> np.ndarray:
     """An image file's pixels, uint8 [height, width] or [height, width, 3].
 
@@ -194,7 +251,7 @@ def _load(
     if len(files) * first.nbytes > max_bytes:
         raise DataError(
             f"{path}: {len(files)} images of {first.nbytes} bytes need more memory than max_bytes={max_bytes}. "
-            "Pass a smaller size=(height, width), or use dl.data.image_pipeline."
+            "Pass a smaller size=(height, width), or use dl.data.stream_image_folder."
         )
     arrays = {"classes": np.asarray(files.classes)}
     with progress_bar(len(files), shown=progress, label="images") as advance:

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from dlcore.core.arguments import NONE, arguments, mapping, path, sequence, text
 from dlcore.core.dataset import SPLITS, Dataset
 from dlcore.core.errors import DataError, suggest
-from dlcore.data.arrange.splits import from_parts
+from dlcore.data.arrange.splits import from_parts, streamed
+from dlcore.data.parameters import BYTES, DESCRIBED, SPLITTING, STREAMING
 from dlcore.data.read import archives
 from dlcore.data.read.files import MAX_BYTES, PathLike, existing_file
 
@@ -24,6 +26,12 @@ KEYS = {
 }  # fmt: skip
 
 
+PAIR_OF_KEYS = sequence(text, 2, 2, text="names: (inputs, targets)")
+
+
+@arguments(
+    path=path, keys=mapping(PAIR_OF_KEYS, keys=SPLITS) | NONE, max_bytes=BYTES, described=DESCRIBED, **SPLITTING
+)  # fmt: skip
 def from_npz(
     path: PathLike,
     keys: Mapping[str, tuple[str, str]] | None = None,
@@ -46,6 +54,12 @@ def from_npz(
 
     Raises:
       DataError: not an .npz file, damaged, object arrays, names that are not there, and as `from_arrays`.
+
+    Example:
+      >>> np.savez("digits.npz", x_train=np.zeros((6, 4)), y_train=np.arange(6), x_test=np.ones((2, 4)), y_test=[0, 1])
+      >>> data = dl.data.from_npz("digits.npz")
+      >>> data.splits, data.train.inputs.shape
+      (('train', 'test'), (6, 4))
     """
     path = existing_file(path)
     arrays = _read(path, max_bytes)
@@ -61,11 +75,41 @@ def from_npz(
         for name in pair:
             if name not in arrays:
                 raise DataError(f"{path} has no array {name!r} for {split}; {suggest(name, arrays)}")
-        if split not in SPLITS:
-            raise DataError(f"keys name the split {split!r}; {suggest(split, SPLITS)}")
         parts[split] = tuple(_column_as_vector(arrays[name]) for name in pair)
     described = {"name": path.stem, "source": f"NPZ {path}"} | described
     return from_parts(parts, validation=validation, test=test, seed=seed, stratify=stratify, **described)
+
+
+@arguments(paths=sequence(path, 1, text="paths"), keys=PAIR_OF_KEYS, options=STREAMING)
+def stream_npz(paths: Sequence[PathLike], *, keys: tuple[str, str] = ("inputs", "targets"), **options: Any) -> Dataset:
+    """Uncompressed .npz files that together are one data set; rows are read when a batch needs them.
+
+    Args:
+      paths: files that `np.savez` wrote, in order.
+      keys: names of the inputs [n, ...] and the targets [n, ...] in each.
+      options: validation, test, seed, stratify and fields of `Dataset`, as in `from_arrays`.
+
+    Raises:
+      DataError: compressed files, missing arrays, shards that do not fit together, and as `from_arrays`.
+
+    Example:
+      >>> for number in range(2):
+      ...     np.savez(f"{number}.npz", inputs=np.full((3, 4), number), targets=np.arange(3))
+      >>> dl.data.stream_npz(["0.npz", "1.npz"]).train.inputs[2:4].tolist()
+      [[0, 0, 0, 0], [1, 1, 1, 1]]
+    """
+    shards = [existing_file(path) for path in paths]
+    source, labels = NpzShards(shards, keys[0]), NpzShards(shards, keys[1])
+    if len(source) != len(labels):
+        raise DataError(
+            f"the shards hold {len(source)} inputs and {len(labels)} targets; expects one target for each input."
+        )
+    targets = np.concatenate([np.asarray(part) for part in labels.parts])
+    described: dict[str, Any] = {
+        "name": shards[0].stem,
+        "source": f"{len(shards)} NPZ shards from {shards[0]}, streamed",
+    } | options
+    return streamed(source, targets, {"train": np.arange(len(source))}, **described)
 
 
 def _read(path: pathlib.Path, max_bytes: int) -> dict[str, np.ndarray]:

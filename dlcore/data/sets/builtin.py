@@ -4,13 +4,22 @@ from typing import Any
 
 import numpy as np
 
+from dlcore.core.arguments import arguments
 from dlcore.core.dataset import Dataset
 from dlcore.data.arrange.splits import from_arrays
+from dlcore.data.parameters import FRACTION, SEED
 from dlcore.data.prepare.normalization import standardize
 
+SHARES = {"validation": FRACTION, "test": FRACTION, "seed": SEED}
 
+
+@arguments(**SHARES)
 def digits(*, validation: float = 0.1, test: float = 0.2, seed: int = 0) -> Dataset:
-    """1 797 hand-written digits, 8x8 pixels flattened to [N, 64] in [0, 1]; 10 classes; stratified split."""
+    """1 797 hand-written digits, 8x8 pixels flattened to [N, 64] in [0, 1]; 10 classes; stratified split.
+
+    >>> dl.data.digits(validation=0.0, test=0.5).train.inputs.shape
+    (899, 64)
+    """
     bunch = _load("digits")
     return from_arrays(
         bunch.data / 16.0,
@@ -27,24 +36,44 @@ def digits(*, validation: float = 0.1, test: float = 0.2, seed: int = 0) -> Data
     )
 
 
+@arguments(**SHARES)
 def iris(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) -> Dataset:
-    """150 iris flowers, 4 standardized measurements, 3 classes; stratified split."""
+    """150 iris flowers, 4 standardized measurements, 3 classes; stratified split.
+
+    >>> dl.data.iris(test=0.2).train.inputs.shape
+    (120, 4)
+    """
     return _tabular("iris", "scikit-learn load_iris (Fisher 1936)", validation, test, seed)
 
 
+@arguments(**SHARES)
 def wine(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) -> Dataset:
-    """178 wines, 13 standardized chemical measurements, 3 classes; stratified split."""
+    """178 wines, 13 standardized chemical measurements, 3 classes; stratified split.
+
+    >>> dl.data.wine().train.inputs.shape
+    (142, 13)
+    """
     return _tabular("wine", "scikit-learn load_wine (UCI, Aeberhard and Forina 1991)", validation, test, seed)
 
 
+@arguments(**SHARES)
 def breast_cancer(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) -> Dataset:
-    """569 tumors, 30 standardized measurements, 2 classes (0 malignant, 1 benign); stratified split."""
+    """569 tumors, 30 standardized measurements, 2 classes (0 malignant, 1 benign); stratified split.
+
+    >>> dl.data.breast_cancer().target_names
+    ('malignant', 'benign')
+    """
     source = "scikit-learn load_breast_cancer (UCI, Wolberg et al. 1995)"
     return _tabular("breast_cancer", source, validation, test, seed)
 
 
+@arguments(**SHARES)
 def diabetes(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) -> Dataset:
-    """442 patients, 10 measurements, disease progression a year later as target [N]; all standardized."""
+    """442 patients, 10 measurements, disease progression a year later as target [N]; all standardized.
+
+    >>> dl.data.diabetes().train.targets.shape
+    (354,)
+    """
     bunch = _load("diabetes")
     source = "scikit-learn load_diabetes (Efron et al. 2004)"
     splits = from_arrays(

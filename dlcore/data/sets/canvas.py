@@ -8,10 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from dlcore.core.arguments import NONE, arguments, integer, key
 from dlcore.core.dataset import Split
-from dlcore.core.errors import ArgumentError
+from dlcore.core.errors import ArgumentError, DataError, described
+from dlcore.data.parameters import NUM_EXAMPLES, PAIR, check_size
 
 
+@arguments(key=key, num_examples=NUM_EXAMPLES, digits=PAIR | NONE, canvas_size=integer(1, 8192),
+           max_digits=integer(1, 100))  # fmt: skip
 def scattered_digits(
     key: jax.Array, num_examples: int, *, digits: Split | None = None, canvas_size: int = 32, max_digits: int = 3
 ) -> Split:
@@ -28,23 +32,40 @@ def scattered_digits(
       not there are 0.
 
     Raises:
-      ArgumentError: a canvas too small for so many digits.
+      ArgumentError: a canvas too small for so many digits; more pixels than fit in memory.
+      DataError: digits that are no pictures with labels.
+
+    Example:
+      >>> canvases, rows = dl.data.scattered_digits(jax.random.key(0), 2, max_digits=3)
+      >>> canvases.shape, rows.shape
+      ((2, 32, 32), (2, 3, 6))
     """
     pictures, labels = map(jnp.asarray, digit_pictures() if digits is None else digits)
+    if pictures.ndim != 3 or not pictures.size or labels.ndim != 1 or not jnp.issubdtype(pictures.dtype, jnp.floating):
+        raise DataError(
+            f"scattered_digits: digits is {described((pictures, labels))}; expects float pictures [K, height, width] "
+            "and labels [K]."
+        )
     _, height, width = pictures.shape
     side = canvas_size // max(height, width)  # the canvas is a board of side x side cells, a digit somewhere in a cell
-    if side * side < max_digits or max_digits < 1:
+    if side * side < max_digits:
         raise ArgumentError(
             f"a canvas of {canvas_size} pixels has room for {side * side} digits of {height} x {width}; expects 1 "
             f"to that many, max_digits is {max_digits}. Enlarge the canvas."
         )
+    check_size("scattered_digits", num_examples, canvas_size, canvas_size)
     place = functools.partial(_scattered, pictures, labels, canvas_size, max_digits, side)
     return Split(*jax.vmap(place)(jax.random.split(key, num_examples)))
 
 
+@arguments()
 @functools.cache
 def digit_pictures() -> Split:
-    """scikit-learn's digits: float32 [1797, 8, 8] in [0, 1], labels int32 [1797]."""
+    """scikit-learn's digits: float32 [1797, 8, 8] in [0, 1], labels int32 [1797].
+
+    >>> dl.data.digit_pictures().inputs.shape
+    (1797, 8, 8)
+    """
     from sklearn.datasets import load_digits  # 0.5 s to import
 
     bunch: Any = load_digits()

@@ -34,7 +34,7 @@ def download(url: str, target: pathlib.Path, sha256: str, *, progress: bool | No
     Raises:
       DataError: not HTTPS, no connection after a few attempts, another checksum (with both).
     """
-    _check_scheme(url)
+    check_scheme(url)
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ class _NoDowngrade(urllib.request.HTTPRedirectHandler):
     """Follows redirects to HTTPS only."""
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
-        _check_scheme(newurl)
+        check_scheme(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -117,7 +117,8 @@ def _opener() -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(_NoDowngrade, urllib.request.HTTPSHandler(context=ssl.create_default_context()))
 
 
-def _check_scheme(url: str) -> None:
+def check_scheme(url: str) -> None:
+    """Raise `DataError` unless the address is HTTPS, or HTTP on this machine."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise DataError(f"{url} is not HTTPS; expects https://, or http:// from this machine.")

@@ -4,12 +4,14 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from dlcore.core.arguments import NONE, Constraint, RefusedError, arguments
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import DataError
+from dlcore.data.parameters import FRACTION, SEED
 from dlcore.data.read.cifar import CIFAR10_CLASSES, from_cifar
 from dlcore.data.read.files import cache_folder, data_folders
 from dlcore.data.read.idx import from_idx
-from dlcore.data.sets.download import checksum, download
+from dlcore.data.sets.download import check_scheme, checksum, download
 
 
 class Named(NamedTuple):
@@ -59,6 +61,21 @@ CIFAR10 = Named(
 )
 
 
+def _accept_address(value: Any) -> str:
+    try:
+        check_scheme(value)
+    except (DataError, ValueError, TypeError, AttributeError):
+        raise RefusedError from None
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise RefusedError("Write other characters than letters, digits and signs as %20.")
+    return value
+
+
+ADDRESS = Constraint("the address of a folder: https://..., or http:// on this machine", _accept_address)
+PARAMETERS = {"validation": FRACTION, "seed": SEED, "base_url": ADDRESS | NONE}
+
+
+@arguments(**PARAMETERS)
 def mnist(*, validation: float = 0.0, seed: int = 0, base_url: str | None = None) -> Dataset:
     """70 000 hand-written digits, uint8 [N, 28, 28]; 60 000 to train, 10 000 to test; 10 classes.
 
@@ -68,17 +85,31 @@ def mnist(*, validation: float = 0.0, seed: int = 0, base_url: str | None = None
 
     Raises:
       DataError: not found and not downloaded; a file with another checksum.
+
+    Example:
+      >>> dl.data.mnist().train.inputs.shape  # doctest: +SKIP
+      (60000, 28, 28)
     """
     return _idx(MNIST, validation, seed, base_url)
 
 
+@arguments(**PARAMETERS)
 def fashion_mnist(*, validation: float = 0.0, seed: int = 0, base_url: str | None = None) -> Dataset:
-    """70 000 pictures of clothes, uint8 [N, 28, 28]; 60 000 to train, 10 000 to test; 10 classes. As `mnist`."""
+    """70 000 pictures of clothes, uint8 [N, 28, 28]; 60 000 to train, 10 000 to test; 10 classes. As `mnist`.
+
+    >>> dl.data.fashion_mnist().target_names[:3]  # doctest: +SKIP
+    ('T-shirt/top', 'Trouser', 'Pullover')
+    """
     return _idx(FASHION_MNIST, validation, seed, base_url)
 
 
+@arguments(**PARAMETERS)
 def cifar10(*, validation: float = 0.0, seed: int = 0, base_url: str | None = None) -> Dataset:
-    """60 000 photographs, uint8 [N, 32, 32, 3]; 50 000 to train, 10 000 to test; 10 classes. As `mnist`."""
+    """60 000 photographs, uint8 [N, 32, 32, 3]; 50 000 to train, 10 000 to test; 10 classes. As `mnist`.
+
+    >>> dl.data.cifar10().train.inputs.shape  # doctest: +SKIP
+    (50000, 32, 32, 3)
+    """
     (path,) = locate(CIFAR10, base_url).values()
     return from_cifar(path, validation=validation, seed=seed, target_names=CIFAR10.classes, **_described(CIFAR10))
 

@@ -5,14 +5,20 @@ from typing import Literal
 
 import numpy as np
 
+from dlcore.core.arguments import arguments, integer, one_of
 from dlcore.core.dataset import Dataset, Split
-from dlcore.core.errors import ArgumentError, suggest
+from dlcore.core.errors import ArgumentError
+from dlcore.data.parameters import DEVIATION, FRACTION, NUM_EXAMPLES, SEED, check_fractions, check_size
 
 Purpose = Literal["denoising", "colorization", "compression"]
-PURPOSES = ("denoising", "colorization", "compression")
+PURPOSE = one_of("denoising", "colorization", "compression")
 LUMA = (0.299, 0.587, 0.114)  # gray as seen, ITU-R BT.601
 
 
+@arguments(
+    purpose=PURPOSE, size=integer(1, 427), num_patches=NUM_EXAMPLES, noise=DEVIATION, validation=FRACTION,
+    test=FRACTION, seed=SEED,
+)  # fmt: skip
 def photo_patches(
     purpose: Purpose,
     *,
@@ -40,9 +46,14 @@ def photo_patches(
 
     Raises:
       ArgumentError: an unknown purpose, a strip less high than a patch, a split without a patch.
+
+    Example:
+      >>> data = dl.data.photo_patches("colorization", size=4, num_patches=100)
+      >>> data.train.inputs.shape, data.train.targets.shape
+      ((70, 16), (70, 48))
     """
-    if purpose not in PURPOSES:
-        raise ArgumentError(f"purpose is {purpose!r}; {suggest(purpose, PURPOSES)}")
+    check_fractions("photo_patches", validation, test)
+    check_size("photo_patches", num_patches, size, size, 3)
     from sklearn.datasets import load_sample_images
 
     photos = load_sample_images().images
@@ -54,7 +65,7 @@ def photo_patches(
         if split != "train" and share == 0:
             continue
         rows, count = (round(top * photos[0].shape[0]), round(bottom * photos[0].shape[0])), round(share * num_patches)
-        if rows[1] - rows[0] < size or size < 1 or count < 1:
+        if rows[1] - rows[0] < size or count < 1:
             raise ArgumentError(
                 f"the {split} strip of the photographs is {rows[1] - rows[0]} pixels high and gives {count} patches of "
                 f"{size} pixels; expects at least the height of a patch, and one patch. Change size, num_patches "

@@ -1,4 +1,7 @@
-"""Synthetic sequences: to add, to copy, to translate, to answer; pure functions of a key, made on the device."""
+"""Synthetic sequences: to add, to copy, to translate, to answer; pure functions of a key, made on the device.
+
+Each returns a `Split` of `num_examples` independent rows, at most 10 million of them and 2**28 values.
+"""
 
 import functools
 import string
@@ -9,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dlcore.core.arguments import Constraint, RefusedError, arguments, array, integer, key, sequence
 from dlcore.core.dataset import Split
-from dlcore.core.errors import ArgumentError
+from dlcore.data.parameters import NUM_EXAMPLES, SIZE, check_size
 from dlcore.data.prepare.vocabulary import END, PAD, SPECIAL, START, Vocabulary, characters
 
 DATE_FORMATS = (
@@ -34,6 +38,26 @@ VERBS = ("went", "moved", "traveled", "walked")
 _STORY_WORDS = (*SPECIAL, "to", "the", "where", "is", ".", "?", *VERBS, *PEOPLE, *PLACES)
 
 
+DATE_FIELDS = ("day", "day2", "ordinal", "month", "month2", "month3", "weekday", "year")
+
+
+def _accept_format(value: Any) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= 100:
+        raise RefusedError
+    try:
+        pieces = list(string.Formatter().parse(value))
+    except ValueError as error:
+        raise RefusedError(f"{value!r}: {error}.") from None
+    for _, field, spec, conversion in pieces:
+        if field is not None and (field not in DATE_FIELDS or spec or conversion):
+            raise RefusedError(f"There is no field {field!r} without more; fields: {', '.join(DATE_FIELDS)}.")
+    return value
+
+
+FORMAT = Constraint("a template such as '{day} {month} {year}'", _accept_format)
+
+
+@arguments(key=key, num_examples=NUM_EXAMPLES, length=integer(2, 1_000_000, meaning="one mark in each half"))
 def adding_problem(key: jax.Array, num_examples: int, *, length: int) -> Split:
     """Add the two marked numbers of a sequence; one mark lies in each half.
 
@@ -41,9 +65,13 @@ def adding_problem(key: jax.Array, num_examples: int, *, length: int) -> Split:
       inputs float [N, length, 2]: numbers uniform in [0, 1], and marks in {0, 1}; targets float [N], their sum.
       Always answering 1 has mean squared error 1/6.
     Reference: Hochreiter and Schmidhuber, Long short-term memory, Neural Computation 1997, sec. 5.4.
+
+    Example:
+      >>> inputs, targets = dl.data.adding_problem(jax.random.key(0), 3, length=10)
+      >>> bool(jnp.allclose((inputs[..., 0] * inputs[..., 1]).sum(axis=1), targets))
+      True
     """
-    if length < 2:
-        raise ArgumentError(f"length is {length}; expects 2 or more, one mark in each half.")
+    check_size("adding_problem", num_examples, length, 2)
     number_key, first_key, second_key = jax.random.split(key, 3)
     numbers = jax.random.uniform(number_key, (num_examples, length))
     first = jax.random.randint(first_key, (num_examples, 1), 0, length // 2)
@@ -53,6 +81,7 @@ def adding_problem(key: jax.Array, num_examples: int, *, length: int) -> Split:
     return Split(jnp.stack([numbers, marks], axis=-1), jnp.sum(numbers * marks, axis=1))
 
 
+@arguments(key=key, num_examples=NUM_EXAMPLES, delay=SIZE, num_symbols=SIZE, num_copied=SIZE)
 def copy_memory(key: jax.Array, num_examples: int, *, delay: int, num_symbols: int = 8, num_copied: int = 10) -> Split:
     """Repeat the first `num_copied` symbols after a delay.
 
@@ -62,9 +91,13 @@ def copy_memory(key: jax.Array, num_examples: int, *, delay: int, num_symbols: i
     Returns:
       inputs, targets int32 [N, delay + 2 * num_copied]. Guessing has cross-entropy num_copied * log(num_symbols) a row.
     Reference: Arjovsky, Shah, Bengio, Unitary evolution recurrent neural networks, ICML 2016, sec. 4.1.
+
+    Example:
+      >>> inputs, targets = dl.data.copy_memory(jax.random.key(0), 1, delay=2, num_copied=2)
+      >>> inputs.shape, targets[0, :4].tolist()  # blank, until the signal to answer
+      ((1, 6), [0, 0, 0, 0])
     """
-    if delay < 1:
-        raise ArgumentError(f"delay is {delay}; expects 1 or more steps.")
+    check_size("copy_memory", num_examples, delay + 2 * num_copied)
     symbols = jax.random.randint(key, (num_examples, num_copied), 1, num_symbols + 1)
 
     def blank(length: int) -> jax.Array:
@@ -75,6 +108,7 @@ def copy_memory(key: jax.Array, num_examples: int, *, delay: int, num_symbols: i
     return Split(inputs, jnp.concatenate([blank(num_copied + delay), symbols], axis=1))
 
 
+@arguments(key=key, num_examples=NUM_EXAMPLES, formats=sequence(FORMAT, 1, 100))
 def dates(key: jax.Array, num_examples: int, *, formats: Sequence[str] = DATE_FORMATS) -> Split:
     """Dates as people write them, to be written as in ISO 8601: "3 May 1998" -> "1998-05-03".
 
@@ -85,7 +119,13 @@ def dates(key: jax.Array, num_examples: int, *, formats: Sequence[str] = DATE_FO
 
     Returns:
       inputs int32 [N, length], padded; targets int32 [N, 10]; characters of `date_vocabulary()`.
+
+    Example:
+      >>> inputs, _ = dl.data.dates(jax.random.key(0), 1, formats=["the {ordinal}"])
+      >>> dl.data.date_vocabulary().decode(inputs[0])[:4]
+      'the '
     """
+    check_size("dates", num_examples, len(formats), max(map(len, formats)))
     return _dates(key, num_examples, tuple(formats))
 
 
@@ -103,21 +143,32 @@ def _dates(key: jax.Array, num_examples: int, formats: tuple[str, ...]) -> Split
     return Split(stacked[choice, jnp.arange(num_examples)], targets)
 
 
+@arguments(ids=array("iu", ndim=2, text="rows of padded ids, integers [N, length]"))
 def framed(ids: Any) -> jax.Array:
     """Rows [N, length] of padded ids between the marks `<start>` and `<end>`: [N, length + 2], for `tasks.translation`.
 
     Works on traced arrays.
+
+    Example:
+      >>> dl.data.framed([[7, 8, 0]])  # 2 is <start>, 3 is <end>
+      Array([[2, 7, 8, 3, 0]], dtype=int32)
     """
     moved = jnp.pad(jnp.asarray(ids), ((0, 0), (1, 1)), constant_values=PAD).at[:, 0].set(START)
     return moved.at[jnp.arange(len(moved)), (moved != PAD).sum(axis=1)].set(END)
 
 
+@arguments()
 @functools.cache
 def date_vocabulary() -> Vocabulary:
-    """The characters of `dates`."""
+    """The characters of `dates`.
+
+    >>> dl.data.date_vocabulary().unit
+    'character'
+    """
     return characters(string.ascii_letters + string.digits + " ,-./")
 
 
+@arguments(key=key, num_examples=NUM_EXAMPLES, num_sentences=SIZE)
 def stories(key: jax.Array, num_examples: int, *, num_sentences: int = 5) -> Split:
     """People move about; where is one of them now? The answer is where that person went last.
 
@@ -125,9 +176,14 @@ def stories(key: jax.Array, num_examples: int, *, num_sentences: int = 5) -> Spl
       inputs int32 [N, 6 * num_sentences + 4]: "mary went to the kitchen . john ... where is mary ?", words of
       `story_vocabulary()`; targets int32 [N], numbers of `PLACES`. The person asked for occurs in the story.
     Reference: Weston et al., Toward AI-complete question answering, arXiv:1502.05698, task 1.
+
+    Example:
+      >>> inputs, answers = dl.data.stories(jax.random.key(0), 1, num_sentences=1)
+      >>> words = dl.data.story_vocabulary().decode(inputs[0]).split()
+      >>> words[4] == dl.data.PLACES[answers[0]]
+      True
     """
-    if num_sentences < 1:
-        raise ArgumentError(f"num_sentences is {num_sentences}; expects 1 or more.")
+    check_size("stories", num_examples, 6 * num_sentences + 4)
     people_key, place_key, verb_key, question_key = jax.random.split(key, 4)
     shape = (num_examples, num_sentences)
     people = jax.random.randint(people_key, shape, 0, len(PEOPLE))
@@ -145,9 +201,14 @@ def stories(key: jax.Array, num_examples: int, *, num_sentences: int = 5) -> Spl
     return Split(inputs, jnp.take_along_axis(places, last, axis=1)[:, 0])
 
 
+@arguments()
 @functools.cache
 def story_vocabulary() -> Vocabulary:
-    """The words of `stories`."""
+    """The words of `stories`.
+
+    >>> "garden" in dl.data.story_vocabulary().tokens
+    True
+    """
     return Vocabulary(_STORY_WORDS, "word")
 
 

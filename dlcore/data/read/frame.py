@@ -1,17 +1,28 @@
-"""Tables: CSV, Parquet and pandas frames; pen strokes, which come as a table."""
+"""Tables in memory: pandas frames."""
 
-import io
 import pathlib
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from dlcore.core.dataset import Dataset, Split
+from dlcore.core.arguments import (
+    MOST,
+    NONE,
+    Constraint,
+    RefusedError,
+    arguments,
+    boolean,
+    integer,
+    one_of,
+    sequence,
+    text,
+)
+from dlcore.core.dataset import FIELDS, Dataset
 from dlcore.core.errors import ArgumentError, DataError, suggest
 from dlcore.data.arrange.splits import from_arrays
-from dlcore.data.read.files import PathLike, decoded, existing_file, library, read_bytes
+from dlcore.data.parameters import DESCRIBED, SPLITTING, keywords
+from dlcore.data.read.files import PathLike, library
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,61 +31,28 @@ Column = str | int
 TargetKind = Literal["auto", "class", "number"]
 
 
-def from_csv(
-    path: PathLike, target: Column | Sequence[Column], *, header: bool = True, separator: str = ",", **options: Any
-):
-    """A table in a text file, plain or gzip; read by pandas.
-
-    Args:
-      path: UTF-8 text, one row a line.
-      target: column to predict, by name or by position (-1 is the last); or several columns of numbers.
-      header: whether the first line holds names; without it columns are called "0", "1", ...
-      separator: between cells, e.g. a tab.
-      options: as in `from_frame`.
-
-    Raises:
-      DataError: as `from_frame`; also text that is no table, or not UTF-8.
-    """
-    pd = library("pandas", "reading CSV")
-    text = decoded(read_bytes(path), path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # rows longer than the header are only warned of
-            frame = pd.read_csv(
-                io.StringIO(text), header=0 if header else None, sep=separator, index_col=False, skipinitialspace=True,
-                low_memory=False,
-            )  # fmt: skip
-    # pandas raises ParserError, EmptyDataError, ParserWarning, and others from Python's csv module.
-    except Exception as error:
-        raise DataError(
-            f"{path} is no table: {error}. Check the separator ({separator!r}) and header={header}."
-        ) from error
-    return from_frame(frame, target, **_described(path, "CSV") | options)
+def _accept_frame(value: Any) -> Any:
+    if not isinstance(value, library("pandas", "reading tables").DataFrame):
+        raise RefusedError
+    return value
 
 
-def from_parquet(path: PathLike, target: Column | Sequence[Column], **options: Any) -> Dataset:
-    """A table in a Parquet file; read by pandas with pyarrow.
-
-    Args:
-      target, options: as in `from_frame`.
-
-    Raises:
-      DataError: as `from_frame`; also a file that is not Parquet or damaged.
-    """
-    library("pandas", "reading Parquet")
-    parquet = library("pyarrow.parquet", "reading Parquet")
-    data = existing_file(path).read_bytes()
-    try:
-        # As pandas.read_parquet, but with all that can be checked: page checksums, offsets, UTF-8.
-        table = parquet.read_table(io.BytesIO(data), page_checksum_verification=True)
-        table.validate(full=True)
-        frame = table.to_pandas()
-    # pyarrow raises ArrowInvalid, OSError, KeyError, NotImplementedError, ... on damaged files.
-    except Exception as error:
-        raise DataError(f"{path} is no readable Parquet file: {error}. Copy or write it again.") from error
-    return from_frame(frame, target, **_described(path, "Parquet") | options)
+FRAME = Constraint("a pandas.DataFrame", _accept_frame)
+COLUMN = text | integer(-MOST)
+COLUMNS = sequence(COLUMN, text="columns, by name or position")
+TARGET = COLUMN | sequence(COLUMN, 1, text="columns, by name or position")
+KEYWORDS = {
+    "target_kind": one_of("auto", "class", "number"),
+    "drop": COLUMNS,
+    "one_hot": COLUMNS,
+    "groups": text | NONE,
+    **SPLITTING,
+    "stratify": boolean | NONE,
+}
+OPTIONS = keywords("options of from_frame and fields of Dataset", KEYWORDS | FIELDS)
 
 
+@arguments(frame=FRAME, target=TARGET, described=DESCRIBED, **KEYWORDS)
 def from_frame(
     frame: "pd.DataFrame",
     target: Column | Sequence[Column],
@@ -107,6 +85,12 @@ def from_frame(
     Raises:
       DataError: an unknown column (near names listed), a missing or non-numeric cell (row and column named), and as
         `from_arrays`.
+
+    Example:
+      >>> import pandas as pd
+      >>> frame = pd.DataFrame({"length": [5.1, 7.0], "width": [3.5, 3.2], "species": ["setosa", "virginica"]})
+      >>> dl.data.from_frame(frame, "species", drop=["width"]).train.inputs.shape
+      (2, 1)
     """
     pd = library("pandas", "reading tables")
     frame = frame.reset_index(drop=True).rename(columns=str)
@@ -122,10 +106,17 @@ def from_frame(
         targets = targets[:, None]
     inputs = frame.drop(columns=[*columns, *others])
     if one_hot:
-        inputs = pd.get_dummies(inputs, columns=[_column(inputs, name) for name in one_hot])
+        categories = list(dict.fromkeys(_column(inputs, name) for name in one_hot))
+        try:
+            inputs = pd.get_dummies(inputs, columns=categories)
+        except TypeError as error:
+            raise DataError(f"one of the columns {categories} holds no categories: {error}.") from error
+        if not inputs.columns.is_unique:
+            raise DataError(f"one_hot={categories} makes columns that are there already: rename those first.")
     if not len(inputs.columns):
         raise DataError(f"no column is left for the inputs besides {columns + others}; expects at least one.")
     is_class = targets.dtype.kind == "i"
+    fields: dict[str, Any] = {"target_names": names}
     return from_arrays(
         np.stack([_numbers(inputs[name], name) for name in inputs.columns], axis=1).astype(np.float32),
         targets,
@@ -134,61 +125,18 @@ def from_frame(
         seed=seed,
         stratify=(is_class and groups is None) if stratify is None else stratify,
         groups=frame[groups].to_numpy() if groups else None,
-        target_names=names,
-        **described,
+        **fields | described,
     )
 
 
-def from_pen_strokes(
-    path: PathLike, *, validation: float = 0.0, test: float = 0.0, seed: int = 0, **described: Any
-) -> Dataset:
-    """Pen-written symbols in the format of UCI's pen digits: a line x, y, x, y, ..., label for each, no header.
-
-    Returns:
-      inputs float32 [N, points, 2] in [-1, 1], the order of the pen's way; the coordinates' common largest value,
-      100 for pen digits, becomes 1. Class targets; stratified split.
-
-    Raises:
-      DataError: as `from_csv`; also an odd number of coordinates.
-    Reference: Alimoglu and Alpaydin, Methods of combining multiple classifiers based on different representations
-      for pen-based handwritten digit recognition, 1996.
-    """
-    options: dict[str, Any] = {
-        "header": False,
-        "target_kind": "class",
-        "validation": validation,
-        "test": test,
-        "seed": seed,
-    }
-    table = from_csv(path, -1, **options, **described)
-    num_values = table.train.inputs.shape[1]
-    if num_values % 2:
-        raise DataError(f"{path} has {num_values} numbers before the label; expects pairs x, y.")
-    splits = {split: getattr(table, split) for split in table.splits}
-    lowest = min(split.inputs.min() for split in splits.values())
-    span = max(split.inputs.max() for split in splits.values()) - lowest
-    if not span > 0:
-        raise DataError(f"{path}: all coordinates are {lowest}; expects points of a pen's way.")
-
-    def strokes(split: Split) -> Split:
-        return Split((split.inputs.reshape(-1, num_values // 2, 2) - lowest) / span * 2 - 1, split.targets)
-
-    fields: dict[str, Any] = {
-        "name": table.name,
-        "source": f"pen strokes {path}",
-        "target_names": table.target_names,
-        "normalization": f"coordinates {lowest:g} to {lowest + span:g} scaled to [-1, 1]",
-    }
-    return Dataset(**{name: strokes(split) for name, split in splits.items()}, **fields | described)
-
-
-def _described(path: PathLike, kind: str) -> dict[str, Any]:
+def described(path: PathLike, kind: str) -> dict[str, Any]:
+    """Name and source of a data set that was read from a file."""
     return {"name": pathlib.Path(path).name.split(".")[0], "source": f"{kind} {path}"}
 
 
 def _column(frame: "pd.DataFrame", name: Column) -> str:
     names = list(frame.columns)
-    if isinstance(name, int) and not isinstance(name, bool):
+    if isinstance(name, int):
         if not -len(names) <= name < len(names):
             raise DataError(f"there is no column at position {name}; the table has {len(names)} columns.")
         return names[name]
@@ -199,8 +147,6 @@ def _column(frame: "pd.DataFrame", name: Column) -> str:
 
 def _targets(frame: "pd.DataFrame", columns: list[str], kind: TargetKind) -> tuple[np.ndarray, tuple[str, ...]]:
     """(targets [N] or [N, columns], class names or column names)."""
-    if kind not in ("auto", "class", "number"):
-        raise ArgumentError(f"target_kind is {kind!r}; {suggest(kind, ('auto', 'class', 'number'))}")
     if len(columns) > 1 or kind == "number" or (kind == "auto" and frame[columns[0]].dtype.kind == "f"):
         if kind == "class":
             raise ArgumentError(f"target_kind='class' with the targets {columns}; expects one column of classes.")
@@ -228,7 +174,15 @@ def _check_missing(frame: "pd.DataFrame") -> None:
 
 def _numbers(column: Any, name: str) -> np.ndarray:
     pd = library("pandas", "reading tables")
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    if column.dtype.kind in "mMc":
+        raise DataError(
+            f"column {name!r} holds {column.dtype}; expects real numbers. Convert it first, e.g. dates to days, or "
+            f"leave it out with drop=({name!r},)."
+        )
+    try:
+        numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    except OverflowError as error:
+        raise DataError(f"column {name!r} holds integers that fit no float: {error}. Rescale them first.") from error
     wrong = ~np.isfinite(numbers.astype(np.float32)) if np.abs(numbers).max() < 3e38 else ~(np.abs(numbers) < 3e38)
     if wrong.any():
         row = int(np.argmax(wrong))

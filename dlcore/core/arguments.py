@@ -74,7 +74,8 @@ class Constraint:
         try:
             return self.accept(value)
         except RefusedError as refusal:
-            got = described(value) if self.error is DataError and hasattr(value, "dtype") else shown(value)
+            is_array = isinstance(value, np.ndarray | jax.Array) and (value.ndim or self.error is DataError)
+            got = described(value) if is_array else shown(value)
             advice = f" {refusal}" if str(refusal) else ""
             raise self.error(f"{name} is {got}; expects {self.expected}.{advice}") from None
 
@@ -165,7 +166,8 @@ def one_of(*names: str) -> Constraint:
 
     def accept(value):
         if not isinstance(value, str) or value not in names:
-            raise RefusedError(_near(value, names))
+            near = _near(value, names)
+            raise RefusedError(near if near.startswith("Did") else "")  # all names are in `expected` already
         return value
 
     listed = ", ".join(map(repr, names))

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from dlcore.core.arguments import integer
 from dlcore.core.errors import ArgumentError, suggest
 from dlcore.core.training import Training
 
@@ -123,6 +124,7 @@ def check_training(training: Any, name: str) -> Training:
     """The argument, if it is a `Training`."""
     if not isinstance(training, Training):
         raise ArgumentError(f"{name} gave a {type(training).__name__}; expects a Training, from dl.training(...).")
+    integer(meaning="records").check(f"{name}: num_records", training.num_records)
     return training
 
 

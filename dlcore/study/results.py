@@ -144,6 +144,18 @@ def no_results(study: Study) -> xr.Dataset:
     return xr.Dataset(coords={**_labeled(study.axes), "finished": (tuple(study.axes), np.zeros(shape, bool))})
 
 
+def check_names(study: Study, traced: Sequence[Traced], coordinates: Coordinates) -> None:
+    """Raise `ArgumentError` where an axis has the name of a time or a record, of which results can hold only one."""
+    taken = {"finished": "cells", "diverged_at": "cells"}
+    taken |= dict.fromkeys(coordinates, "time") | {name: "records" for part in traced for name in part.record}
+    for name in study.axes:
+        if name in taken:
+            raise ArgumentError(
+                f"sweep axis {name!r} has the name of something else in the results ({taken[name]}); expects another. "
+                f"Rename the function's parameter, e.g. to 'num_{name}' or '{name}_value'."
+            )
+
+
 def _labeled(axes: Mapping[str, np.ndarray | tuple]) -> Coordinates:
     return {name: ((name,), labels(values)) for name, values in axes.items()}
 

@@ -14,11 +14,11 @@ import xarray as xr
 
 from dlcore.core.arguments import ANYTHING, NONE, Constraint, arguments, boolean, function, instance, integer, text
 from dlcore.core.training import Training
-from dlcore.study.axes import Study, study_of
+from dlcore.study.axes import Study, check_training, study_of
 from dlcore.study.devices import Constants, DaemonThreads, inside_xla
 from dlcore.study.program import Block, Program, Traced, build, default_lane_width, trace
 from dlcore.study.progress import progress_bar
-from dlcore.study.results import Table, no_results, timeline
+from dlcore.study.results import Table, check_names, no_results, timeline
 from dlcore.study.setup import available_cores, warn_of_idle_cores, warn_of_wrong_gradients
 
 SECONDS_BETWEEN_LOOKS = 0.05  # of the main thread, the only one that sees Ctrl-C
@@ -50,7 +50,7 @@ def run(training: Training, *, final_params: bool = False, progress: bool | None
       >>> dl.run(training).x.values
       array([0.5  , 0.25 , 0.125], dtype=float32)
     """
-    study = Study(lambda: training, {})
+    study = Study(lambda: check_training(training, "the training"), {})
     return _evaluate(study, "step", lambda traced: None, jax.devices()[:1], final_params, progress)
 
 
@@ -128,6 +128,7 @@ def _evaluate(
             for static in study.static_cells()
         ]
         coordinates = timeline(study, [part.training for part in traced], along)
+        check_names(study, traced, coordinates)
         table = Table(study, traced, final_params=final_params)
         widths = [width(part) for part in traced]
         attrs = {"lane_width": ", ".join(sorted({str(each or "none") for each in widths}))}

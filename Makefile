@@ -26,6 +26,7 @@ test: setup
 
 verify: setup  # all tests, those too that take minutes of compiling or training
 	$(RUN) -m pytest -m ""
+	$(RUN) -m tests.fuzz --calls 10000
 
 check: setup
 	$(RUN) -m ruff check .

@@ -197,7 +197,7 @@ LARGE_RECORDS = """
 
 @pytest.mark.parametrize(
     ("script", "most"),
-    [(LARGE_DATA, 350), (LARGE_RECORDS, 300)],  # megabytes; the data set has 200, the records 160
+    [(LARGE_DATA, 190), (LARGE_RECORDS, 200)],  # megabytes; the data set has 200, the records 160
     ids=["data", "records"],
 )
 def test_memory(script, most):

@@ -3,16 +3,16 @@
 import dataclasses
 import importlib
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
 from dlcore.core import description
 from dlcore.core.arguments import NONE, Constraint, RefusedError, as_array, integer, sequence, text
 from dlcore.core.errors import DataError
-from dlcore.core.streamed import Streamed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,6 +39,15 @@ FIELDS = {  # of a `Dataset`, besides its splits
     "input_vocabulary": VOCABULARY,
     "target_vocabulary": VOCABULARY,
 }
+
+
+@runtime_checkable
+class Fetched(Protocol):
+    """Inputs that are not in memory: the rows of a batch are read inside the step. `dl.data.Streamed` is one."""
+
+    def fetch(self, rows: jax.Array) -> jax.Array:
+        """Rows [..., B] as an array [..., B, ...] on the device; may be traced."""
+        ...
 
 
 class Split(NamedTuple):
@@ -119,6 +128,21 @@ class Dataset:
         return importlib.import_module("dlcore.plots.samples").samples(self, split, num_rows, kind)
 
 
+def on_device(split: Any) -> Any:
+    """The arrays of a split as JAX arrays, streamed inputs as they are; under a trace nothing is copied."""
+    return jax.tree.map(lambda values: values if isinstance(values, Fetched) else jnp.asarray(values), split)
+
+
+def take(values: Any, rows: jax.Array) -> jax.Array:
+    """Rows, all of them there, of an array on the device or of streamed inputs."""
+    return values.fetch(rows) if isinstance(values, Fetched) else values.at[rows].get(mode="promise_in_bounds")
+
+
+def in_memory(data: Any) -> tuple[str, ...]:
+    """Names of the splits of a `Dataset` that are not streamed."""
+    return tuple(split for split in data.splits if not isinstance(getattr(data, split).inputs, Fetched))
+
+
 def checked_split(pair: Any, name: str) -> Split:
     """`pair` as a `Split` of arrays in the dtypes JAX computes with, or a `DataError`."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
@@ -135,7 +159,7 @@ def checked_split(pair: Any, name: str) -> Split:
 
 def _checked_array(values: Any, name: str) -> Any:
     try:
-        array = values if isinstance(values, Tracer | Streamed) else as_array(values)
+        array: Any = values if isinstance(values, Tracer | Fetched) else as_array(values)
     except RefusedError as refusal:
         fix = " Pad the rows to one length." * ("inhomogeneous" in str(refusal))
         raise DataError(f"{name} are not a rectangular array of numbers. {refusal}{fix}") from None
@@ -147,7 +171,7 @@ def _checked_array(values: Any, name: str) -> Any:
         )
     if array.ndim == 0 or array.shape[0] == 0:
         raise DataError(f"{name} have shape {array.shape}; expects at least one row along the first dimension.")
-    return array if isinstance(array, Tracer | Streamed) else _canonical(np.asarray(array), name)
+    return array if isinstance(array, Tracer | Fetched) else _canonical(np.asarray(array), name)
 
 
 def _canonical(array: np.ndarray, name: str) -> np.ndarray:

@@ -11,11 +11,10 @@ from jax import lax
 
 from dlcore.core.arguments import NONE, Constraint, arguments, instance, integer, one_of, sequence, text, when
 from dlcore.core.arguments import key as key_constraint
-from dlcore.core.dataset import Split
+from dlcore.core.dataset import Split, in_memory, on_device, take
 from dlcore.core.errors import ArgumentError
 from dlcore.core.model import ModelState, Params
 from dlcore.core.order import SAMPLINGS, Sampling, batch_rows
-from dlcore.core.streamed import in_memory, on_device, take
 from dlcore.core.task import Task
 
 Record = dict[str, jax.Array]

@@ -1,7 +1,6 @@
 """Data sets: pure arrays in memory, checked when made."""
 
 from dlcore.core.dataset import Dataset, Split
-from dlcore.core.streamed import Streamed
 from dlcore.data.arrange.batches import batches, load_position, save_position
 from dlcore.data.arrange.groups import grouped
 from dlcore.data.arrange.splits import first, folds, from_arrays, from_parts
@@ -27,6 +26,7 @@ from dlcore.data.read.images import from_image_folder, stream_image_folder
 from dlcore.data.read.npz import from_npz, stream_npz
 from dlcore.data.read.parquet import from_parquet
 from dlcore.data.read.pen_strokes import from_pen_strokes
+from dlcore.data.read.streamed import Streamed
 from dlcore.data.read.text import from_text, read_lines, read_text
 from dlcore.data.read.text_classes import from_text_classes
 from dlcore.data.sets.builtin import breast_cancer, diabetes, digits, iris, wine

@@ -275,7 +275,7 @@ def test_a_traced_value_that_sets_a_shape():
     def fit(batch_size):
         return describe(batch_size=batch_size)
 
-    with pytest.raises(dl.ArgumentError, match="batch_size is .*a positive integer.*pass it as a list, a static axis"):
+    with pytest.raises(dl.ArgumentError, match=r"batch_size is .*a positive integer.*pass it as a list, a static axis"):
         dl.sweep(fit, batch_size=np.array([6, 3]))
     assert describe(batch_size=jnp.array(6)).coordinates["step"].tolist() == [0, 4, 8]
 

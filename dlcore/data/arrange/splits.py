@@ -10,8 +10,8 @@ import numpy as np
 from dlcore.core.arguments import ANYTHING, NONE, arguments, boolean, integer, mapping, text
 from dlcore.core.dataset import NAMES, SPLITS, Dataset, Split, checked_split
 from dlcore.core.errors import DataError
-from dlcore.core.streamed import Source, Streamed
 from dlcore.data.parameters import DATASET, DESCRIBED, GROUPS, SEED, SPLITTING, check_fractions, check_in_memory
+from dlcore.data.read.streamed import Source, Streamed
 
 GIVEN = ANYTHING  # whatever becomes an array: `Dataset` says what is wrong with it, by row
 

@@ -10,8 +10,8 @@ import numpy as np
 from dlcore.core.arguments import arguments, boolean, instance, number, one_of
 from dlcore.core.dataset import Dataset, Split
 from dlcore.core.errors import ArgumentError, DataError
-from dlcore.core.streamed import Streamed
 from dlcore.data.parameters import DATASET
+from dlcore.data.read.streamed import Streamed
 
 Per = Literal["feature", "global"]
 PER = one_of("feature", "global")

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from dlcore.core.arguments import array
@@ -91,18 +90,3 @@ class Streamed:
                 f"row {number} of the source holds numbers that do not fit {self.dtype}. Rescale them first."
             )
         return converted
-
-
-def on_device(split: Any) -> Any:
-    """The arrays of a split as JAX arrays, streamed inputs as they are; under a trace nothing is copied."""
-    return jax.tree.map(lambda values: values if isinstance(values, Streamed) else jnp.asarray(values), split)
-
-
-def take(values: Any, rows: jax.Array) -> jax.Array:
-    """Rows, all of them there, of an array on the device or of streamed inputs."""
-    return values.fetch(rows) if isinstance(values, Streamed) else values.at[rows].get(mode="promise_in_bounds")
-
-
-def in_memory(data: Any) -> tuple[str, ...]:
-    """Names of the splits of a `Dataset` that are not streamed."""
-    return tuple(split for split in data.splits if not isinstance(getattr(data, split).inputs, Streamed))

@@ -277,6 +277,19 @@ def concrete(value: Any) -> Any:
     return np.asarray(value).astype(np.float64).item() if _kind(value.dtype) == "f" else np.asarray(value).item()
 
 
+def result_of(name: str, given: Callable[..., Any], *args: Any) -> Any:
+    """What a function that was given as the argument `name` makes of these; where it takes none such, our words."""
+    try:
+        return given(*args)
+    except DlcoreError:
+        raise
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ArgumentError(
+            f"{name} is {shown(given)}; called as the documentation says, it fails: {reason}"
+        ) from error
+
+
 def _accept_tree(value: Any) -> Any:
     for leaf in jax.tree.leaves(value):
         if not isinstance(leaf, np.ndarray | np.generic | jax.Array | int | float | jax.ShapeDtypeStruct):

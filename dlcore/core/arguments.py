@@ -204,7 +204,13 @@ def sequence(of: Constraint, least: int = 0, most: int = MOST, *, text: str = ""
         listed = isinstance(value, list | tuple) or (getattr(value, "ndim", None) == 1 and hasattr(value, "__len__"))
         if not listed or isinstance(value, Tracer) or not least <= len(value) <= most:
             raise RefusedError
-        return tuple(of.accept(each) for each in value)
+        return tuple(map(accept_each, value))
+
+    def accept_each(each):
+        try:
+            return of.accept(each)
+        except RefusedError as refusal:
+            raise RefusedError(str(refusal) or f"It holds {shown(each)}.") from None
 
     return Constraint(expected, accept)
 

@@ -225,7 +225,7 @@ def fit_scaling(batch_sizes: np.ndarray, steps: np.ndarray) -> Scaling:
 
 
 @arguments(
-    trainings=sequence(instance(Training), 1, text="one or more trainings, e.g. dl.training(...)"),
+    trainings=sequence(instance(Training), 1, text="trainings, e.g. dl.training(...)"),
     repeats=integer(1, 1000),
     seconds=number(0, 60),
 )

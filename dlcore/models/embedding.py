@@ -33,7 +33,7 @@ def embedding(backbone: Model, num_features: int, *, num_classes: int | None = N
     Reference: Schroff et al., FaceNet, CVPR 2015.
 
     Example:
-      >>> model = dl.models.embedding(dl.models.linear(4, 2), 2)
+      >>> model = dl.models.embedding(dl.models.mlp([4, 2]), 2)
       >>> vectors, _ = model.apply(*model.init(jax.random.key(0)), jnp.ones((3, 4)))
       >>> [round(float(length), 3) for length in jnp.linalg.norm(vectors, axis=1)]
       [1.0, 1.0, 1.0]

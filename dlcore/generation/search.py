@@ -12,8 +12,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from dlcore.core.arguments import arguments, function, instance, integer, number, result_of, tree
-from dlcore.core.errors import ArgumentError, DataError, described
+from dlcore.core.arguments import (
+    RefusedError,
+    arguments,
+    as_array,
+    function,
+    instance,
+    integer,
+    number,
+    result_of,
+    tree,
+)
+from dlcore.core.errors import ArgumentError, DataError, described, shown
 from dlcore.core.model import Apply, Model, ModelState, Params
 from dlcore.data.prepare.vocabulary import END, PAD, START
 from dlcore.generation.checks import check_model
@@ -77,6 +87,7 @@ def greedy_search(
       >>> ids
       Array([[2, 3, 0]], dtype=int32)
     """
+    carry = _carry("greedy_search", carry)
     num_rows, _, dtype = _checked("greedy_search", step, carry, start_id, end_id)
 
     def unfinished(searched):
@@ -143,8 +154,7 @@ def beam_search(
       Array([[[2, 3, 0],
               [3, 0, 0]]], dtype=int32)
     """
-    _num_rows("beam_search", carry)
-    carry = repeat_rows(carry, beam_width)
+    carry = repeat_rows(_carry("beam_search", carry), beam_width)
     num_hypotheses, num_tokens, dtype = _checked("beam_search", step, carry, start_id, end_id)
     num_rows = num_hypotheses // beam_width
     possible = _num_sequences(num_tokens, max_length, beam_width)
@@ -212,10 +222,7 @@ def repeat_rows(tree: Any, times: int) -> Any:
       >>> dl.generation.repeat_rows({"carry": jnp.array([1, 2])}, 2)
       {'carry': Array([1, 1, 2, 2], dtype=int32)}
     """
-    for leaf in jax.tree.leaves(tree):
-        if not _is_rows(leaf):
-            raise DataError(f"repeat_rows: tree holds {described(leaf)}; expects arrays [B, ...].")
-    return jax.tree.map(lambda leaf: jnp.repeat(leaf, times, axis=0), tree)
+    return jax.tree.map(lambda leaf: jnp.repeat(leaf, times, axis=0), _rows("repeat_rows: tree", tree))
 
 
 @arguments(
@@ -301,25 +308,35 @@ def _num_sequences(num_tokens: int, max_length: int, enough: int) -> int:
     return found + others**max_length
 
 
-def _is_rows(leaf: Any) -> bool:
-    """Whether it is an array [B, ...] that JAX can compute with."""
-    numbers = isinstance(leaf, jax.Array) or (isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biufc")
-    return numbers and leaf.ndim > 0
+def _rows(name: str, tree: Any) -> Any:
+    """The tree with every leaf an array [B, ...] that JAX can compute with; or a `DataError`."""
+
+    def rows(leaf):
+        try:
+            found = leaf if isinstance(leaf, jax.Array) else as_array(leaf)
+        except RefusedError as refusal:
+            raise DataError(f"{name} holds {shown(leaf)}; expects arrays [B, ...]. {refusal}") from None
+        if found.ndim == 0 or not (isinstance(found, jax.Array) or found.dtype.kind in "biufc"):
+            raise DataError(f"{name} holds {described(leaf)}; expects arrays [B, ...].")
+        return found
+
+    return jax.tree.map(rows, tree)
 
 
-def _num_rows(name: str, carry: Any) -> int:
-    leaves = jax.tree.leaves(carry)
-    if not leaves or not all(map(_is_rows, leaves)) or len({len(leaf) for leaf in leaves}) != 1:
+def _carry(name: str, carry: Any) -> Any:
+    """The carry as arrays of equally many rows."""
+    carry = _rows(f"{name}: carry", carry)
+    if len({len(leaf) for leaf in jax.tree.leaves(carry)}) != 1:
         raise DataError(
             f"{name}: carry holds {described(carry)}; expects arrays [B, ...], the same B for all. "
             "A step without memory carries jnp.zeros((B, 0))."
         )
-    return len(leaves[0])
+    return carry
 
 
 def _checked(name: str, step: Step, carry: Any, start_id: int, end_id: int) -> tuple[int, int, Any]:
     """(rows of the carry, tokens, dtype of the logits)."""
-    num_rows = _num_rows(name, carry)
+    num_rows = len(jax.tree.leaves(carry)[0])
     tokens = jax.ShapeDtypeStruct((num_rows,), jnp.int32)
     before = jax.eval_shape(lambda same: same, carry)
     made = result_of(f"{name}: step", functools.partial(jax.eval_shape, step), carry, tokens)

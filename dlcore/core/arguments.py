@@ -283,10 +283,13 @@ def concrete(value: Any) -> Any:
     return np.asarray(value).astype(np.float64).item() if _kind(value.dtype) == "f" else np.asarray(value).item()
 
 
-def result_of(name: str, given: Callable[..., Any], *args: Any) -> Any:
-    """What a function that was given as the argument `name` makes of these; where it takes none such, our words."""
+def result_of(name: str, given: Callable[..., Any], *args: Any, abstract: bool = False) -> Any:
+    """What a function that was given as the argument `name` makes of these; where it takes none such, our words.
+
+    abstract: only shapes and dtypes, as by `jax.eval_shape`.
+    """
     try:
-        return given(*args)
+        return jax.eval_shape(given, *args) if abstract else given(*args)
     except DlcoreError:
         raise
     except (TypeError, ValueError, AttributeError, LookupError) as error:

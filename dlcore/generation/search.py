@@ -339,7 +339,7 @@ def _checked(name: str, step: Step, carry: Any, start_id: int, end_id: int) -> t
     num_rows = len(jax.tree.leaves(carry)[0])
     tokens = jax.ShapeDtypeStruct((num_rows,), jnp.int32)
     before = jax.eval_shape(lambda same: same, carry)
-    made = result_of(f"{name}: step", functools.partial(jax.eval_shape, step), carry, tokens)
+    made = result_of(f"{name}: step", step, carry, tokens, abstract=True)
     if not isinstance(made, tuple | list) or len(made) != 2:
         raise ArgumentError(f"{name}: step gives {described(made)}; expects the pair (carry, logits [B, K]).")
     after, logits = made

@@ -135,6 +135,7 @@ class SequenceToSequence(nnx.Module):
         )
         num_inputs = embedding_size + feeds_context * num_units
         self.decoder = RecurrentStack(cell, num_inputs, num_units, num_layers, rngs=rngs)
+        self.attention: Any
         if feeds_context:
             self.attention = AdditiveAttention(num_units, num_units, num_units, rngs=rngs)
         elif attention == "dot":
@@ -152,7 +153,9 @@ class SequenceToSequence(nnx.Module):
 
     def attend(self, inputs: Any) -> jax.Array:
         """The weights of the source tokens at each step, [B, T, S]."""
-        return self._decoded(inputs)[1]
+        _, weights = self._decoded(inputs)
+        assert weights is not None  # no part of a model without attention
+        return weights
 
     def encode(self, source: Any) -> tuple[Memory | None, Any]:
         """Source ids [B, S] to (memory, the decoder's first carry)."""

@@ -240,8 +240,12 @@ def _elementwise(name: str, activation: str | Activation) -> tuple[Activation, C
 
 def _layers(params: Params) -> list[Any]:
     found = params.get("layers") if isinstance(params, dict) else None
-    known = isinstance(found, dict) and len(found) > 0 and set(found) == set(range(len(found)))
-    if not known or any(not isinstance(layer, dict) or set(layer) != {"kernel", "bias"} for layer in found.values()):
+    if (
+        not isinstance(found, dict)
+        or not found
+        or set(found) != set(range(len(found)))
+        or any(not isinstance(layer, dict) or set(layer) != {"kernel", "bias"} for layer in found.values())
+    ):
         raise ArgumentError(
             f"through_layers: params have the parts {sorted(params) if isinstance(params, dict) else shown(params)}; "
             "expects those of dl.models.mlp, layers of a kernel and a bias."

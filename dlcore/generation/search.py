@@ -326,9 +326,10 @@ def _rows(name: str, tree: Any) -> Any:
 def _carry(name: str, carry: Any) -> Any:
     """The carry as arrays of equally many rows."""
     carry = _rows(f"{name}: carry", carry)
-    if len({len(leaf) for leaf in jax.tree.leaves(carry)}) != 1:
+    counts = {len(leaf) for leaf in jax.tree.leaves(carry)}
+    if len(counts) != 1 or 0 in counts:
         raise DataError(
-            f"{name}: carry holds {described(carry)}; expects arrays [B, ...], the same B for all. "
+            f"{name}: carry holds {described(carry)}; expects arrays [B, ...], the same B for all, 1 or more. "
             "A step without memory carries jnp.zeros((B, 0))."
         )
     return carry

@@ -29,9 +29,9 @@ def checked_ids(ids: Any, num_tokens: int, name: str, advice: str = "") -> Any:
     Raises:
       DataError: no integers [B, T], no step, an id out of range (where the values are known).
     """
-    if not hasattr(ids, "dtype") or IDS.refuses(ids) or ids.shape[1] == 0:
+    if not hasattr(ids, "dtype") or IDS.refuses(ids) or 0 in ids.shape:
         raise DataError(
-            f"{name} are {described(ids)}; expects integer ids [B, T] in [0, {num_tokens}), at least one step.{advice}"
+            f"{name} are {described(ids)}; expects integer ids [B, T] in [0, {num_tokens}), at least one row and one step.{advice}"
         )
     if not isinstance(ids, Tracer):
         values = np.asarray(ids)

@@ -145,6 +145,7 @@ def table_of(token):
         ({"end_id": 7.0}, "end_id is 7.0; expects an integer, 0 or more"),
         ({"end_id": 0}, "end_id is 0; expects another than 0, that of padding"),
         ({"carry": {}}, r"carry holds nothing; expects arrays \[B, ...\], the same B for all"),
+        ({"carry": jnp.zeros((0, 2))}, "the same B for all, 1 or more"),
         ({"step": lambda carry, token: token}, r"step gives int32\[6\]; expects the pair"),
         (
             {"step": lambda carry, token: (carry[0], table_of(token))},

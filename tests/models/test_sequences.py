@@ -417,8 +417,11 @@ IDS = np.full((2, 3), 4, np.int32)
         ((IDS, IDS[:1]), r"int32\[2, 3\], the decoder inputs int32\[1, 3\]; expects as many rows of both"),
         ((IDS.astype(np.float32), IDS), r"the source ids are float32\[2, 3\]; expects integer ids \[B, T\]"),
         ((IDS, IDS[..., None]), r"the decoder inputs are int32\[2, 3, 1\]; expects integer ids"),
-        ((IDS[:, :0], IDS), r"the source ids are int32\[2, 0\]; expects integer ids .* at least one step"),
-        ((IDS, IDS[:, :0]), r"the decoder inputs are int32\[2, 0\]; expects integer ids .* at least one step"),
+        ((IDS[:, :0], IDS), r"the source ids are int32\[2, 0\]; expects integer ids .* at least one row and one step"),
+        (
+            (IDS, IDS[:, :0]),
+            r"the decoder inputs are int32\[2, 0\]; expects integer ids .* at least one row and one step",
+        ),
         ((IDS + 4, IDS), r"the source ids hold 8 at row 0, step 0; expects ids in \[0, 8\)"),
         ((IDS, IDS - 5), r"the decoder inputs hold -1 at row 0, step 0"),
         ((IDS * np.array([[1], [0]], np.int32), IDS), "source ids: the mask hides all steps of row 1"),

@@ -132,7 +132,7 @@ class Tuning(NamedTuple):
 def tuned(problem: Problem, batch_size: BatchSize, scale: Scale) -> Tuning:
     """Constant and decaying learning rates, each tuned for each target on a grid that grows at its edges."""
 
-    def measure(rates):
+    def run_rates(rates):
         return grid(
             problem,
             batch_size,
@@ -145,7 +145,7 @@ def tuned(problem: Problem, batch_size: BatchSize, scale: Scale) -> Tuning:
     def score(history):
         return steps_to(problem, history).fillna(np.inf).median("seed")
 
-    found = convergence.tune(measure, problem.learning_rates[batch_size] * GRID, score)
+    found = convergence.tune(run_rates, problem.learning_rates[batch_size] * GRID, score)
     known = found.best.notnull()
     rate = found.best.fillna(found.history.learning_rate[0])
     steps = steps_to(problem, found.history).sel(learning_rate=rate, method="nearest").drop_vars("learning_rate")

@@ -105,7 +105,7 @@ def endurance(scale: Scale) -> xr.Dataset:
     names = [name for name in scale.problems if name != "network"]
 
     def measured(problem: Problem, batch_size: BatchSize, decay: float, epochs: float) -> np.ndarray:
-        def measure(rates):
+        def run_rates(rates):
             # Full-batch descent is deterministic here (see `determinism`): one run stands for all seeds.
             seeds = 1 if batch_size == "full" else scale.num_seeds
             history = grid(
@@ -121,7 +121,7 @@ def endurance(scale: Scale) -> xr.Dataset:
             return xr.Dataset({"gap": np.exp(np.log(np.abs(late) + 1e-12).mean("step")).fillna(np.inf)})
 
         first = problem.learning_rates[batch_size] * GRID / (1 if batch_size == "full" else 8)
-        found = convergence.tune(measure, first, lambda history: history.gap.median("seed"), max_rounds=3)
+        found = convergence.tune(run_rates, first, lambda history: history.gap.median("seed"), max_rounds=3)
         gap = found.history.gap.sel(learning_rate=float(found.best), method="nearest").values
         return np.broadcast_to(gap, scale.num_seeds)
 

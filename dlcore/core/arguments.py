@@ -211,7 +211,13 @@ def sequence(of: Constraint, least: int = 0, most: int = MOST, *, text: str = ""
         listed = isinstance(value, list | tuple) or (getattr(value, "ndim", None) == 1 and hasattr(value, "__len__"))
         if not listed or isinstance(value, Tracer) or not least <= len(value) <= most:
             raise RefusedError
-        return tuple(of.accept(each) for each in value)
+        return tuple(map(accept_each, value))
+
+    def accept_each(each):
+        try:
+            return of.accept(each)
+        except RefusedError as refusal:
+            raise RefusedError(str(refusal) or f"It holds {shown(each)}.") from None
 
     return Constraint(expected, accept)
 
@@ -282,6 +288,22 @@ def concrete(value: Any) -> Any:
     if jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended) or _kind(value.dtype) not in "biuf":
         return value
     return np.asarray(value).astype(np.float64).item() if _kind(value.dtype) == "f" else np.asarray(value).item()
+
+
+def result_of(name: str, given: Callable[..., Any], *args: Any, abstract: bool = False) -> Any:
+    """What a function that was given as the argument `name` makes of these; where it takes none such, our words.
+
+    abstract: only shapes and dtypes, as by `jax.eval_shape`.
+    """
+    try:
+        return jax.eval_shape(given, *args) if abstract else given(*args)
+    except DlcoreError:
+        raise
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ArgumentError(
+            f"{name} is {shown(given)}; called as the documentation says, it fails: {reason}"
+        ) from error
 
 
 def _accept_tree(value: Any) -> Any:

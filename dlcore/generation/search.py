@@ -1,4 +1,4 @@
-"""Sequences out of models that predict one step at a time: greedy and beam search over tokens, samples of strokes.
+"""Search for probable sequences of tokens: greedy and by beam.
 
 A step is any function `step(carry, token [B]) -> (carry, logits [B, K])`; the arrays of a carry are [B, ...].
 """
@@ -12,14 +12,30 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from dlcore.core.errors import ArgumentError, check_number, check_positive_integer, shown
+from dlcore.core.arguments import (
+    RefusedError,
+    arguments,
+    as_array,
+    function,
+    instance,
+    integer,
+    number,
+    result_of,
+    tree,
+)
+from dlcore.core.errors import ArgumentError, DataError, described, shown
 from dlcore.core.model import Apply, Model, ModelState, Params
 from dlcore.data.prepare.vocabulary import END, PAD, START
+from dlcore.generation.checks import check_model
 from dlcore.nn.masked import checked_mask
-from dlcore.nn.mixture import draw, sharpened
-from dlcore.nn.tokens import checked_ids
+from dlcore.nn.tokens import IDS, checked_ids
 
 Step = Callable[[Any, jax.Array], tuple[Any, jax.Array]]
+
+ID = integer(0)
+MAX_LENGTH = integer(1, 10_000, meaning="tokens of a sequence, with the end")
+BEAM_WIDTH = integer(1, 10_000, meaning="hypotheses kept for each row")
+LENGTH_PENALTY = number(0, 100)
 
 
 class Hypotheses(NamedTuple):
@@ -46,21 +62,33 @@ class _Beam(NamedTuple):
     carry: Any  # arrays [B * W, ...]
 
 
+@arguments(step=function, carry=tree, start_id=ID, end_id=ID, max_length=MAX_LENGTH)
 def greedy_search(
     step: Step, carry: Any, start_id: int = START, end_id: int = END, *, max_length: int
 ) -> tuple[jax.Array, jax.Array]:
     """The most probable token at every step, up to the end; of equal ones the lowest.
 
     Args:
+      step: `step(carry, token [B]) -> (carry, logits [B, K])`.
+      carry: arrays [B, ...], what the step remembers at the start.
+      start_id, end_id: the first token given to `step`, and the one that ends a sequence.
       max_length: tokens at most, with the end; static.
 
     Returns:
       (ids int32 [B, max_length] without the start, padding after the end; their log probability [B]).
 
     Raises:
-      ArgumentError: max_length below 1, an id out of range, a carry without arrays [B, ...].
+      ArgumentError: a number out of its domain, a step that does not fit. DataError: a carry without arrays [B, ...].
+
+    Example:
+      >>> logits = jnp.log(jnp.array([[0.0, 0.1, 0.6, 0.3], [0.0, 0.0, 0.3, 0.7]]))
+      >>> step = lambda count, token: (count + 1, logits[jnp.minimum(count, 1)])
+      >>> ids, log_probability = dl.generation.greedy_search(step, jnp.zeros(1, int), max_length=3)
+      >>> ids
+      Array([[2, 3, 0]], dtype=int32)
     """
-    num_rows, _, dtype = _checked(step, carry, start_id, end_id, max_length)
+    carry = _carry("greedy_search", carry)
+    num_rows, _, dtype = _checked("greedy_search", step, carry, start_id, end_id)
 
     def unfinished(searched):
         length, _, _, _, ended, _ = searched
@@ -81,6 +109,15 @@ def greedy_search(
     return ids, score
 
 
+@arguments(
+    step=function,
+    carry=tree,
+    start_id=ID,
+    end_id=ID,
+    max_length=MAX_LENGTH,
+    beam_width=BEAM_WIDTH,
+    length_penalty=LENGTH_PENALTY,
+)
 def beam_search(
     step: Step,
     carry: Any,
@@ -97,22 +134,30 @@ def beam_search(
     with the score it has. Of equal scores the one whose hypothesis was ranked higher comes first, then the lower token.
 
     Args:
+      step: `step(carry, token [B]) -> (carry, logits [B, K])`.
       carry: for one hypothesis of each row, [B, ...]. `step` gets that of all, [B * beam_width, ...], row by row.
+      start_id, end_id: the first token given to `step`, and the one that ends a sequence.
       max_length: tokens at most, with the end; a hypothesis that long counts as it is. Static.
       beam_width: hypotheses for each row; 1 is greedy. Static.
       length_penalty: the exponent a >= 0 in log P / ((5 + length) / 6)^a; 0 for none. May be traced.
 
     Raises:
-      ArgumentError: a number out of its domain, a beam wider than there are sequences.
+      ArgumentError: a number out of its domain, a step that does not fit, a beam wider than there are sequences.
+      DataError: a carry without arrays [B, ...].
     Reference: Graves 2012, sequence transduction with recurrent neural networks; the penalty is that of Wu et al.,
       Google's neural machine translation system, 2016, eq. 14.
+
+    Example:
+      >>> logits = jnp.log(jnp.array([[0.0, 0.1, 0.6, 0.3], [0.0, 0.0, 0.3, 0.7]]))
+      >>> step = lambda count, token: (count + 1, logits[jnp.minimum(count, 1)])
+      >>> dl.generation.beam_search(step, jnp.zeros(1, int), max_length=3, beam_width=2).ids
+      Array([[[2, 3, 0],
+              [3, 0, 0]]], dtype=int32)
     """
-    check_positive_integer("beam_width", beam_width, "hypotheses kept for each row")
-    check_number("length_penalty", length_penalty, 0)
-    carry = repeat_rows(carry, beam_width)
-    num_hypotheses, num_tokens, dtype = _checked(step, carry, start_id, end_id, max_length)
+    carry = repeat_rows(_carry("beam_search", carry), beam_width)
+    num_hypotheses, num_tokens, dtype = _checked("beam_search", step, carry, start_id, end_id)
     num_rows = num_hypotheses // beam_width
-    possible = _num_sequences(num_tokens, max_length)
+    possible = _num_sequences(num_tokens, max_length, beam_width)
     if beam_width > possible:
         raise ArgumentError(
             f"beam_width is {beam_width}; {num_tokens} tokens make only {possible} sequences of at most {max_length}. "
@@ -166,11 +211,29 @@ def beam_search(
     )
 
 
+@arguments(tree=tree, times=integer(1, 1_000_000))
 def repeat_rows(tree: Any, times: int) -> Any:
-    """The arrays [B, ...] of a tree with every row so many times in turn, [B * times, ...]."""
-    return jax.tree.map(lambda leaf: jnp.repeat(leaf, times, axis=0), tree)
+    """The arrays [B, ...] of a tree with every row so many times in turn, [B * times, ...].
+
+    Raises:
+      DataError: an array without rows.
+
+    Example:
+      >>> dl.generation.repeat_rows({"carry": jnp.array([1, 2])}, 2)
+      {'carry': Array([1, 1, 2, 2], dtype=int32)}
+    """
+    return jax.tree.map(lambda leaf: jnp.repeat(leaf, times, axis=0), _rows("repeat_rows: tree", tree))
 
 
+@arguments(
+    model=instance(Model),
+    params=tree,
+    state=tree,
+    source=IDS,
+    max_length=MAX_LENGTH,
+    beam_width=BEAM_WIDTH,
+    length_penalty=LENGTH_PENALTY,
+)
 def translate(
     model: Model,
     params: Params,
@@ -185,6 +248,7 @@ def translate(
 
     Args:
       model: of `dl.models.sequence_to_sequence`.
+      params, state: of the model.
       source: ids [B, S], padded with 0.
       max_length, beam_width, length_penalty: as in `beam_search`; a width of 1 is greedy.
 
@@ -194,13 +258,21 @@ def translate(
 
     Raises:
       ArgumentError: a model without the parts "encode" and "step", and as `beam_search`.
-      DataError: as the model, for its source.
+      DataError: params, state or a source that do not fit the model.
+
+    Example:
+      >>> model = dl.models.sequence_to_sequence(8, 8, num_units=2, embedding_size=2)
+      >>> found = dl.generation.translate(model, *model.init(jax.random.key(0)), [[4, 5, 0]], max_length=3)
+      >>> found.ids.shape
+      (1, 1, 3)
     """
-    _check_parts(model, ("encode", "step"), "translate", "sequence_to_sequence")
+    as_of = "dl.models.sequence_to_sequence"
+    check_model("translate", model, params, state, parts=("encode", "step"), as_of=as_of)
+    if not isinstance(params, dict) or "source_embedding" not in params:
+        raise ArgumentError(f"translate: params has no 'source_embedding'; expects a model of {as_of}.")
     num_tokens = len(params["source_embedding"]["embedding"])
     source = checked_ids(source, num_tokens, "translate: the source ids")
     checked_mask(source != PAD, source.shape, "translate: source ids")
-    check_number("length_penalty", length_penalty, 0)
     encode, step = model.parts["encode"].apply, model.parts["step"].apply
     return _translated(encode, step, max_length, beam_width, params, state, source, length_penalty)
 
@@ -226,90 +298,63 @@ def _translated(
     return beam_search(predicted, carry, max_length=max_length, beam_width=beam_width, length_penalty=length_penalty)
 
 
-def sample_strokes(
-    model: Model,
-    params: Params,
-    state: ModelState,
-    key: jax.Array,
-    *,
-    num_strokes: int,
-    num_points: int,
-    temperature: float | jax.Array = 1.0,
-) -> jax.Array:
-    """The ways of a pen, drawn point by point from a mixture density; compiled once for each shape.
-
-    Args:
-      model: of `dl.models.mixture_density`.
-      key: consumed.
-      num_points: of each, with the first at (0, 0).
-      temperature: above 0; 1 draws from the density, less draws likelier points.
-
-    Returns:
-      coordinates [num_strokes, num_points, 2], or [..., 3] with a pen.
-
-    Raises:
-      ArgumentError: a number out of its domain, a model without the parts "start" and "step".
-    Reference: Graves, Generating sequences with recurrent neural networks, 2013, sec. 4.
-    """
-    _check_parts(model, ("start", "step"), "sample_strokes", "mixture_density")
-    check_positive_integer("num_strokes", num_strokes)
-    check_positive_integer("num_points", num_points, "with the first, at (0, 0)")
-    check_number("temperature", temperature, 0, open_low=True)
-    start, step = model.parts["start"].apply, model.parts["step"].apply
-    return _sampled(start, step, num_strokes, num_points, params, state, key, temperature)
+def _num_sequences(num_tokens: int, max_length: int, enough: int) -> int:
+    """How many end by the end token within `max_length` tokens, or have that length without it; counted to `enough`."""
+    others, found = num_tokens - 1, 0
+    for length in range(max_length):
+        found += others**length
+        if found >= enough:
+            return found
+    return found + others**max_length
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _sampled(
-    start: Apply,
-    step: Apply,
-    num_strokes: int,
-    num_points: int,
-    params: Params,
-    state: ModelState,
-    key: jax.Array,
-    temperature: jax.Array,
-) -> jax.Array:
-    first, _ = start(params, state, jnp.zeros(num_strokes))
+def _rows(name: str, tree: Any) -> Any:
+    """The tree with every leaf an array [B, ...] that JAX can compute with; or a `DataError`."""
 
-    def extend(carried, number):
-        (carry, mixture), _ = step(params, state, carried)
-        offset = draw(jax.random.fold_in(key, number), sharpened(mixture, temperature))
-        return (carry, offset), offset
+    def rows(leaf):
+        try:
+            found = leaf if isinstance(leaf, jax.Array) else as_array(leaf)
+        except RefusedError as refusal:
+            raise DataError(f"{name} holds {shown(leaf)}; expects arrays [B, ...]. {refusal}") from None
+        if found.ndim == 0 or not (isinstance(found, jax.Array) or found.dtype.kind in "biufc"):
+            raise DataError(f"{name} holds {described(leaf)}; expects arrays [B, ...].")
+        return found
 
-    _, drawn = lax.scan(extend, first, jnp.arange(num_points - 1))
-    drawn = jnp.concatenate([first[1][:, None], drawn.swapaxes(0, 1)], axis=1)
-    return drawn.at[..., :2].set(jnp.cumsum(drawn[..., :2], axis=1))
+    return jax.tree.map(rows, tree)
 
 
-def _check_parts(model: Model, parts: tuple[str, ...], caller: str, family: str) -> None:
-    for part in parts:
-        if part not in model.parts:
-            raise ArgumentError(f"{caller}: the model has no part {part!r}; expects one of dl.models.{family}.")
-
-
-def _num_sequences(num_tokens: int, max_length: int) -> int:
-    """How many end by the end token within `max_length` tokens, or have that length without it."""
-    others = num_tokens - 1
-    return sum(others**length for length in range(max_length)) + others**max_length
-
-
-def _checked(step: Step, carry: Any, start_id: int, end_id: int, max_length: int) -> tuple[int, int, Any]:
-    """(rows of the carry, tokens, dtype of the logits)."""
-    check_positive_integer("max_length", max_length, "tokens of a sequence, with the end")
-    leading = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(carry)}
-    if len(leading) != 1 or () in leading:
-        raise ArgumentError(
-            f"carry holds arrays of leading axes {sorted(leading)}; expects [B, ...], the same B for all. "
+def _carry(name: str, carry: Any) -> Any:
+    """The carry as arrays of equally many rows."""
+    carry = _rows(f"{name}: carry", carry)
+    counts = {len(leaf) for leaf in jax.tree.leaves(carry)}
+    if len(counts) != 1 or 0 in counts:
+        raise DataError(
+            f"{name}: carry holds {described(carry)}; expects arrays [B, ...], the same B for all, 1 or more. "
             "A step without memory carries jnp.zeros((B, 0))."
         )
-    ((num_rows,),) = leading
-    logits = jax.eval_shape(step, carry, jax.ShapeDtypeStruct((num_rows,), jnp.int32))[1]
-    if len(logits.shape) != 2 or logits.shape[0] != num_rows:
-        raise ArgumentError(f"step gives logits {list(logits.shape)}; expects [B, K], here [{num_rows}, K].")
-    for name, number in {"start_id": start_id, "end_id": end_id}.items():
-        if isinstance(number, bool) or not isinstance(number, int | np.integer) or not 0 <= number < logits.shape[1]:
-            raise ArgumentError(f"{name} is {shown(number)}; expects an id in [0, {logits.shape[1]}), an integer.")
+    return carry
+
+
+def _checked(name: str, step: Step, carry: Any, start_id: int, end_id: int) -> tuple[int, int, Any]:
+    """(rows of the carry, tokens, dtype of the logits)."""
+    num_rows = len(jax.tree.leaves(carry)[0])
+    tokens = jax.ShapeDtypeStruct((num_rows,), jnp.int32)
+    before = jax.eval_shape(lambda same: same, carry)
+    made = result_of(f"{name}: step", step, carry, tokens, abstract=True)
+    if not isinstance(made, tuple | list) or len(made) != 2:
+        raise ArgumentError(f"{name}: step gives {described(made)}; expects the pair (carry, logits [B, K]).")
+    after, logits = made
+    if getattr(logits, "ndim", 0) != 2 or logits.shape[0] != num_rows or not jnp.issubdtype(logits.dtype, jnp.floating):
+        raise ArgumentError(
+            f"{name}: step gives logits {described(logits)}; expects floats [B, K], here [{num_rows}, K]."
+        )
+    if jax.tree.structure(after) != jax.tree.structure(before) or described(after) != described(before):
+        raise ArgumentError(
+            f"{name}: step gives a carry of {described(after)} for one of {described(before)}; expects the same arrays."
+        )
+    for parameter, token in {"start_id": start_id, "end_id": end_id}.items():
+        if token >= logits.shape[1]:
+            raise ArgumentError(f"{name}: {parameter} is {token}; expects an id in [0, {logits.shape[1]}).")
     if end_id == PAD:
-        raise ArgumentError(f"end_id is {end_id}; expects another than {PAD}, that of padding.")
-    return int(num_rows), int(logits.shape[1]), logits.dtype
+        raise ArgumentError(f"{name}: end_id is {end_id}; expects another than {PAD}, that of padding.")
+    return num_rows, int(logits.shape[1]), logits.dtype

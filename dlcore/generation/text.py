@@ -5,14 +5,32 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
-from jax.core import Tracer
 
-from dlcore.core.errors import ArgumentError, DataError, check_number, check_positive_integer, described
+from dlcore.core import arguments as constraints
+from dlcore.core.arguments import NONE, Constraint, arguments, instance, integer, number, tree
+from dlcore.core.errors import ArgumentError, DataError, described
 from dlcore.core.model import Apply, Model, ModelState, Params
+from dlcore.generation.checks import check_model
+from dlcore.nn.tokens import IDS
+
+NUM_STEPS = integer(1, 100_000, meaning="tokens to write")
+TEMPERATURE = Constraint(
+    f"{number(0, 1e6, open_low=True).expected}; for the likeliest token each time use generate_greedily",
+    number(0, 1e6, open_low=True).accept,
+)
 
 
+@arguments(
+    model=instance(Model),
+    params=tree,
+    state=tree,
+    key=constraints.key,
+    prompt=IDS,
+    num_steps=NUM_STEPS,
+    temperature=TEMPERATURE,
+    top_k=integer(meaning="tokens to draw from") | NONE,
+)
 def generate(
     model: Model,
     params: Params,
@@ -30,8 +48,10 @@ def generate(
 
     Args:
       model: with the parts "initial" and "step" of `dl.models.recurrent`, on tokens.
+      params, state: of the model.
       key: consumed.
       prompt: ids [B, P] without padding, P of 1 or more.
+      num_steps: tokens to write.
       temperature: what the logits are divided by: near 0 the likeliest token is nearly sure (always, by
         `generate_greedily`), above 1 rare ones come up more often. May be traced.
       top_k: draw from the k likeliest tokens only.
@@ -41,25 +61,31 @@ def generate(
 
     Raises:
       ArgumentError: a temperature that is not above 0, a top_k or num_steps out of range, a model without steps.
-      DataError: a prompt that is not ids [B, P].
+      DataError: a prompt that is not ids [B, P] of the model's vocabulary, params or state of another model.
+
+    Example:
+      >>> model = dl.models.recurrent(2, 2, 5, num_tokens=5, output="all")
+      >>> params, state = model.init(jax.random.key(0))
+      >>> dl.generation.generate(model, params, state, jax.random.key(1), [[1, 2]], 3, temperature=0.5).shape
+      (1, 3)
     """
-    try:
-        check_number("temperature", temperature, 0, open_low=True)
-    except ArgumentError as error:
-        raise ArgumentError(f"{error} For the likeliest token each time use dl.generation.generate_greedily.") from None
-    if top_k is not None:
-        check_positive_integer("top_k", top_k, "tokens to draw from")
-    step, carry = _start(model, params, state, prompt, num_steps)
+    step, carry = _start("generate", model, params, state, prompt)
     chance = (key, jnp.asarray(temperature, float))
     return _written(step, num_steps, top_k, params, state, carry, jnp.asarray(prompt), *chance)
 
 
+@arguments(model=instance(Model), params=tree, state=tree, prompt=IDS, num_steps=NUM_STEPS)
 def generate_greedily(model: Model, params: Params, state: ModelState, prompt: Any, num_steps: int) -> jax.Array:
     """Take the likeliest token each time; otherwise as `generate`, without chance.
 
     Not the likeliest text: that would need a search over sequences.
+
+    Example:
+      >>> model = dl.models.recurrent(2, 2, 5, num_tokens=5, output="all")
+      >>> dl.generation.generate_greedily(model, *model.init(jax.random.key(0)), [[1, 2]], 3).shape
+      (1, 3)
     """
-    step, carry = _start(model, params, state, prompt, num_steps)
+    step, carry = _start("generate_greedily", model, params, state, prompt)
     return _written(step, num_steps, None, params, state, carry, jnp.asarray(prompt), None, None)
 
 
@@ -97,23 +123,20 @@ def _likeliest(logits: jax.Array, top_k: int | None) -> jax.Array:
     if top_k is None:
         return logits
     if top_k > logits.shape[-1]:
-        raise ArgumentError(f"top_k is {top_k}, the model knows {logits.shape[-1]} tokens; expects at most as many.")
+        raise ArgumentError(
+            f"generate: top_k is {top_k}, the model knows {logits.shape[-1]} tokens; expects at most as many."
+        )
     least = lax.top_k(logits, top_k)[0][:, -1:]
     return jnp.where(logits < jnp.broadcast_to(least, logits.shape), -jnp.inf, logits)
 
 
-def _start(model: Model, params: Params, state: ModelState, prompt: Any, num_steps: int) -> tuple[Apply, Any]:
+def _start(name: str, model: Model, params: Params, state: ModelState, prompt: Any) -> tuple[Apply, Any]:
     """The model's step and its first carry; the arguments are checked here, where they have values."""
-    check_positive_integer("num_steps", num_steps, "tokens to write")
-    if not {"initial", "step"} <= set(model.parts):
-        raise ArgumentError(
-            f"the model has the parts {', '.join(model.parts) or 'none'}; expects 'initial' and 'step', as "
-            "dl.models.recurrent has them unless it is bidirectional."
-        )
-    ids = prompt if isinstance(prompt, Tracer) else np.asarray(prompt)
-    if ids.ndim != 2 or 0 in ids.shape or ids.dtype.kind not in "iu":
+    as_of = "dl.models.recurrent, unless bidirectional,"
+    check_model(name, model, params, state, parts=("initial", "step"), as_of=as_of)
+    if 0 in prompt.shape:
         raise DataError(
-            f"prompt is {described(ids)}; expects integer ids [B, P], one row for each text. "
+            f"{name}: prompt is {described(prompt)}; expects integer ids [B, P], one row for each text. "
             "Encode with data.input_vocabulary.encode(text)[None]."
         )
-    return model.parts["step"].apply, model.parts["initial"].apply(params, state, ids)[0]
+    return model.parts["step"].apply, model.parts["initial"].apply(params, state, prompt)[0]

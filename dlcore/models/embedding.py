@@ -5,12 +5,16 @@ from types import MappingProxyType
 import jax
 from flax import nnx
 
-from dlcore.core.errors import DataError, check_positive_integer, described
+from dlcore.core.arguments import NONE, arguments, instance, integer
+from dlcore.core.errors import DataError, described
 from dlcore.core.model import Model
 from dlcore.nn.adapters import inside
 from dlcore.nn.embeddings import Gaussian, angles, unit_vectors
 
+NUM_FEATURES = integer(1, 1_000_000)
 
+
+@arguments(backbone=instance(Model), num_features=NUM_FEATURES, num_classes=integer(1, 1_000_000_000) | NONE)
 def embedding(backbone: Model, num_features: int, *, num_classes: int | None = None) -> Model:
     """Unit vectors [B, num_features]: the backbone's output divided by its Euclidean norm.
 
@@ -19,17 +23,21 @@ def embedding(backbone: Model, num_features: int, *, num_classes: int | None = N
     `cosface` and `sphereface` take.
 
     Args:
-      backbone: output [B, num_features].
+      backbone: a model with output [B, num_features].
+      num_features: numbers in a vector.
       num_classes: identities in training, each with a weight vector; None for losses that compare examples.
 
     Raises:
-      ArgumentError: a number that is not a positive integer.
+      ArgumentError: no Model, a number that is not a positive integer.
       DataError: on apply, a backbone with another output.
     Reference: Schroff et al., FaceNet, CVPR 2015.
+
+    Example:
+      >>> model = dl.models.embedding(dl.models.mlp([4, 2]), 2)
+      >>> vectors, _ = model.apply(*model.init(jax.random.key(0)), jnp.ones((3, 4)))
+      >>> [round(float(length), 3) for length in jnp.linalg.norm(vectors, axis=1)]
+      [1.0, 1.0, 1.0]
     """
-    check_positive_integer("embedding: num_features", num_features)
-    if num_classes is not None:
-        check_positive_integer("embedding: num_classes", num_classes)
     backbone = inside("backbone", backbone)
 
     def init(key):
@@ -60,6 +68,7 @@ def embedding(backbone: Model, num_features: int, *, num_classes: int | None = N
     return Model(init, apply, MappingProxyType(parts))
 
 
+@arguments(backbone=instance(Model), head=instance(Model), num_features=NUM_FEATURES)
 def probabilistic_embedding(backbone: Model, head: Model, num_features: int) -> Model:
     """A `Gaussian` for each input: the mean is the backbone's output as a unit vector, the head says how sure it is.
 
@@ -68,14 +77,21 @@ def probabilistic_embedding(backbone: Model, head: Model, num_features: int) -> 
     `optax.freeze({"backbone": True, "head": False})`.
 
     Args:
-      backbone: output [B, num_features].
-      head: takes the backbone's output, before it is divided by its norm; output [B, num_features] log variances.
+      backbone: a model with output [B, num_features].
+      head: a model that takes the backbone's output, before it is divided by its norm; its output is the log variances
+        [B, num_features].
+      num_features: numbers in a vector.
 
     Raises:
       DataError: on apply, a backbone or head with another output.
     Reference: Shi and Jain, Probabilistic face embeddings, ICCV 2019.
+
+    Example:
+      >>> model = dl.models.probabilistic_embedding(dl.models.linear(4, 2), dl.models.linear(2, 2), 2)
+      >>> gaussian, _ = model.apply(*model.init(jax.random.key(0)), jnp.ones((3, 4)))
+      >>> gaussian.mean.shape, gaussian.log_variance.shape
+      ((3, 2), (3, 2))
     """
-    check_positive_integer("probabilistic_embedding: num_features", num_features)
     backbone, head = inside("backbone", backbone), inside("head", head)
 
     def init(key):

@@ -6,14 +6,23 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from dlcore.core.errors import DataError, check_name, check_number, check_positive_integer, described
+from dlcore.core.arguments import arguments, boolean, integer, number
+from dlcore.core.errors import DataError, described
 from dlcore.core.model import Model
 from dlcore.nn.adapters import from_nnx
 from dlcore.nn.masked import Masked, checked_mask
-from dlcore.nn.mixture import MixtureLayer
-from dlcore.nn.recurrent import CELLS, RecurrentStack
+from dlcore.nn.mixture import Mixture, MixtureLayer
+from dlcore.nn.recurrent import CELL, NUM_LAYERS, NUM_UNITS, RecurrentStack
 
 
+@arguments(
+    num_mixtures=integer(1, 10_000),
+    num_units=NUM_UNITS,
+    num_layers=NUM_LAYERS,
+    cell=CELL,
+    pen=boolean,
+    min_deviation=number(0),
+)
 def mixture_density(
     num_mixtures: int,
     *,
@@ -44,33 +53,56 @@ def mixture_density(
       ArgumentError: an unknown cell, a size that is not a positive integer, a negative min_deviation.
       DataError: on apply, inputs of another shape or type.
     Reference: Graves, Generating sequences with recurrent neural networks, 2013, sec. 4; Bishop 1994.
+
+    Example:
+      >>> model = dl.models.mixture_density(5, num_units=2)
+      >>> params, state = model.init(jax.random.key(0))
+      >>> model.apply(params, state, jnp.zeros((1, 3, 2)))[0].means.shape
+      (1, 3, 5, 2)
     """
-    for name, size in {"num_mixtures": num_mixtures, "num_units": num_units, "num_layers": num_layers}.items():
-        check_positive_integer(name, size)
-    check_name("cell", cell, CELLS)
-    check_number("min_deviation", min_deviation, 0)
-    width = 3 if pen else 2
 
-    class MixtureDensity(nnx.Module):
-        def __init__(self, rngs: nnx.Rngs):
-            self.recurrent = RecurrentStack(cell, width, num_units, num_layers, rngs=rngs)
-            self.output = MixtureLayer(num_units, num_mixtures, pen=pen, min_deviation=min_deviation, rngs=rngs)
+    def build(rngs):
+        return MixtureDensity(
+            cell, num_mixtures, num_units, num_layers, rngs=rngs, pen=pen, min_deviation=min_deviation
+        )
 
-        def __call__(self, x):
-            values, mask = _checked(x, width)
-            outputs, _ = self.recurrent(values, mask)
-            return self.output(outputs)
+    return from_nnx(build, parts=("start", "step"))
 
-        def start(self, x):
-            dtype = self.output.linear.kernel.dtype
-            return self.recurrent.initial(x.shape[:1], dtype), jnp.zeros((x.shape[0], width), dtype)
 
-        def step(self, inputs):
-            carry, x = inputs
-            carry, output = self.recurrent.step(carry, x)
-            return carry, self.output(output)
+class MixtureDensity(nnx.Module):
+    """Recurrent layers, and a layer of a mixture on top; arguments as in `mixture_density`."""
 
-    return from_nnx(MixtureDensity, parts=("start", "step"))
+    def __init__(
+        self,
+        cell: str,
+        num_mixtures: int,
+        num_units: int,
+        num_layers: int,
+        *,
+        rngs: nnx.Rngs,
+        pen: bool,
+        min_deviation: float,
+    ):
+        self.width = 3 if pen else 2
+        self.recurrent = RecurrentStack(cell, self.width, num_units, num_layers, rngs=rngs)
+        self.output = MixtureLayer(num_units, num_mixtures, pen=pen, min_deviation=min_deviation, rngs=rngs)
+
+    def __call__(self, x: Any) -> Mixture:
+        """The mixture of the next offset at each step, [B, T]."""
+        values, mask = _checked(x, self.width)
+        outputs, _ = self.recurrent(values, mask)
+        return self.output(outputs)
+
+    def start(self, x: Any) -> tuple[Any, jax.Array]:
+        """Anything [B, ...] to (carry, the offset 0)."""
+        dtype = self.output.linear.kernel.dtype
+        return self.recurrent.initial(x.shape[:1], dtype), jnp.zeros((x.shape[0], self.width), dtype)
+
+    def step(self, inputs: Any) -> tuple[Any, Mixture]:
+        """(carry, offset) to (carry, the mixture [B] of the next)."""
+        carry, x = inputs
+        carry, output = self.recurrent.step(carry, x)
+        return carry, self.output(output)
 
 
 def _checked(x: Any, width: int) -> tuple[jax.Array, jax.Array | None]:

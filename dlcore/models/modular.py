@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from dlcore.core.errors import ArgumentError, DataError, check_name, check_positive_integer, described, shown
+from dlcore.core.arguments import NONE, arguments, function, instance, integer, one_of, sequence, tree
+from dlcore.core.errors import ArgumentError, DataError, described
 from dlcore.core.model import Model, ModelState, Params
 from dlcore.nn.adapters import inside
 
@@ -20,7 +21,10 @@ COMBINATIONS: dict[str, Callable[[list[jax.Array]], jax.Array]] = {
 
 IDENTITY = Model(lambda key: ({}, {}), lambda params, state, x, **_: (x, state))
 
+MODELS = sequence(instance(Model), 1, text="Models, e.g. dl.models.mlp([4, 3])")
 
+
+@arguments(experts=MODELS, gate=instance(Model), top_k=integer() | NONE)
 def mixture_of_experts(experts: Sequence[Model], gate: Model, *, top_k: int | None = None) -> Model:
     """Outputs of experts weighted by a gate that looks at the same input: `sum_e softmax(gate(x))_e expert_e(x)`.
 
@@ -38,15 +42,17 @@ def mixture_of_experts(experts: Sequence[Model], gate: Model, *, top_k: int | No
       DataError: on apply, outputs that do not agree, a gate of another width.
     Reference: Jacobs et al., Adaptive mixtures of local experts, Neural Computation 1991, eq. 1.1; top_k, Shazeer et
       al., Outrageously large neural networks, ICLR 2017.
+
+    Example:
+      >>> experts = [dl.models.linear(4, 3), dl.models.mlp([4, 5, 3])]
+      >>> model = dl.models.mixture_of_experts(experts, dl.models.linear(4, 2))
+      >>> model.apply(*model.init(jax.random.key(0)), jnp.ones((1, 4)))[0].shape
+      (1, 3)
     """
-    experts = _checked_models("mixture_of_experts", "experts", experts)
-    _checked_models("mixture_of_experts", "gate", [gate])
-    gate = inside("gate", gate)
+    experts, gate = _numbered("experts", experts), inside("gate", gate)
     count = len(experts)
-    if top_k is not None:
-        check_positive_integer("mixture_of_experts: top_k", top_k)
-        if top_k > count:
-            raise ArgumentError(f"mixture_of_experts: top_k is {top_k}; expects at most the {count} experts.")
+    if top_k is not None and top_k > count:
+        raise ArgumentError(f"mixture_of_experts: top_k is {top_k}; expects at most the {count} experts.")
 
     def init(key):
         expert_key, gate_key = jax.random.split(key)
@@ -82,6 +88,7 @@ def mixture_of_experts(experts: Sequence[Model], gate: Model, *, top_k: int | No
     return Model(init, apply, MappingProxyType(parts))
 
 
+@arguments(modules=MODELS, route=function)
 def routed(modules: Sequence[Model], route: Callable[[Any], jax.Array]) -> Model:
     """The output of the module that a given function chooses for each example.
 
@@ -95,8 +102,13 @@ def routed(modules: Sequence[Model], route: Callable[[Any], jax.Array]) -> Model
     Raises:
       ArgumentError: no modules, one that is no Model.
       DataError: on apply, outputs that do not agree, routes that are no integers [B] or, where known, out of range.
+
+    Example:
+      >>> model = dl.models.routed([dl.models.linear(2, 1)] * 2, lambda x: (x[:, 0] > 0).astype(int))
+      >>> model.apply(*model.init(jax.random.key(0)), jnp.ones((3, 2)))[0].shape
+      (3, 1)
     """
-    modules = _checked_models("routed", "modules", modules)
+    modules = _numbered("modules", modules)
 
     def init(key):
         params, state = _init_all(key, modules)
@@ -116,6 +128,7 @@ def routed(modules: Sequence[Model], route: Callable[[Any], jax.Array]) -> Model
     return Model(init, apply)
 
 
+@arguments(modules=MODELS, split=function | NONE, combine=one_of(*COMBINATIONS) | instance(Model))
 def decomposed(
     modules: Sequence[Model],
     *,
@@ -136,13 +149,17 @@ def decomposed(
     Raises:
       ArgumentError: no modules, one that is no Model, an unknown combination.
       DataError: on apply, a split into another number of parts, outputs that cannot be put together.
+
+    Example:
+      >>> model = dl.models.decomposed([dl.models.linear(2, 3), dl.models.linear(2, 1)])
+      >>> model.apply(*model.init(jax.random.key(0)), jnp.ones((1, 2)))[0].shape
+      (1, 4)
     """
-    modules = _checked_models("decomposed", "modules", modules)
+    modules = _numbered("modules", modules)
     count = len(modules)
     if isinstance(combine, Model):
         rule, network = "concatenate", inside("combine", combine)
     else:
-        check_name("combination", combine, COMBINATIONS)
         rule, network = combine, IDENTITY
 
     def init(key):
@@ -169,8 +186,15 @@ def decomposed(
     return Model(init, apply, MappingProxyType({"outputs": Model(init, outputs)}))
 
 
+@arguments(model=instance(Model), params=tree, state=tree)
 def pretrained(model: Model, params: Params, state: ModelState) -> Model:
-    """The model, starting from these params and state, whatever the key: to go on with, or as a module of others."""
+    """The model, starting from these params and state, whatever the key: to go on with, or as a module of others.
+
+    Example:
+      >>> model = dl.models.pretrained(dl.models.linear(1, 1), {"layers": {0: {"kernel": jnp.ones((1, 1))}}}, {})
+      >>> model.init(jax.random.key(7))[0]
+      {'layers': {0: {'kernel': Array([[1.]], dtype=float32)}}}
+    """
 
     def start(part: Model) -> Model:
         return part._replace(init=lambda key: (params, state))
@@ -237,11 +261,5 @@ def _check_route(choice: Any, shape: tuple[int, ...]) -> None:
             raise DataError(f"routed: routes must lie in [0, {count}), found {int(choice[row])} at row {row}.")
 
 
-def _checked_models(name: str, what: str, models: Any) -> tuple[Model, ...]:
-    listed = tuple(models) if isinstance(models, list | tuple) and not isinstance(models, Model) else ()
-    for model in listed:
-        if not isinstance(model, Model):
-            raise ArgumentError(f"{name}: {what} hold {shown(model)}; expects Models, e.g. dl.models.mlp([4, 3]).")
-    if not listed:
-        raise ArgumentError(f"{name}: {what} are {shown(models)}; expects a list of one or more Models.")
-    return tuple(inside(f"{what}.{i}", model) for i, model in enumerate(listed))
+def _numbered(what: str, models: Sequence[Model]) -> tuple[Model, ...]:
+    return tuple(inside(f"{what}.{i}", model) for i, model in enumerate(models))

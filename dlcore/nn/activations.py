@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from dlcore.core.arguments import arguments, array
+from dlcore.core.arguments import arguments, array, named
 from dlcore.core.errors import ArgumentError, check_name, shown
 
 Activation = Callable[[jax.Array], jax.Array]
@@ -148,6 +148,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "prelu": prelu,
     "maxout": maxout,
 }
+ACTIVATION = named("activation", ACTIVATIONS)
 
 
 def by_name(activation: str | Activation) -> Activation:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
+from dlcore.core.arguments import named
 from dlcore.core.errors import check_name, check_number
 
 Initializer = Callable[[jax.Array, Sequence[int], Any], jax.Array]
@@ -83,6 +84,7 @@ INITIALIZERS: dict[str, Initializer] = {
     "lecun_uniform": nnx.initializers.lecun_uniform(),
     "orthogonal": orthogonal(),
 }
+INITIALIZER = named("initializer", INITIALIZERS)
 
 # Glorot and Bengio 2010, He et al. 2015, Klambauer et al. 2017, as PyTorch's `calculate_gain` has them.
 _GAINS = {"identity": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": 2**0.5, "selu": 3 / 4}

@@ -26,6 +26,7 @@ def checked_mask(mask: Any, shape: tuple[int, ...], name: str) -> jax.Array:
     Raises:
       DataError: another shape or not 0 and 1; a row without a single step, where the values are known.
     """
+    mask = mask if hasattr(mask, "dtype") else np.asarray(mask)
     if np.shape(mask) != shape:
         raise DataError(f"{name}: the mask is {list(np.shape(mask))}; expects {list(shape)}, like the sequences.")
     if mask.dtype.kind not in "biu":

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from dlcore.core.errors import check_name, check_number, check_positive_integer
+from dlcore.core.arguments import integer, one_of, result_of
+from dlcore.core.errors import ArgumentError, described, shown
 from dlcore.nn import initializers
 from dlcore.nn.dropout import Dropout
 from dlcore.nn.initializers import Initializer
@@ -70,6 +71,10 @@ CELLS = {
     "gru": Cell("rzn", "rznm", 1, _gru_joined, _gru_parted, _gru),
 }
 
+CELL = one_of(*CELLS)
+NUM_UNITS = integer(1, 100_000)
+NUM_LAYERS = integer(1, 1000)
+
 
 # Flax has LSTMCell and GRUCell. They multiply each input by itself, and their weight gradient is added up step by
 # step in the backward scan; here both are one product over all steps.
@@ -83,6 +88,9 @@ class Recurrent(nnx.Module):
 
     Args:
       cell: "simple" (Elman, tanh), "lstm" or "gru".
+      num_inputs: numbers in a step.
+      num_units: numbers in the state.
+      rngs: of the weights.
       reverse: from the last step to the first; the output of a step then knows those after it.
       truncation: the gradient flows through the carry within blocks of so many steps only; None for no limit.
       forget_bias: of an LSTM, at first. Other biases start at zero.
@@ -104,17 +112,16 @@ class Recurrent(nnx.Module):
         forget_bias: float | jax.Array = 1.0,
         initializer: str | Initializer = "lecun_normal",
     ):
-        check_name("cell", cell, CELLS)
-        check_positive_integer("num_inputs", num_inputs, "numbers in a step")
-        check_positive_integer("num_units", num_units)
-        if truncation is not None:
-            check_positive_integer("truncation", truncation, "steps that the gradient flows back, or None")
-        check_number("forget_bias", forget_bias)
         self.cell, self.num_units, self.in_features = cell, num_units, num_inputs
         self.reverse, self.truncation = reverse, truncation
         rule = CELLS[cell]
         shape = (num_inputs, len(rule.gates) * num_units)
-        self.input_kernel = nnx.Param(initializers.by_name(initializer)(rngs.params(), shape, jnp.float32))
+        drawn = result_of("initializer", initializers.by_name(initializer), rngs.params(), shape, jnp.float32)
+        if getattr(drawn, "shape", None) != shape:
+            raise ArgumentError(
+                f"initializer is {shown(initializer)}; it gives {described(drawn)} for the shape {list(shape)}."
+            )
+        self.input_kernel = nnx.Param(drawn)
         # All gates by one draw: XLA takes a second to compile one.
         vectors = jax.random.normal(rngs.params(), (len(rule.gates), num_units, num_units), jnp.float32)
         blocks = jax.vmap(initializers.reflected)(vectors)
@@ -164,6 +171,9 @@ class RecurrentStack(nnx.Module):
 
     Args:
       cell, num_units: of every layer; further options as in `Recurrent`.
+      num_inputs: numbers in a step, of the first layer.
+      num_layers: how many layers.
+      rngs: of the weights.
       bidirectional: each layer reads both ways and hands both outputs on, side by side.
       dropout: share of the outputs of each layer but the last that is dropped in training; may be traced.
     """
@@ -180,8 +190,6 @@ class RecurrentStack(nnx.Module):
         dropout: float | jax.Array = 0.0,
         **options: Any,
     ):
-        check_positive_integer("num_layers", num_layers)
-        check_number("dropout", dropout, 0, 0.999)
         self.bidirectional = bidirectional
         self.num_outputs = num_units * (1 + bidirectional)
         widths = [num_inputs] + [self.num_outputs] * (num_layers - 1)

@@ -2,12 +2,14 @@
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.core import Tracer
 
+from dlcore.core.arguments import array
 from dlcore.core.errors import DataError, described
+
+IDS = array("iu", ndim=2, text="integer ids [B, T]")
 
 
 def embedding(num_tokens: int, num_features: int, *, rngs: nnx.Rngs) -> nnx.Embed:
@@ -16,19 +18,21 @@ def embedding(num_tokens: int, num_features: int, *, rngs: nnx.Rngs) -> nnx.Embe
     return nnx.Embed(num_tokens, num_features, promote_dtype=lambda arrays, **_: arrays, rngs=rngs)
 
 
-def checked_ids(ids: Any, num_tokens: int, name: str) -> Any:
+def checked_ids(ids: Any, num_tokens: int, name: str, advice: str = "") -> Any:
     """The ids [B, T] as they are.
 
     Args:
-      name: of the model and of the ids, for the message.
+      num_tokens: ids lie below it.
+      name: of the model and of the ids, in the plural, for the message.
+      advice: what to do where they are of another kind.
 
     Raises:
       DataError: no integers [B, T], no step, an id out of range (where the values are known).
     """
-    if getattr(ids, "ndim", 0) != 2 or not jnp.issubdtype(ids.dtype, jnp.integer):
-        raise DataError(f"{name} are {described(ids)}; expects integer ids [B, T], padded with 0.")
-    if ids.shape[1] == 0:
-        raise DataError(f"{name} are {described(ids)}; expects at least one step.")
+    if not hasattr(ids, "dtype") or IDS.refuses(ids) or 0 in ids.shape:
+        raise DataError(
+            f"{name} are {described(ids)}; expects integer ids [B, T] in [0, {num_tokens}), at least one row and one step.{advice}"
+        )
     if not isinstance(ids, Tracer):
         values = np.asarray(ids)
         wrong = (values < 0) | (values >= num_tokens)

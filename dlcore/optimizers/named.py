@@ -5,8 +5,8 @@ from typing import Any
 
 import optax
 
-from dlcore.core.errors import check_name
-from dlcore.optimizers.schedules import Scalar, Schedule, check_rate
+from dlcore.core.arguments import NONE, arguments, function, number, one_of
+from dlcore.optimizers.schedules import RATE, Scalar, Schedule
 
 OPTIMIZERS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
     "sgd": optax.sgd,
@@ -22,6 +22,12 @@ CLIPPINGS: dict[str, Callable[[Any], optax.GradientTransformation]] = {
 }
 
 
+@arguments(
+    name=one_of(*OPTIMIZERS),
+    learning_rate=RATE | function,
+    clip=one_of(*CLIPPINGS) | NONE,
+    clip_at=number(0, open_low=True),
+)
 def by_name(
     name: str,
     learning_rate: Scalar | Schedule,
@@ -40,13 +46,11 @@ def by_name(
 
     Raises:
       ArgumentError: an unknown name; a learning rate or bound that is negative, zero for the bound, or not finite.
+
+    Example:
+      >>> optimizer = dl.optimizers.by_name("sgd", 0.5, clip="value", clip_at=1.0)
+      >>> optimizer.update(jnp.array([-4.0, 0.5]), optimizer.init(jnp.zeros(2)))[0]
+      Array([ 0.5 , -0.25], dtype=float32)
     """
-    check_name("optimizer", name, OPTIMIZERS)
-    if not callable(learning_rate):
-        check_rate("learning_rate", learning_rate, least=0.0)
     optimizer = OPTIMIZERS[name](learning_rate)
-    if clip is None:
-        return optimizer
-    check_name("clipping", clip, CLIPPINGS)
-    check_rate("clip_at", clip_at, above=0.0)
-    return optax.chain(CLIPPINGS[clip](clip_at), optimizer)
+    return optimizer if clip is None else optax.chain(CLIPPINGS[clip](clip_at), optimizer)

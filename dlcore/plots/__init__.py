@@ -1,1 +1,5 @@
 """Figures."""
+
+from dlcore.plots.samples import samples
+
+__all__ = ["samples"]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlcore.core import description
+from dlcore.core.arguments import NONE, arguments, instance, integer, one_of, text
 from dlcore.core.dataset import Dataset, Split
 from dlcore.core.errors import ArgumentError, suggest
 
@@ -19,15 +20,28 @@ MAX_CLASSES_IN_LEGEND = 10
 TITLE_LENGTH = 18
 
 
-def samples(data: Dataset, split: str, num_rows: int, kind: str | None) -> "Figure":
-    """`num_rows` rows of a split; see `Dataset.plot`."""
+@arguments(data=instance(Dataset), split=text, num_rows=integer(1, 10_000), kind=one_of(*KINDS) | NONE)
+def samples(data: Dataset, split: str = "train", num_rows: int = 12, kind: str | None = None) -> "Figure":
+    """Draw rows spread evenly over a split, each with its target; `Dataset.plot` is the same.
+
+    Args:
+      data: the data set.
+      split: "train", or another that it has.
+      num_rows: how many rows.
+      kind: "image", "text", "points" (1 or 2 features), "strokes" [N, points, 2], "series" [N, time, channels] or
+        "table"; by default what the arrays look like.
+
+    Raises:
+      ArgumentError: a split there is not, a kind that does not fit the arrays.
+
+    Example:
+      >>> figure = dl.plots.samples(dl.data.from_arrays(np.eye(2), np.array([0, 1])), "train", num_rows=2)
+      >>> figure.axes[0].get_xlabel()
+      'input 0'
+    """
     if split not in data.splits:
-        raise ArgumentError(f"split is {split!r}; {suggest(split, data.splits)}")
-    if num_rows < 1:
-        raise ArgumentError(f"num_rows is {num_rows}; expects 1 or more.")
+        raise ArgumentError(f"samples: split is {split!r}; {suggest(split, data.splits)}")
     kind = kind or _kind(data)
-    if kind not in KINDS:
-        raise ArgumentError(f"kind is {kind!r}; {suggest(kind, KINDS)}")
     if not _fits(data, kind):
         raise ArgumentError(
             f"inputs are {description.array(data.train.inputs)}; they cannot be drawn as {kind}. "
@@ -155,8 +169,8 @@ def _text(data: Dataset, split: str, num_rows: int) -> "Figure":
     figure, axes = _subplots(1, 1, (9, 0.22 * len(lines) + 0.6))
     axes.flat[0].set_axis_off()
     # A dollar sign would start a formula.
-    text = "\n".join(lines).replace("$", r"\$")
-    axes.flat[0].text(0, 1, text, family="monospace", fontsize=8, va="top", transform=axes.flat[0].transAxes)
+    written = "\n".join(lines).replace("$", r"\$")
+    axes.flat[0].text(0, 1, written, family="monospace", fontsize=8, va="top", transform=axes.flat[0].transAxes)
     return figure
 
 

@@ -5,6 +5,7 @@ All functions are pure and can be compiled and mapped. Training uses `jax.grad`.
 Reference: Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, 1986.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,11 +14,16 @@ import jax.numpy as jnp
 from jax import lax
 
 from dlcore import losses
-from dlcore.core.errors import ArgumentError, DataError, check_name, check_positive_integer, described, shown
+from dlcore.core.arguments import NONE, arguments, array, instance, integer, one_of, result_of, tree
+from dlcore.core.errors import ArgumentError, DataError, described, shown
 from dlcore.core.model import Params
 from dlcore.losses.checks import check_labels, check_same_shape
 from dlcore.nn import activations
-from dlcore.nn.activations import Activation
+from dlcore.nn.activations import ACTIVATION, Activation
+
+FLOATS = array("f", text="an array of floats")
+SEQUENCES = array(ndim=3, text="numbers [B, T, num_inputs]")
+LOSSES = ("softmax_cross_entropy", "binary_cross_entropy", "squared_error")
 
 
 class ThroughLayers(NamedTuple):
@@ -56,6 +62,16 @@ class ThroughTime(NamedTuple):
     gradients: Elman
 
 
+ELMAN = instance(Elman, example="dl.textbook.Elman(input_kernel, recurrent_kernel, bias)")
+
+
+@arguments(
+    params=tree,
+    inputs=array(ndim=2, text="numbers [B, n_0]; flatten with x.reshape(len(x), -1)"),
+    targets=array(),
+    activation=ACTIVATION,
+    loss=one_of(*LOSSES),
+)
 def through_layers(
     params: Params,
     inputs: jax.Array,
@@ -70,19 +86,26 @@ def through_layers(
     dL/db_l is the sum of delta_l over the batch.
 
     Args:
-      params: of `dl.models.mlp`. inputs: [B, n_0].
+      params: of `dl.models.mlp`.
+      inputs: [B, n_0].
+      targets: [B] or [B, n_L], as the loss takes them.
       activation: of the hidden layers: name or function, element by element and without weights of its own.
       loss: "softmax_cross_entropy" with labels [B], "binary_cross_entropy" with labels [B] and one output,
         "squared_error" with targets [B, n_L].
 
     Raises:
       ArgumentError: an unknown name, an activation over groups of units, params of another model.
-      DataError: inputs or targets that do not fit.
+      DataError: params, inputs or targets that do not fit.
+
+    Example:
+      >>> params, _ = dl.models.mlp([2, 3, 2]).init(jax.random.key(0))
+      >>> passes = dl.textbook.through_layers(params, jnp.ones((4, 2)), jnp.array([0, 1, 1, 0]))
+      >>> [errors.shape for errors in passes.errors]
+      [(4, 3), (4, 2)]
     """
-    function, slope = _elementwise(activation)
-    check_name("loss", loss, _OUTPUT_ERRORS)
+    function, slope = _elementwise("through_layers", activation)
     weights = _layers(params)
-    if inputs.ndim != 2 or inputs.shape[1] != weights[0]["kernel"].shape[0]:
+    if not len(inputs) or inputs.shape[1] != weights[0]["kernel"].shape[0]:
         raise DataError(
             f"through_layers: inputs are {described(inputs)}; the first layer expects [B, "
             f"{weights[0]['kernel'].shape[0]}]. Flatten with x.reshape(len(x), -1)."
@@ -104,15 +127,34 @@ def through_layers(
     return ThroughLayers(values.mean(), tuple(preactivations), tuple(passed), tuple(errors), {"layers": gradients})
 
 
+@arguments(params=ELMAN, inputs=SEQUENCES, activation=ACTIVATION)
 def elman_states(params: Elman, inputs: jax.Array, *, activation: str | Activation = "tanh") -> jax.Array:
     """States h_1 ... h_T: inputs [B, T, num_inputs] -> [B, T, num_units].
 
+    Args:
+      params: the weights.
+      inputs: [B, T, num_inputs].
+      activation: name or function, element by element and without weights of its own.
+
     Raises:
       ArgumentError: an unknown activation. DataError: inputs or weights that do not fit.
+
+    Example:
+      >>> params = dl.textbook.Elman(jnp.ones((1, 1)), jnp.full((1, 1), 0.5), jnp.zeros(1))
+      >>> dl.textbook.elman_states(params, jnp.array([[[1.0], [0.0]]]), activation="identity")[0, :, 0]
+      Array([1. , 0.5], dtype=float32)
     """
-    return _elman(params, inputs, _elementwise(activation)[0])[0]
+    function, _ = _elementwise("elman_states", activation)
+    return _elman("elman_states", _weights("elman_states", params), inputs, function)[0]
 
 
+@arguments(
+    params=ELMAN,
+    inputs=SEQUENCES,
+    state_errors=array(ndim=3, text="numbers [B, T, num_units]"),
+    num_steps=integer(meaning="steps that an error is followed back") | NONE,
+    activation=ACTIVATION,
+)
 def through_time(
     params: Elman,
     inputs: jax.Array,
@@ -127,20 +169,27 @@ def through_time(
     steps t, t - 1, ..., and no further: as if the state before them were given.
 
     Args:
+      params: the weights.
       inputs: [B, T, num_inputs].
       state_errors: e_t = dL_t/dh_t, [B, T, num_units]: what reaches each state at its own time from the output above
         it. With all but the last at 0, the errors show how far a signal gets.
       num_steps: how many steps each error reaches; None for all of them.
+      activation: name or function, element by element and without weights of its own.
 
     Raises:
       ArgumentError: an unknown activation, num_steps below 1. DataError: arrays that do not fit.
     Reference: Werbos, Backpropagation through time, 1990; Williams and Peng, An efficient gradient-based algorithm for
       on-line training of recurrent network trajectories, 1990.
+
+    Example:
+      >>> params = dl.textbook.Elman(jnp.ones((1, 1)), jnp.full((1, 1), 0.5), jnp.zeros(1))
+      >>> last = jnp.array([[[0.0], [0.0], [1.0]]])
+      >>> dl.textbook.through_time(params, jnp.ones((1, 3, 1)), last, activation="identity").errors[0, :, 0]
+      Array([0.25, 0.5 , 1.  ], dtype=float32)
     """
-    function, slope = _elementwise(activation)
-    if num_steps is not None:
-        check_positive_integer("num_steps", num_steps, "steps that an error is followed back")
-    states, preactivations = _elman(params, inputs, function)
+    function, slope = _elementwise("through_time", activation)
+    params = _weights("through_time", params)
+    states, preactivations = _elman("through_time", params, inputs, function)
     check_same_shape("through_time, states against state_errors", states, state_errors)
     slopes, back = slope(preactivations), params.recurrent_kernel.T
 
@@ -172,25 +221,48 @@ def through_time(
     return ThroughTime(errors, gradients)
 
 
-def _elementwise(activation: str | Activation) -> tuple[Activation, Callable[[jax.Array], jax.Array]]:
+def _elementwise(name: str, activation: str | Activation) -> tuple[Activation, Callable[[jax.Array], jax.Array]]:
     """The activation and its derivative, element by element."""
     function = activations.by_name(activation)
     if activations.num_pieces(function) > 1 or function in (activations.softmax, activations.prelu):
         raise ArgumentError(
-            f"back-propagation written out: activation is {activation!r}; expects one that acts element by element and "
-            "has no weights. Use jax.grad for it, or leaky_relu for prelu."
+            f"{name}: activation is {activation!r}; expects one that acts element by element and has no weights. Use "
+            "jax.grad for it, or leaky_relu for prelu."
+        )
+    values = jax.ShapeDtypeStruct((2, 3), jnp.float32)
+    made = result_of(f"{name}: activation", function, values, abstract=True)
+    if getattr(made, "shape", None) != values.shape or not jnp.issubdtype(made.dtype, jnp.floating):
+        raise ArgumentError(
+            f"{name}: activation gives {described(made)} for {described(values)}; expects floats of the same shape."
         )
     return function, lambda z: jax.jvp(function, (z,), (jnp.ones_like(z),))[1]
 
 
 def _layers(params: Params) -> list[Any]:
     found = params.get("layers") if isinstance(params, dict) else None
-    if not isinstance(found, dict) or any(set(layer) != {"kernel", "bias"} for layer in found.values()):
+    if (
+        not isinstance(found, dict)
+        or not found
+        or set(found) != set(range(len(found)))
+        or any(not isinstance(layer, dict) or set(layer) != {"kernel", "bias"} for layer in found.values())
+    ):
         raise ArgumentError(
             f"through_layers: params have the parts {sorted(params) if isinstance(params, dict) else shown(params)}; "
             "expects those of dl.models.mlp, layers of a kernel and a bias."
         )
-    return [found[number] for number in range(len(found))]
+    layers = [
+        {part: FLOATS.check(f"through_layers: {part} of layer {number}", found[number][part]) for part in found[number]}
+        for number in range(len(found))
+    ]
+    shapes = [layer["kernel"].shape for layer in layers]
+    matrices = all(len(shape) == 2 for shape in shapes)
+    chained = matrices and all(before[1] == after[0] for before, after in itertools.pairwise(shapes))
+    if not chained or any(layer["bias"].shape != layer["kernel"].shape[1:] for layer in layers):
+        raise DataError(
+            f"through_layers: params hold {described(layers)}; expects kernels [n, m] and biases [m], each n the m "
+            "of the layer before."
+        )
+    return layers
 
 
 def _softmax_cross_entropy(logits, labels):
@@ -217,16 +289,23 @@ _OUTPUT_ERRORS = {
 }
 
 
-def _elman(params: Elman, inputs: jax.Array, function: Activation) -> tuple[jax.Array, jax.Array]:
-    """(states, pre-activations), [B, T, num_units] each."""
-    num_inputs, num_units = params.input_kernel.shape
-    if (params.recurrent_kernel.shape, params.bias.shape) != ((num_units, num_units), (num_units,)):
+def _weights(name: str, params: Elman) -> Elman:
+    """The weights as arrays that fit each other."""
+    kernel, recurrent, bias = (FLOATS.check(f"{name}: {part}", values) for part, values in params._asdict().items())
+    num_units = kernel.shape[-1] if kernel.ndim == 2 and kernel.size else None
+    if (recurrent.shape, bias.shape) != ((num_units, num_units), (num_units,)):
         raise DataError(
-            f"elman: weights are {described(tuple(params))}; expects [num_inputs, num_units], [num_units, num_units], "
-            "[num_units]."
+            f"{name}: weights are {described((kernel, recurrent, bias))}; expects [num_inputs, num_units], "
+            "[num_units, num_units], [num_units]."
         )
-    if inputs.ndim != 3 or inputs.shape[2] != num_inputs or 0 in inputs.shape:
-        raise DataError(f"elman: inputs are {described(inputs)}; expects [B, T, {num_inputs}].")
+    return Elman(kernel, recurrent, bias)
+
+
+def _elman(name: str, params: Elman, inputs: jax.Array, function: Activation) -> tuple[jax.Array, jax.Array]:
+    """(states, pre-activations), [B, T, num_units] each."""
+    num_inputs = len(params.input_kernel)
+    if inputs.shape[2] != num_inputs or 0 in inputs.shape:
+        raise DataError(f"{name}: inputs are {described(inputs)}; expects [B, T, {num_inputs}].")
 
     def step(state, driven):
         z = driven + state @ params.recurrent_kernel

@@ -47,10 +47,12 @@ def test_steps_to_target():
         (1, [20, 10, np.nan, np.nan, 0, 40]),
         (2, [20, 30, np.nan, np.nan, 0, np.nan]),
         (3, [20, np.nan, np.nan, np.nan, 0, np.nan]),
+        (5, [np.nan, np.nan, np.nan, np.nan, 0, np.nan]),
+        (2**31 - 1, [np.nan] * 6),
     ],
 )
 def test_consecutive_records(consecutive, expected):
-    """Catches dips that count, the end of the stretch for its start, and stretches that run over the end."""
+    """Catches dips that count, the end of a stretch for its start, one that runs over the end, and a loop over them."""
     steps = convergence.steps_to_target(RUNS, "loss", 1.0, consecutive=consecutive)
     np.testing.assert_array_equal(steps, expected)
 
@@ -143,6 +145,21 @@ def test_tune_needs_a_logarithmic_grid(grid):
         tune(Valley(0.2), grid)
 
 
+@pytest.mark.parametrize(
+    ("run_rates", "score", "message"),
+    [
+        (lambda rates: rates, lambda found: found.loss, "run_rates gives .* for 3 rates; expects a Dataset"),
+        (lambda: None, lambda found: found.loss, "run_rates is .* it fails: .*takes 0 positional arguments"),
+        (Valley(0.2), lambda found: found.loss.min("learning_rate"), "score gives .*; expects a DataArray of numbers"),
+        (Valley(0.2), lambda found: found.lost, "score is .* it fails: .*lost"),
+    ],
+)
+def test_tune_needs_functions_that_fit(run_rates, score, message):
+    """Catches an error from the depths of xarray."""
+    with pytest.raises(dl.ArgumentError, match=message):
+        convergence.tune(run_rates, GRID, score)
+
+
 @pytest.mark.parametrize(("fewest", "critical"), [(100.0, 32.0), (3.0, 1000.0), (5000.0, 0.5)])
 def test_fit_scaling_recovers_its_parameters(fewest, critical):
     """Catches parameters that are swapped or fitted on a linear scale; sizes that never got there are left out."""
@@ -167,8 +184,23 @@ def test_fit_scaling_weighs_relative_errors():
 @pytest.mark.parametrize("steps", [[10.0, np.nan], [np.nan, np.nan], [np.inf, 3.0]])
 def test_fit_scaling_needs_two_sizes(steps):
     """Catches a fit through one point."""
-    with pytest.raises(dl.ArgumentError, match="reached the target; a fit of two parameters needs two or more"):
+    with pytest.raises(dl.DataError, match="reached the target; a fit of two parameters needs two or more"):
         convergence.fit_scaling(np.array([1, 8]), np.array(steps))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "steps", "message"),
+    [
+        ([1, 8], [10.0, 0.0], "steps are .* expects numbers from 1e-6"),
+        ([0, 8], [10.0, 5.0], "batch_sizes are .* expects numbers from 1e-6"),
+        ([8, 8], [10.0, 11.0], "1 batch sizes reached the target"),
+        ([8, 8, 9], [10.0, 11.0], "expects as many of both"),
+    ],
+)
+def test_fit_scaling_of_bad_values(sizes, steps, message):
+    """Catches an infinite logarithm, and two parameters from one size."""
+    with pytest.raises(dl.DataError, match=message):
+        convergence.fit_scaling(sizes, steps)
 
 
 def test_seconds_per_step():

@@ -41,17 +41,17 @@ def test_mean_interval_of_equal_values_is_a_point():
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ([1.0], r"shape \(1,\); expects two or more"),
-        ([], r"shape \(0,\); expects two or more"),
-        (3.0, r"shape \(\); expects two or more"),
-        (np.ones((2, 2)), r"shape \(2, 2\); expects"),
-        ([1.0, math.nan], "got nan; expects finite"),
-        ([1.0, 2.0, -math.inf], "got -inf; expects finite"),
+        ([1.0], r"values is float64\[1\]; expects two or more"),
+        ([], r"values is float64\[0\]; expects two or more"),
+        (3.0, "values is 3.0; expects two or more"),
+        (np.ones((2, 2)), r"values is float64\[2, 2\]; expects two or more"),
+        ([1.0, math.nan], "values holds nan at row 1; expects finite"),
+        ([1.0, 2.0, -math.inf], "values holds -inf at row 2; expects finite"),
     ],
 )
 def test_mean_interval_of_bad_values(values, text):
     """Catches NaN intervals, which would be read as inconclusive."""
-    with pytest.raises(dl.ArgumentError, match=text):
+    with pytest.raises(dl.DataError, match=text):
         stats.mean_interval(values)
 
 
@@ -106,8 +106,35 @@ def test_paired_ratio_of_censored_costs(a_censored, b_censored, bound):
 @pytest.mark.parametrize("values", [[1.0, 0.0, 2.0], [1.0, -3.0, 2.0], [1.0, math.inf, 2.0]])
 def test_paired_ratio_needs_positive_costs(values):
     """Catches a warning of NumPy and an infinite logarithm."""
-    with pytest.raises(dl.ArgumentError):
+    with pytest.raises(dl.DataError, match=r"paired_ratio: a holds .* expects positive, finite observations"):
         stats.paired_ratio(np.array(values), np.ones(3), limit_a=9, limit_b=9)
+
+
+@pytest.mark.parametrize("compare", [stats.paired_difference, stats.slope_interval])
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        ([1.0, 2.0], [1.0], "b is .*1.; expects two|y is .*1.; expects two"),
+        ([1.0, 2.0, 3.0], [1.0, 2.0], "hold 3 and 2 observations; expects pairs"),
+        ([1.0, math.nan], [1.0, 2.0], "holds nan at row 1; expects finite"),
+    ],
+)
+def test_pairs_that_are_none(compare, a, b, message):
+    """Catches observations that are broadcast, or an interval of NaN."""
+    with pytest.raises(dl.DataError, match=message):
+        compare(np.array(a), np.array(b))
+
+
+def test_a_slope_needs_two_places():
+    """Catches a division by a variance of zero."""
+    with pytest.raises(dl.DataError, match="x is 1 at all points; expects two different values"):
+        stats.slope_interval(np.ones(3), np.arange(3.0))
+
+
+def test_a_ratio_beyond_all_floats_is_infinite():
+    """Catches an OverflowError in the exponential of a long interval."""
+    ratio = stats.paired_ratio(np.array([1e300, 1e-300]), np.array([1e-300, 1e300]), limit_a=1, limit_b=1)
+    assert (ratio.low, ratio.high) == (0, math.inf)
 
 
 def test_slope_interval_equals_linregress():

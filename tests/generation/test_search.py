@@ -129,24 +129,36 @@ def test_compiled_with_a_traced_penalty():
     assert (np.diff(both, axis=-1) <= 0).all()
 
 
+def table_of(token):
+    """Logits of no model."""
+    return jnp.zeros((len(token), NUM_TOKENS))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_length": 0}, "max_length is 0; expects a positive integer"),
-        ({"beam_width": 0}, "beam_width is 0; expects a positive integer"),
+        ({"max_length": 0}, "max_length is 0; expects an integer from 1 to 10000"),
+        ({"beam_width": 0}, "beam_width is 0; expects an integer from 1 to 10000"),
         ({"max_length": 1, "beam_width": 5}, "4 tokens make only 4 sequences of at most 1. Use beam_width=4 or less"),
         ({"length_penalty": -1.0}, "length_penalty is -1.0; expects a finite number, 0 or more"),
         ({"start_id": 4}, r"start_id is 4; expects an id in \[0, 4\)"),
-        ({"end_id": 7.0}, r"end_id is 7.0; expects an id in \[0, 4\), an integer"),
+        ({"end_id": 7.0}, "end_id is 7.0; expects an integer, 0 or more"),
         ({"end_id": 0}, "end_id is 0; expects another than 0, that of padding"),
-        ({"carry": {}}, r"expects \[B, ...\], the same B for all"),
-        ({"step": lambda carry, token: (carry, token)}, r"step gives logits \[6\]; expects \[B, K\]"),
+        ({"carry": {}}, r"carry holds nothing; expects arrays \[B, ...\], the same B for all"),
+        ({"carry": jnp.zeros((0, 2))}, "the same B for all, 1 or more"),
+        ({"step": lambda carry, token: token}, r"step gives int32\[6\]; expects the pair"),
+        (
+            {"step": lambda carry, token: (carry[0], table_of(token))},
+            "step gives a carry of .*; expects the same arrays",
+        ),
+        ({"step": lambda carry: carry}, "step is .* it fails: .*takes 1 positional argument"),
+        ({"step": lambda carry, token: (carry, token)}, r"step gives logits int32\[6\]; expects floats \[B, K\]"),
     ],
 )
 def test_search_says_what_is_wrong(options, message):
     """Catches a search that runs on nonsense."""
     arguments = {"step": bigram_step, "carry": start(bigrams(0)), "start_id": 1, "end_id": END}
-    with pytest.raises(dl.ArgumentError, match=message):
+    with pytest.raises(dl.DlcoreError, match=message):
         dl.generation.beam_search(**arguments | {"max_length": 3, "beam_width": 2} | options)
 
 

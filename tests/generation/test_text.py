@@ -60,15 +60,19 @@ def test_compiles_once():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"temperature": 0.0}, dl.ArgumentError, r"temperature is 0.0; expects a finite number, above 0.*greedily"),
+        (
+            {"temperature": 0.0},
+            dl.ArgumentError,
+            r"temperature is 0.0; expects a finite number, above 0.*generate_greedily",
+        ),
         ({"temperature": -1.0}, dl.ArgumentError, "temperature is -1.0; expects"),
         ({"top_k": 0}, dl.ArgumentError, "top_k is 0; expects a positive integer"),
         ({"top_k": 8}, dl.ArgumentError, "top_k is 8, the model knows 7 tokens"),
-        ({"num_steps": 0}, dl.ArgumentError, "num_steps is 0; expects a positive integer"),
-        ({"prompt": PROMPT[0]}, dl.DataError, r"prompt is int32\[3\]; expects integer ids \[B, P\]"),
+        ({"num_steps": 0}, dl.ArgumentError, "num_steps is 0; expects an integer from 1 to 100000"),
+        ({"prompt": PROMPT[0]}, dl.DataError, r"prompt is int32\[3\]; expects integer ids \[B, T\]"),
         ({"prompt": PROMPT[:, :0]}, dl.DataError, r"prompt is int32\[2, 0\]"),
         ({"prompt": PROMPT.astype(np.float32)}, dl.DataError, r"prompt is float32\[2, 3\]"),
-        ({"prompt": PROMPT + 1}, dl.DataError, r"ids must lie in \[0, 7\), found 7 at row 1, step 0"),
+        ({"prompt": PROMPT + 1}, dl.DataError, r"inputs hold 7 at row 1, step 0; expects ids in \[0, 7\)"),
         (
             {"model": dl.models.recurrent(4, 8, 7, num_tokens=7, bidirectional=True)},
             dl.ArgumentError,

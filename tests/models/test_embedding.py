@@ -278,8 +278,8 @@ def task(model, targets=LABELS, loss=dl.losses.cosface):
         (lambda: dl.losses.mutual_likelihood(X, LABELS), r"embeddings are float32\[32, 4\]; expects a Gaussian"),
         (lambda: dl.losses.arcface(X, LABELS), r"arcface: got float32\[32, 4\]; expects Angles. Give the model class"),
         (lambda: dl.losses.arcface(COSINES, FOUR + 1), r"labels must lie in \[0, 3\), found 3 at row 2"),
-        (lambda: dl.models.embedding(BACKBONE, 0), "num_features is 0; expects a positive integer"),
-        (lambda: dl.models.embedding(BACKBONE, 8, num_classes=-1), "num_classes is -1; expects a positive integer"),
+        (lambda: dl.models.embedding(BACKBONE, 0), "num_features is 0; expects an integer from 1 to"),
+        (lambda: dl.models.embedding(BACKBONE, 8, num_classes=-1), "num_classes is -1; expects an integer from 1 to"),
         (
             lambda: task(dl.models.embedding(BACKBONE, 9, num_classes=3)),
             r"the output is float32\[2, 8\]; expects floats",

@@ -160,10 +160,16 @@ def apply(model, x=X):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: dl.models.mixture_of_experts([], GATE), r"experts are \(?\[?\]?\)?; expects a list of one or more"),
-        (lambda: dl.models.mixture_of_experts(GATE, GATE), "expects a list of one or more Models"),
-        (lambda: dl.models.mixture_of_experts([GATE, "mlp"], GATE), "experts hold 'mlp'; expects Models"),
-        (lambda: dl.models.mixture_of_experts(linears(2), None), "gate hold None; expects Models"),
+        (lambda: dl.models.mixture_of_experts([], GATE), r"experts is \[\]; expects a sequence of 1 or more"),
+        (
+            lambda: dl.models.mixture_of_experts(GATE, GATE),
+            "experts is .*; expects a sequence of 1 or more Models.* It holds <function",
+        ),
+        (
+            lambda: dl.models.mixture_of_experts([GATE, "mlp"], GATE),
+            "experts is .*; expects a sequence of 1 or more Models.* It holds 'mlp'",
+        ),
+        (lambda: dl.models.mixture_of_experts(linears(2), None), "gate is None; expects a Model"),
         (lambda: dl.models.mixture_of_experts(linears(2), GATE, top_k=3), "top_k is 3; expects at most the 2 experts"),
         (lambda: dl.models.mixture_of_experts(linears(2), GATE, top_k=0), "top_k is 0; expects a positive integer"),
         (
@@ -181,7 +187,7 @@ def apply(model, x=X):
         ),
         (
             lambda: dl.models.decomposed(linears(2), combine="mean"),
-            "unknown combination 'mean'; known: concatenate, sum",
+            "combine is 'mean'; expects one of 'concatenate', 'sum', or a Model. Known: concatenate, sum",
         ),
         (lambda: apply(dl.models.decomposed(linears(3), split=halves)), "split gives 2 parts; expects 3"),
         (

@@ -1,5 +1,6 @@
 """Optimizers, clippings and schedules: traced or not the same, and equal to their formulas."""
 
+import inspect
 import math
 
 import jax
@@ -43,6 +44,23 @@ def test_schedules_equal_their_formula(name):
     np.testing.assert_allclose(
         [float(schedule(RATE)(t)) for t in (0, 3, 12)], expected[[0, 3, 12]], rtol=1e-5, atol=1e-7
     )
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_every_period_of_step_decay_drops_on_time(traced):
+    """Catches the division by a reciprocal: compiled, 41 / 41 is below 1 in float32, and the drop a step late."""
+    periods = np.arange(1, 1501)
+    edges = periods[:, None] * np.array([1, 1, 7, 7]) - np.array([1, 0, 1, 0])
+
+    schedule = inspect.unwrap(optimizers.step_decay)  # of all periods in one program
+
+    def rates(periods, steps):
+        return schedule(1.0, every=periods, factor=0.5)(steps)
+
+    found = jax.jit(rates)(periods[:, None], edges) if traced else jax.jit(lambda: rates(periods[:, None], edges))()
+    np.testing.assert_array_equal(found, np.broadcast_to([1, 0.5, 0.5**6, 0.5**7], edges.shape))
+    one = jax.jit(optimizers.step_decay(1.0, every=41, factor=0.5))
+    assert [float(one(step)) for step in (40, 41, 81, 82)] == [1, 0.5, 0.5, 0.25]
 
 
 PARAMS = {"kernel": np.linspace(-1, 1, 6).reshape(2, 3).astype(np.float32), "bias": np.float32([0.5, -2.0, 1.0])}

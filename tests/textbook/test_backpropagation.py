@@ -158,18 +158,29 @@ PARAMS = network(3, "relu")[1]
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: through_layers(PARAMS, X, X, activation="rleu"), dl.ArgumentError, "unknown activation 'rleu'; did"),
+        (
+            lambda: through_layers(PARAMS, X, X, activation="rleu"),
+            dl.ArgumentError,
+            "activation is 'rleu'; expects .* Did you",
+        ),
         (
             lambda: through_layers(PARAMS, X, X, activation="maxout"),
             dl.ArgumentError,
             "activation is 'maxout'; expects",
+        ),
+        (lambda: through_layers(PARAMS, X, X, activation=len), dl.ArgumentError, "activation gives .*; expects floats"),
+        (lambda: through_layers(PARAMS, X, X, activation=abs(X).max), dl.ArgumentError, "activation is .* it fails"),
+        (
+            lambda: through_layers({"layers": {0: PARAMS["layers"][0], 1: PARAMS["layers"][0]}}, X, X),
+            dl.DataError,
+            r"params hold .*; expects kernels \[n, m\]",
         ),
         (lambda: through_layers(PARAMS, X, X, activation="softmax"), dl.ArgumentError, "acts element by element"),
         (lambda: through_layers(PARAMS, X, X, activation="prelu"), dl.ArgumentError, "leaky_relu for prelu"),
         (
             lambda: through_layers(PARAMS, X, X, loss="squared"),
             dl.ArgumentError,
-            "unknown loss 'squared'; did you mean",
+            r"loss is 'squared'; expects one of .* Did you mean",
         ),
         (lambda: through_layers({"encoder": 1}, X, X), dl.ArgumentError, r"parts \['encoder'\]; expects those of dl"),
         (lambda: through_layers(None, X, X), dl.ArgumentError, "parts None; expects those of dl.models.mlp"),
@@ -181,11 +192,15 @@ PARAMS = network(3, "relu")[1]
             dl.DataError,
             "expects the same shape",
         ),
-        (lambda: elman_states(WEIGHTS, SEQUENCES[0]), dl.DataError, r"inputs are float32\[4, 4\]; expects \[B, T, 4\]"),
+        (
+            lambda: elman_states(WEIGHTS, SEQUENCES[0]),
+            dl.DataError,
+            r"inputs is float32\[4, 4\]; expects numbers \[B, T, num",
+        ),
         (
             lambda: elman_states(WEIGHTS._replace(bias=np.ones(4)), SEQUENCES),
             dl.DataError,
-            r"elman: weights are float32\[4, 5\], float32\[5, 5\], float64\[4\]; expects",
+            r"weights are float32\[4, 5\], float32\[5, 5\], float64\[4\]; expects",
         ),
         (
             lambda: through_time(WEIGHTS, SEQUENCES, READOUT[:, :2]),

@@ -1,6 +1,7 @@
 """Results in a form that Zarr holds exactly, and back: names, labels of any kind, stacked dimensions, attributes.
 
-What Zarr holds as it is stays readable by any tool. The rest is JSON in the attribute `dlcore` of its variable or group.
+What Zarr holds as it is stays readable by any tool. The rest is JSON in the attribute `dlcore` of its variable
+or group.
 """
 
 import base64
@@ -54,7 +55,7 @@ TAGS: dict[str, tuple[type | tuple[type, ...], Callable[[Any], Any], Callable[[A
     ),
     "array": (
         np.ndarray,
-        lambda v: [v.dtype.str, list(v.shape), [to_json(each) for each in v.ravel().tolist()]],
+        lambda v: [_plain_dtype(v), list(v.shape), [to_json(each) for each in v.ravel().tolist()]],
         lambda v: np.array([from_json(each) for each in v[2]], v[0]).reshape(v[1]),
     ),
 }
@@ -73,23 +74,24 @@ def check_saveable(names: Iterable[Any], labels: Mapping[Any, Any] | None = None
         _encoded_variable(str(name), xr.Variable((str(name),), values))
 
 
-def encoded(tree: xr.DataTree) -> xr.DataTree:
-    """What `decoded` turns back into `tree`; raises `ArgumentError` for what cannot be stored."""
+def encoded(results: xr.Dataset | xr.DataTree) -> xr.DataTree:
+    """What `decoded` turns back into `results`; raises `ArgumentError` for what cannot be stored."""
+    if isinstance(results, xr.Dataset):
+        return xr.DataTree(_encoded_dataset(results))
     groups = {}
-    for node in tree.subtree:
+    for node in results.subtree:
         path = "/".join(stored_name(part) for part in node.path.split("/") if part)
         groups[f"/{path}"] = _encoded_dataset(node.to_dataset(inherit=False))
     return xr.DataTree.from_dict(groups)
 
 
-def decoded(tree: xr.DataTree) -> xr.DataTree:
-    """The results that were `encoded`."""
-    return xr.DataTree.from_dict(
-        {
-            "/".join(unquote(part) for part in node.path.split("/")): _decoded_dataset(node.to_dataset(inherit=False))
-            for node in tree.subtree
-        }
-    )
+def decoded(tree: xr.DataTree) -> xr.Dataset | xr.DataTree:
+    """The results that were `encoded`; those with groups are a tree."""
+    groups = {
+        "/".join(unquote(part) for part in node.path.split("/")): _decoded_dataset(node.to_dataset(inherit=False))
+        for node in tree.subtree
+    }
+    return xr.DataTree.from_dict(groups) if tree.children else groups["/"]
 
 
 def stored_name(name: Any) -> str:
@@ -153,11 +155,13 @@ def _encoded_variable(name: str, variable: xr.Variable) -> xr.Variable:
         values = np.asarray(variable.values)
         data, note = xr.Variable(variable.dims, values.view("i8")), {"dtype": values.dtype.str}
     elif kind in "OSUT":
-        values, texts = np.asarray(variable.values), not kind == "S"
+        values, texts = np.asarray(variable.values), kind != "S"
         words = [str(each) if isinstance(each, np.str_) else each for each in values.ravel().tolist()]
         if not texts or not all(isinstance(word, str) and _is_unicode(word) for word in words):
             words = [json.dumps(_label(name, word)) for word in words]
             note = {"json": dtype.str if kind in "SU" else "O"}
+        elif kind in "OU":
+            note = {"dtype": dtype.str}  # else these come back as what xarray takes for strings at the moment
         filled = np.empty(values.shape, object)
         filled.ravel()[:] = words
         data = xr.Variable(variable.dims, filled)
@@ -181,12 +185,17 @@ def _decoded_variable(variable: xr.Variable) -> xr.Variable:
             filled.ravel()[position : position + 1] = _boxed(from_json(json.loads(word)))
         restored = xr.Variable(variable.dims, filled.astype(note["json"]))
     elif "dtype" in note:
-        times = note["dtype"][1] in "Mm" and note["dtype"][0] in "<>=|"
-        values = variable.values
-        small = None if times else np.dtype(getattr(ml_dtypes, note["dtype"]))
-        restored = xr.Variable(variable.dims, values.view(note["dtype"]) if times else values.astype(small))
+        restored = xr.Variable(variable.dims, _as_dtype(variable.values, note["dtype"]))
     restored.attrs, restored.encoding = attrs, {}
     return restored
+
+
+def _as_dtype(values: np.ndarray, name: str) -> np.ndarray:
+    """Values as they were before they became numbers or strings that Zarr has."""
+    if hasattr(ml_dtypes, name):
+        return values.astype(getattr(ml_dtypes, name))
+    dtype = np.dtype(name)
+    return values.view(dtype) if dtype.kind in "Mm" else values.astype(dtype)
 
 
 def _boxed(value: Any) -> np.ndarray:
@@ -247,9 +256,7 @@ def to_json(value: Any) -> Any:
     if value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value)):
         return value
     for tag, (kinds, write, _) in TAGS.items():
-        if isinstance(value, kinds) and type(value) in (kinds if isinstance(kinds, tuple) else (kinds,)):
-            if tag == "array" and value.dtype.kind not in "biufcSU":
-                break
+        if type(value) in (kinds if isinstance(kinds, tuple) else (kinds,)):
             return {tag: write(value)}
     raise TypeError
 
@@ -260,6 +267,12 @@ def from_json(value: Any) -> Any:
         return value
     ((tag, content),) = value.items()
     return TAGS[tag][2](content)
+
+
+def _plain_dtype(array: np.ndarray) -> str:
+    if array.dtype.kind not in "biufcSU":
+        raise TypeError
+    return array.dtype.str
 
 
 def _is_plain(value: Any) -> bool:

@@ -39,8 +39,7 @@ def save(results: xr.Dataset | xr.DataTree, path: str | os.PathLike) -> None:
       1.0
     """
     check_output(path)
-    tree = results if isinstance(results, xr.DataTree) else xr.DataTree(results)
-    storable = encoded(tree)
+    storable = encoded(results)
     with replacing(path) as new:
         storable.to_zarr(new, mode="w", consolidated=False, zarr_format=3)
 
@@ -86,7 +85,7 @@ def _opened(folder: pathlib.Path) -> xr.Dataset | xr.DataTree:
     if "zarr.json" not in manifest.files:
         raise FileNotFoundError
     try:
-        tree = decoded(
+        return decoded(
             xr.open_datatree(
                 VerifiedStore.at(folder, manifest),  # pyright: ignore[reportArgumentType]
                 engine="zarr",
@@ -100,4 +99,3 @@ def _opened(folder: pathlib.Path) -> xr.Dataset | xr.DataTree:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise DataError(f"{folder} does not hold what dlcore.save writes: {error}. Measure again.") from error
-    return tree if tree.children else tree.to_dataset()

@@ -39,7 +39,8 @@ def run(name: str, /, *, output: pathlib.Path = pathlib.Path("results")) -> None
     """Measure, judge and plot one experiment; results go to OUTPUT/NAME."""
     experiment = load(name)
     folder = output / name
-    check_output(folder / "results.zarr")
+    for store in ("results.zarr", "interrupted.zarr"):
+        check_output(folder / store)
     dl.setup()
     results = measured(experiment, folder)
     dl.save(results, folder / "results.zarr")

@@ -107,7 +107,10 @@ def foreign(folder: pathlib.Path, manifest: Manifest) -> str | None:
 
 def check_files(folder: pathlib.Path, manifest: Manifest) -> None:
     """Raise `DataError` for a file that is missing or of another size, and for metadata that Zarr may not be given."""
+    folders = tuple(f"{key.removesuffix('zarr.json')}c" for key in manifest.files if key.endswith("zarr.json"))
     for key, (size, _) in manifest.files.items():
+        if not key.endswith("zarr.json") and not key.startswith(folders):
+            raise DataError(f"{folder / key} is no file that dlcore.save writes; there is no zarr.json beside it.")
         try:
             found = (folder / key).lstat()
         except OSError:

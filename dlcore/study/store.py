@@ -81,9 +81,9 @@ def _opened(folder: pathlib.Path) -> xr.Dataset | xr.DataTree:
     if not folder.is_dir():
         raise FileNotFoundError
     manifest = read_manifest(folder)
-    check_files(folder, manifest)
     if "zarr.json" not in manifest.files:
         raise FileNotFoundError
+    check_files(folder, manifest)
     try:
         return decoded(
             xr.open_datatree(

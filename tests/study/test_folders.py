@@ -1,5 +1,6 @@
 """A result is written whole or not at all, over nothing foreign: real files, real processes, real kills."""
 
+import contextlib
 import errno
 import os
 import pathlib
@@ -16,6 +17,7 @@ import xarray as xr
 import dlcore as dl
 from dlcore.study import folders
 from dlcore.study.folders import check_output
+from dlcore.study.manifest import StaleError
 
 ROOT = pathlib.Path(__file__).parents[2]
 SAVER = """
@@ -38,7 +40,8 @@ def saver(path, value, seconds=60.0):
     command = [sys.executable, "-c", SAVER, str(path), str(value), str(seconds)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    with process.stdout as output:
+        assert output.readline() == "ready\n"
     return process
 
 
@@ -125,7 +128,7 @@ def test_the_current_folder_is_not_replaced(tmp_path, monkeypatch, name):
 def test_a_path_that_cannot_be_made(tmp_path, name):
     """Catches an error of the system after everything was measured."""
     (tmp_path / "file").write_text("x")
-    with pytest.raises(dl.ArgumentError, match="lies below|cannot write|r?\\.? "):
+    with pytest.raises(dl.ArgumentError, match="lies below|cannot write"):
         dl.save(results(), str(tmp_path / name))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -170,7 +173,7 @@ def test_a_disk_that_is_really_full(tmp_path):
 def test_two_processes_save_to_one_path(tmp_path):
     """Catches temporary folders that processes share, and results mixed from two saves."""
     path = tmp_path / "r"
-    processes = [saver(path, value, seconds=2.0) for value in (1, 2)]
+    processes = [saver(path, value, seconds=1.0) for value in (1, 2)]
     while any(process.poll() is None for process in processes):
         check_whole_unless_replaced(path)
     assert [process.wait() for process in processes] == [0, 0]
@@ -180,10 +183,8 @@ def test_two_processes_save_to_one_path(tmp_path):
 
 def check_whole_unless_replaced(path):
     """As `check_whole`, where another process may replace the results while they are read."""
-    try:
+    with contextlib.suppress(StaleError):
         check_whole(path)
-    except dl.DataError as error:
-        assert "were replaced" in str(error) or "were removed" in str(error)
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.heavy)])

@@ -139,7 +139,7 @@ def test_metadata_of_the_second_version_is_not_read(runs):
     (runs / "loss/.zarray").write_text("{}")
     (runs / NAME).unlink()
     write_manifest(runs)
-    with pytest.raises(dl.DataError, match="is no file that dlcore.save writes"):
+    with pytest.raises(dl.DataError, match=r"is no file that dlcore\.save writes"):
         dl.load(runs)
 
 

@@ -29,6 +29,8 @@ def check_output(path: str | os.PathLike) -> pathlib.Path:
     try:
         _check_nothing_foreign(given, path)
         check_parent(path)
+        with contextlib.suppress(FileNotFoundError):
+            _unique(path, "new").lstat()  # a name that is too long, or that the file system does not encode
         if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
             raise ArgumentError(f"{given!r} is read-only; choose another path, or change its permissions.")
     except (OSError, ValueError) as error:

@@ -14,7 +14,7 @@ import dlcore as dl
 from experiments.__main__ import measured
 
 ROOT = pathlib.Path(__file__).parents[2]
-PROGRAM = """
+PROGRAM = r"""
 import sys, time
 import xarray as xr
 import dlcore as dl
@@ -35,8 +35,8 @@ def refuse():
     raise dl.ArgumentError("got \u03b1; expects b.")
 
 def interrupt():
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep(60)
     except KeyboardInterrupt as error:
         error.add_note("the finished cells are in X.")

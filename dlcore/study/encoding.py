@@ -20,6 +20,7 @@ import pandas as pd
 import xarray as xr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
+from dlcore.core.arguments import concrete
 from dlcore.core.errors import ArgumentError, shown
 
 NOTE = "dlcore"
@@ -223,12 +224,11 @@ def _label(name: str, value: Any) -> Any:
 def _encoded_attrs(owner: str, attrs: Mapping[Any, Any], note: dict[str, Any]) -> dict[str, Any]:
     plain, tagged = {}, {}
     for key, value in attrs.items():
-        if isinstance(value, np.generic) and value.dtype.kind not in "Mm":
-            value = value.item()
+        value = concrete(value)
         if isinstance(value, pathlib.PurePath):
             value = str(value)
         if not isinstance(key, str):
-            raise ArgumentError(f"{owner} has an attribute named {shown(key)}; expects a string. Rename it to save.")
+            raise ArgumentError(f"an attribute of {owner} is named {shown(key)}; expects a string. Rename it to save.")
         if key not in INTERPRETED and _is_unicode(key) and _is_plain(value):
             plain[key] = value
             continue

@@ -94,10 +94,16 @@ def test_small_floats_come_back(tmp_path):
 
 def test_scalars_and_paths_in_attributes_become_plain(tmp_path):
     """Catches NumPy scalars that JSON cannot hold."""
-    attrs = {"f": np.float32(0.5), "b": np.bool_(True), "p": pathlib.Path("a"), "nan": np.float64("nan")}
+    attrs = {
+        "f": np.float32(0.5),
+        "b": np.bool_(True),
+        "p": pathlib.Path("a"),
+        "nan": np.float64("nan"),
+        "j": jnp.int32(3),
+    }
     dl.save(xr.Dataset(attrs=attrs), tmp_path / "r")
     back = dl.load(tmp_path / "r").attrs
-    assert (back["f"], back["b"], back["p"]) == (0.5, True, "a")
+    assert (back["f"], back["b"], back["p"], back["j"]) == (0.5, True, "a", 3)
     assert np.isnan(back["nan"])
 
 
@@ -123,7 +129,7 @@ def test_groups_with_any_name_come_back(tmp_path):
         (xr.Dataset({"l" * 300: 1}), "takes 300 bytes on disk; expects at most 200"),
         (xr.Dataset(attrs={"f": print}), "attribute 'f' of the results is <built-in function print>"),
         (xr.Dataset({"a": ((), 1, {"o": object()})}), "attribute 'o' of 'a' is <object"),
-        (xr.Dataset(attrs={1: 2}), "attribute named 1"),
+        (xr.Dataset(attrs={1: 2}), "attribute of the results is named 1"),
     ],
 )
 def test_what_has_no_form_is_refused_before_anything_is_written(tmp_path, results, message):

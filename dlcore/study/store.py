@@ -67,8 +67,9 @@ def load(path: str | os.PathLike) -> xr.Dataset | xr.DataTree:
         folder = given if os.path.lexists(given) else left_beside(given) or given
         try:
             return _opened(folder)
-        except StaleError:
-            if attempt == WAITS - 1:
+        except DataError as error:
+            swapping = isinstance(error, StaleError) or folder != given  # another process may be removing that one
+            if not swapping or attempt == WAITS - 1:
                 raise
         except (FileNotFoundError, NotADirectoryError):
             if (attempt and left_beside(given) is None) or attempt == WAITS - 1:

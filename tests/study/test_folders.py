@@ -48,6 +48,7 @@ def saver(path, value, seconds=60.0):
 def check_whole(path):
     """The results at `path` are of one save."""
     runs = dl.load(path).load()
+    assert isinstance(runs, xr.Dataset)
     assert len(runs.data_vars) == 4
     assert len({float(value) for name in runs.data_vars for value in runs[name].values}) == 1
 

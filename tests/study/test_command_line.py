@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import dlcore as dl
-from experiments.__main__ import measured
+from experiments.__main__ import measured, run
 
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = r"""
@@ -151,3 +151,17 @@ def test_the_output_is_checked_before_anything_is_measured(tmp_path, program, co
     assert "choose another path" in process.stderr
     assert "measured" not in process.stdout
     assert (tmp_path / "out" / path / "thesis.txt").exists()
+
+
+def test_an_experiment_is_saved_before_it_is_judged(tmp_path, monkeypatch):
+    """Catches measurements lost to an error in a verdict or a figure."""
+
+    def judge(results):
+        raise ZeroDivisionError
+
+    experiment = types.SimpleNamespace(question="?", measure=lambda: xr.Dataset({"loss": 1.0}), judge=judge)
+    monkeypatch.setattr("experiments.__main__.load", lambda name: experiment)
+    monkeypatch.setattr(dl, "setup", lambda: None)
+    with pytest.raises(ZeroDivisionError):
+        run("name", output=tmp_path)
+    assert float(dl.load(tmp_path / "name" / "results.zarr").loss) == 1

@@ -6,6 +6,7 @@ from rich.console import Console
 
 import dlcore as dl
 from dlcore.study.command_line import run_subcommands
+from dlcore.study.folders import check_output
 
 
 def convergence(*, quick: bool = False, output: pathlib.Path = pathlib.Path("results/convergence")) -> None:
@@ -15,14 +16,15 @@ def convergence(*, quick: bool = False, output: pathlib.Path = pathlib.Path("res
       quick: two problems, two batch sizes, 4 seeds, half the epochs and six claims: to see it work.
       output: folder for the Zarr store, table.csv, figures and report.html.
     """
+    check_output(output)
     dl.setup()
     from benchmarks.convergence import job, report
     from benchmarks.convergence.measure import QUICK, Scale
 
     console = Console()
     results = job.measure(QUICK if quick else Scale(), console)
-    report.show(results, console)
     job.store(results, output)
+    report.show(results, console)
     console.print(f"Written to {output}: report.html, table.csv, history.zarr and the figures.", soft_wrap=True)
 
 

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import json
 import math
+import os
 import pathlib
 import platform
 import statistics
@@ -12,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from dlcore.core.errors import check_name
+from dlcore.core.errors import ArgumentError, check_name
+from dlcore.study.folders import check_parent, unwritable
+from dlcore.study.manifest import sync
 from dlcore.study.provenance import provenance
 from dlcore.study.setup import available_cores
 
@@ -37,11 +40,13 @@ def take_turns(sides: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str
 
 
 def measure(parts: Mapping[str, Part], names: Sequence[str], repeats: int, output: pathlib.Path | None) -> None:
-    """Measure the named parts (all by default), print each, and write them as JSON.
+    """Measure the named parts (all by default); write each as JSON once it is measured, then print it.
 
     Raises:
-      ArgumentError: a name that no part has.
+      ArgumentError: a name that no part has, or an output that cannot be written or is something else.
     """
+    if output:
+        _check_file(output)
     for name in names:
         check_name("part", name, parts)
     results: dict[str, Any] = {"machine": machine()}
@@ -50,12 +55,38 @@ def measure(parts: Mapping[str, Part], names: Sequence[str], repeats: int, outpu
             key: round(value, 4 - math.floor(math.log10(abs(value)))) if value else 0.0
             for key, value in parts[name](repeats).items()
         }
+        if output:
+            _write(output, results)
         print(f"{name.replace('_', ' ')}: " + (parts[name].__doc__ or "").strip().splitlines()[0])
         for key, value in results[name].items():
             print(f"    {key:28} {value:10.4g}")
-    if output:
+
+
+def _check_file(output: pathlib.Path) -> None:
+    """Raise `ArgumentError` unless the file can be written, and is new or holds measurements."""
+    try:
+        check_parent(pathlib.Path(os.path.abspath(output)))
+        if not os.path.lexists(output):
+            return
+        ours = output.is_file() and not output.is_symlink() and "machine" in json.loads(output.read_text())
+    except (OSError, TypeError, UnicodeDecodeError, json.JSONDecodeError):
+        ours = False
+    if not ours:
+        raise ArgumentError(f"{str(output)!r} is there and no file of measurements; choose another path, or remove it.")
+
+
+def _write(output: pathlib.Path, results: Mapping[str, Any]) -> None:
+    """The file is the old one or the new one, never half of it."""
+    new = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(results, indent=1) + "\n")
+        new.write_text(json.dumps(results, indent=1) + "\n")
+        sync(new)
+        new.replace(output)
+    except OSError as error:
+        raise unwritable(str(output), error) from error
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def machine() -> dict[str, Any]:

@@ -4,6 +4,7 @@ import importlib
 import pathlib
 import pkgutil
 
+import xarray as xr
 from rich.console import Console
 from rich.table import Table
 
@@ -12,6 +13,7 @@ import experiments
 from dlcore.core.errors import check_name
 from dlcore.evidence.claims import Experiment
 from dlcore.study.command_line import run_subcommands
+from dlcore.study.folders import check_output
 
 
 def names() -> list[str]:
@@ -35,20 +37,36 @@ def list_() -> None:
 
 def run(name: str, /, *, output: pathlib.Path = pathlib.Path("results")) -> None:
     """Measure, judge and plot one experiment; results go to OUTPUT/NAME."""
-    dl.setup()
     experiment = load(name)
-    results = experiment.measure()
     folder = output / name
+    for store in ("results.zarr", "interrupted.zarr"):
+        check_output(folder / store)
+    dl.setup()
+    results = measured(experiment, folder)
     dl.save(results, folder / "results.zarr")
-    experiment.plot(results).savefig(folder / "figure.png", dpi=110)
     table = Table("claim", "verdict", "evidence", title=experiment.question, title_justify="left", show_lines=True)
     for verdict in experiment.judge(results):
         table.add_row(verdict.claim.statement, str(verdict.outcome), verdict.summary)
+    experiment.plot(results).savefig(folder / "figure.png", dpi=110)
     Console().print(table)
+
+
+def measured(experiment: Experiment, folder: pathlib.Path) -> xr.Dataset:
+    """What the experiment measures; after Ctrl-C the cells that were finished are in FOLDER/interrupted.zarr."""
+    try:
+        return experiment.measure()
+    except KeyboardInterrupt as error:
+        kept = getattr(error, "results", None)
+        if isinstance(kept, xr.Dataset):
+            dl.save(kept, folder / "interrupted.zarr")
+            error.add_note(f"the finished cells are in {folder / 'interrupted.zarr'}.")
+        raise
 
 
 def all_(*, output: pathlib.Path = pathlib.Path("results")) -> None:
     """Run every experiment."""
+    for name in names():
+        check_output(output / name / "results.zarr")
     for name in names():
         run(name, output=output)
 

@@ -1,7 +1,6 @@
 """The main job end to end: measure, judge, print, store."""
 
 import pathlib
-import shutil
 import time
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -18,8 +17,8 @@ from benchmarks.convergence.problems import PROBLEMS, BatchSize
 from benchmarks.convergence.studies import STUDIES
 from dlcore.evidence import convergence
 from dlcore.evidence.claims import Verdict
+from dlcore.study.folders import replacing
 from dlcore.study.provenance import provenance
-from dlcore.study.store import replace_folder
 
 
 class Results(NamedTuple):
@@ -99,10 +98,10 @@ def _table(
 
 
 def store(results: Results, folder: pathlib.Path) -> None:
-    """Write `history.zarr`, `table.csv`, figures and `report.html`; the old folder goes when all is there."""
-    new = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
+    """Write `history.zarr`, `table.csv`, figures and `report.html`; the old folder goes when all is there.
+
+    A figure that fails is an error once the numbers are in their place.
+    """
     groups = {f"studies/{name}": study for name, study in results.studies.items()}
     for name, per_size in results.tunings.items():
         for size, tuning in per_size.items():
@@ -110,7 +109,14 @@ def store(results: Results, folder: pathlib.Path) -> None:
             groups[f"{name}/batch_{size}/best"] = tuning.best
     tree = xr.DataTree.from_dict(groups)
     tree.attrs = {**provenance(), "num_seeds": results.scale.num_seeds, "epochs": results.scale.epochs}
-    dl.save(tree, new / "history.zarr")
-    results.table.to_csv(new / "table.csv", index=False)
-    report.write(results, new)
-    replace_folder(new, folder)
+    failed: BaseException | None = None
+    with replacing(folder) as new:
+        dl.save(tree, new / "history.zarr")
+        results.table.to_csv(new / "table.csv", index=False)
+        try:
+            report.write(results, new)
+        except BaseException as error:  # Ctrl-C too: hours of measurements outlive their pictures
+            failed = error
+    if failed is not None:
+        failed.add_note(f"The measurements are in {folder}: history.zarr and table.csv.")
+        raise failed

@@ -13,6 +13,7 @@ from dlcore.core.errors import ArgumentError, shown
 from dlcore.core.model import Model, ModelState, Params
 from dlcore.core.training import Training
 from dlcore.study.axes import Study, labels
+from dlcore.study.encoding import check_saveable
 from dlcore.study.program import Block, Segment, Traced
 from dlcore.study.provenance import provenance
 
@@ -145,9 +146,14 @@ def no_results(study: Study) -> xr.Dataset:
 
 
 def check_names(study: Study, traced: Sequence[Traced], coordinates: Coordinates) -> None:
-    """Raise `ArgumentError` where an axis has the name of a time or a record, of which results can hold only one."""
+    """Raise `ArgumentError` for names and labels that results cannot have, or that could not be saved.
+
+    An axis cannot have the name of a time or a record, since results hold one thing of a name.
+    """
+    names = {name for part in traced for name in part.record}
+    check_saveable(names, {name: labels(values) for name, values in study.axes.items()})
     taken = {"finished": "cells", "diverged_at": "cells"}
-    taken |= dict.fromkeys(coordinates, "time") | {name: "records" for part in traced for name in part.record}
+    taken |= dict.fromkeys(coordinates, "time") | dict.fromkeys(names, "records")
     for name in study.axes:
         if name in taken:
             raise ArgumentError(

@@ -1,62 +1,102 @@
-"""Results on disk: Zarr, opened lazily by xarray."""
+"""Results on disk: Zarr, opened lazily by xarray, each file verified when it is read.
+
+`encoding`: what Zarr cannot hold, in what it can. `manifest`: which files there are. `folders`: whole or not at all.
+"""
 
 import os
 import pathlib
-import shutil
+import time
 
 import xarray as xr
 
-from dlcore.core.errors import ArgumentError
+from dlcore.core.arguments import arguments, instance
+from dlcore.core.arguments import path as a_path
+from dlcore.core.errors import DataError
+from dlcore.study.encoding import decoded, encoded
+from dlcore.study.folders import check_output, left_beside, replacing
+from dlcore.study.manifest import StaleError, VerifiedStore, check_files, no_results, read_manifest
+
+RESULTS = instance(xr.Dataset, xr.DataTree, example="what dlcore.sweep returns")
+WAITS = 10  # for another process that is between the two renames of its swap
 
 
+@arguments(results=RESULTS, path=a_path)
 def save(results: xr.Dataset | xr.DataTree, path: str | os.PathLike) -> None:
-    """Write results to a Zarr store; an older one at that path is replaced only once the new one is complete.
+    """Write results to a Zarr store; older results at that path are replaced once the new ones are complete.
 
     Args:
-      path: of the store, a folder; `load(path)` reads it.
+      results: coordinates may be of any plain kind (numbers, strings, None, tuples, times), dimensions may be stacked.
+      path: of the store, a folder; `load(path)` reads it. Whatever `save` did not write itself stays: an error.
+
+    Raises:
+      ArgumentError: the path holds something else or cannot be written, or a name, label or attribute has no form
+        on disk. Nothing has changed on the disk then.
+
+    Example:
+      >>> import xarray as xr
+      >>> dl.save(xr.Dataset({"loss": ("step", [2.0, 1.0])}), "run.zarr")
+      >>> float(dl.load("run.zarr").loss[-1])
+      1.0
     """
-    path = pathlib.Path(path)
-    new = path.with_name(f".{path.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tree = results if isinstance(results, xr.DataTree) else xr.DataTree(results)
-    tree.map_over_datasets(_storable).to_zarr(new, mode="w", consolidated=False)
-    replace_folder(new, path)
+    check_output(path)
+    storable = encoded(results)
+    with replacing(path) as new:
+        storable.to_zarr(new, mode="w", consolidated=False, zarr_format=3)
 
 
+@arguments(path=a_path)
 def load(path: str | os.PathLike) -> xr.Dataset | xr.DataTree:
-    """Open what `save` wrote; values are read when used.
+    """Open what `save` wrote; values are read, and their checksums verified, when they are used.
 
     Returns:
       a `Dataset`, or a `DataTree` if the store has groups.
 
     Raises:
       ArgumentError: there is no such store.
+      DataError: a file is missing or damaged; the message names it. Later too, when values are read, or if the store
+        was replaced or removed since.
+
+    Example:
+      >>> import xarray as xr
+      >>> dl.save(xr.Dataset({"loss": ("step", [2.0, 1.0])}), "run.zarr")
+      >>> dl.load("run.zarr").loss.dims
+      ('step',)
     """
-    if not (pathlib.Path(path) / "zarr.json").exists():
-        raise ArgumentError(f"there are no results at {str(path)!r}; dlcore.save(results, path) writes them.")
-    tree = xr.open_datatree(path, engine="zarr", consolidated=False)
-    return tree if tree.children else tree.to_dataset()
+    given = pathlib.Path(os.path.abspath(os.fspath(path)))
+    for attempt in range(WAITS):
+        folder = given if os.path.lexists(given) else left_beside(given) or given
+        try:
+            return _opened(folder)
+        except DataError as error:
+            swapping = isinstance(error, StaleError) or folder != given  # another process may be removing that one
+            if not swapping or attempt == WAITS - 1:
+                raise
+        except (FileNotFoundError, NotADirectoryError):
+            if (attempt and left_beside(given) is None) or attempt == WAITS - 1:
+                raise no_results(pathlib.Path(path)) from None
+        time.sleep(0.01)
+    raise AssertionError("unreachable")
 
 
-def replace_folder(new: pathlib.Path, path: pathlib.Path) -> None:
-    """Put the folder `new` in the place of `path`."""
-    old = path.with_name(f".{path.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        path.rename(old)
+def _opened(folder: pathlib.Path) -> xr.Dataset | xr.DataTree:
+    if not folder.is_dir():
+        raise FileNotFoundError
+    manifest = read_manifest(folder)
+    if "zarr.json" not in manifest.files:
+        raise FileNotFoundError
+    check_files(folder, manifest)
     try:
-        new.rename(path)
-    except BaseException:  # Ctrl-C too: the old one goes back
-        if old.exists():
-            os.rename(old, path)
+        return decoded(
+            xr.open_datatree(
+                VerifiedStore.at(folder, manifest),  # pyright: ignore[reportArgumentType]
+                engine="zarr",
+                consolidated=False,
+                zarr_format=3,
+                decode_times=False,
+                decode_timedelta=False,
+            )
+        )
+    except DataError:
         raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _storable(dataset: xr.Dataset) -> xr.Dataset:
-    """Strings of variable length: Zarr's third version has no fixed-length ones."""
-    strings = [name for name, variable in dataset.variables.items() if variable.dtype.kind == "U"]
-    return dataset.assign_coords(
-        {name: dataset[name].astype(object) for name in strings if name in dataset.coords}
-    ).assign({name: dataset[name].astype(object) for name in strings if name not in dataset.coords})
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise DataError(f"{folder} does not hold what dlcore.save writes: {error}. Measure again.") from error

@@ -1,5 +1,9 @@
 """Arguments of the functions directly under `dl`."""
 
+import functools
+import pathlib
+import tempfile
+
 import jax
 import numpy as np
 import optax
@@ -15,7 +19,18 @@ def halving(start):
 
 RESULTS = dl.run(small.fit(0, 0.1, num_epochs=1), final_params=True)
 
+
+@functools.cache
+def stored() -> pathlib.Path:
+    """A store that is there."""
+    path = pathlib.Path(tempfile.mkdtemp()) / "runs.zarr"
+    dl.save(RESULTS, path)
+    return path
+
+
 EXAMPLES = {
+    "load": lambda: {"path": stored()},
+    "save": lambda: {"results": RESULTS, "path": pathlib.Path(tempfile.mkdtemp()) / "runs.zarr"},
     "final_params": lambda: {"results": RESULTS, "model": small.MODEL, "cell": {}},
     "run": lambda: {"training": halving(1.0), "final_params": False, "progress": False},
     "setup": lambda: {"num_devices": jax.device_count(), "cache": False},

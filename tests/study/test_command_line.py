@@ -1,0 +1,167 @@
+"""Command lines in processes of their own: what ends them, and what is kept."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import types
+
+import pytest
+import xarray as xr
+
+import dlcore as dl
+from experiments.__main__ import measured, run
+
+ROOT = pathlib.Path(__file__).parents[2]
+PROGRAM = r"""
+import sys, time
+import xarray as xr
+import dlcore as dl
+from rich.console import Console
+from rich.table import Table
+from dlcore.study.command_line import run_subcommands
+
+def work(path: str, lines: int = 1):
+    table = Table("a \u2265 b", title="\u03b1")
+    table.add_row("\u221a")
+    for _ in range(lines):
+        print("\u2713 measured", flush=True)
+    Console().print(table)
+    dl.save(xr.Dataset({"a": 1}), path)
+    print("\u2713 written")
+
+def refuse():
+    raise dl.ArgumentError("got \u03b1; expects b.")
+
+def interrupt():
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt as error:
+        error.add_note("the finished cells are in X.")
+        raise
+
+def break_():
+    raise ZeroDivisionError
+
+run_subcommands({"work": work, "refuse": refuse, "interrupt": interrupt, "break": break_}, "program")
+"""
+
+
+def start(*words, shell="", **environment):
+    """The program as a process; `shell`: what follows it in a shell's line."""
+    command = [sys.executable, "-c", PROGRAM, *map(str, words)]
+    if shell:
+        command = ["bash", "-c", f'set -o pipefail; "$@" {shell}', "bash", *command]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=os.environ | {"PYTHONPATH": str(ROOT), "COVERAGE_PROCESS_START": ""} | environment,
+    )
+
+
+@pytest.mark.parametrize(
+    ("shell", "environment"),
+    [
+        ("", {"PYTHONIOENCODING": "ascii"}),
+        ("", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
+        ("| head -1", {}),
+        ("| true", {}),
+        (">&-", {}),
+        ("> /dev/full", {}),
+    ],
+)
+def test_results_are_written_whatever_reads_the_output(tmp_path, shell, environment):
+    """Catches hours of measurement lost to `| head -1`, to a console that has no check mark, to a full log."""
+    process = start("work", "--path", tmp_path / "r", "--lines", 1000, shell=shell, **environment)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+    assert "Exception ignored" not in errors
+    assert int(dl.load(tmp_path / "r").a) == 1
+
+
+def test_exit_codes_and_messages():
+    """Catches tracebacks for users' mistakes, and faults of ours that look like theirs."""
+    started = {name: start(name, PYTHONIOENCODING="ascii") for name in ("refuse", "nonsense", "break")}
+    ended = {name: (process.communicate(timeout=60)[1], process.returncode) for name, process in started.items()}
+    assert ended["refuse"] == ("error: got \\u03b1; expects b.\n", 2)
+    assert ended["nonsense"][1] == 2
+    assert ended["break"][1] == 1
+    assert "ZeroDivisionError" in ended["break"][0]
+
+
+def test_an_interruption_says_what_was_kept():
+    """Catches Ctrl-C that ends in a traceback, or leaves the user to search."""
+    process = start("interrupt")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "interrupted; the finished cells are in X.\n"
+
+
+def test_an_interrupted_experiment_keeps_the_finished_cells(tmp_path):
+    """Catches finished cells thrown away."""
+    interruption = KeyboardInterrupt()
+    interruption.results = xr.Dataset({"loss": 1.0})  # pyright: ignore[reportAttributeAccessIssue]
+
+    def measure():
+        raise interruption
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        measured(types.SimpleNamespace(measure=measure), tmp_path)  # pyright: ignore[reportArgumentType]
+    assert float(dl.load(tmp_path / "interrupted.zarr").loss) == 1
+    assert caught.value.__notes__ == [f"the finished cells are in {tmp_path / 'interrupted.zarr'}."]
+
+
+def foreign(path):
+    """A folder of somebody else."""
+    path.mkdir(parents=True)
+    (path / "thesis.txt").write_text("years of work")
+
+
+@pytest.mark.parametrize(
+    ("program", "command", "path"),
+    [
+        ("experiments", ["run", "learning_rate"], "learning_rate/results.zarr"),
+        ("experiments", ["all"], "learning_rate/results.zarr"),
+        ("benchmarks", ["convergence", "--quick"], "."),
+        ("benchmarks", ["throughput"], "."),
+    ],
+)
+def test_the_output_is_checked_before_anything_is_measured(tmp_path, program, command, path):
+    """Catches `--output` that is refused, or overwritten, after minutes."""
+    foreign(tmp_path / "out" / path)
+    process = subprocess.run(
+        [sys.executable, "-m", program, *command, "--output", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+        check=False,
+    )
+    assert process.returncode == 2
+    assert process.stderr.startswith("error: ")
+    assert "choose another path" in process.stderr
+    assert "measured" not in process.stdout
+    assert (tmp_path / "out" / path / "thesis.txt").exists()
+
+
+def test_an_experiment_is_saved_before_it_is_judged(tmp_path, monkeypatch):
+    """Catches measurements lost to an error in a verdict or a figure."""
+
+    def judge(results):
+        raise ZeroDivisionError
+
+    experiment = types.SimpleNamespace(question="?", measure=lambda: xr.Dataset({"loss": 1.0}), judge=judge)
+    monkeypatch.setattr("experiments.__main__.load", lambda name: experiment)
+    monkeypatch.setattr(dl, "setup", lambda: None)
+    with pytest.raises(ZeroDivisionError):
+        run("name", output=tmp_path)
+    assert float(dl.load(tmp_path / "name" / "results.zarr").loss) == 1

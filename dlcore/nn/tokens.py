@@ -31,7 +31,8 @@ def checked_ids(ids: Any, num_tokens: int, name: str, advice: str = "") -> Any:
     """
     if not hasattr(ids, "dtype") or IDS.refuses(ids) or 0 in ids.shape:
         raise DataError(
-            f"{name} are {described(ids)}; expects integer ids [B, T] in [0, {num_tokens}), at least one row and one step.{advice}"
+            f"{name} are {described(ids)}; expects integer ids [B, T] in [0, {num_tokens}), at least one row "
+            f"and one step.{advice}"
         )
     if not isinstance(ids, Tracer):
         values = np.asarray(ids)

@@ -9,6 +9,7 @@ from typing import Any
 import tyro
 
 from dlcore.core.errors import DlcoreError
+from dlcore.study.devices import end_if_busy
 
 
 class Lenient:
@@ -59,4 +60,5 @@ def run_subcommands(commands: Mapping[str, Callable[..., Any]], program: str) ->
     except KeyboardInterrupt as error:
         notes = getattr(error, "__notes__", ["what was not finished was not written."])
         print(f"interrupted; {' '.join(notes)}", file=sys.stderr)
+        end_if_busy(130)
         sys.exit(130)

@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any, NoReturn
+from typing import Any
 from weakref import WeakValueDictionary
 
 import jax
@@ -83,21 +83,25 @@ def _leave() -> None:
     XLA cannot be interrupted, and a thread that comes back from it into an interpreter that is ending aborts the
     process. After Ctrl-C it is ended as Python itself does, by the signal; else it waits for the thread.
     """
-    interrupted = issubclass(getattr(sys, "last_type", None) or Exception, KeyboardInterrupt)
-    if interrupted and _busy:
-        end_now()
+    if _busy and issubclass(getattr(sys, "last_type", None) or Exception, KeyboardInterrupt):
+        _flush()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     for thread in list(_busy):
         thread.join()
 
 
-def end_now() -> NoReturn:
-    """End the process as one that was interrupted, whatever its threads do; what was written is flushed."""
+def end_if_busy(code: int) -> None:
+    """End the process now with this exit code, if a thread of it is inside XLA: what it does, nobody waits for."""
+    if _busy:
+        _flush()
+        os._exit(code)
+
+
+def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGINT)
-    os._exit(130)
 
 
 class Constants:

@@ -2,7 +2,6 @@
 
 import atexit
 import contextlib
-import io
 import os
 import queue
 import signal
@@ -16,8 +15,8 @@ from weakref import WeakValueDictionary
 
 import jax
 import numpy as np
-from jax._src import compiler
-from jax.experimental import serialize_executable
+
+from dlcore.study import executables
 
 MAX_PROGRAMS_KEPT = 64
 
@@ -164,37 +163,31 @@ class Executable:
 
 
 class _Loadable:
-    """A compiled function that loads on other devices of its kind."""
+    """A compiled function that loads on other devices of its kind.
+
+    Args:
+      name: of the program, the same in every process; None for one that cannot be loaded elsewhere.
+    """
 
     def __init__(
         self,
         lower: Callable[[jax.Device], jax.stages.Lowered],
         device: jax.Device,
         options: Options | None,
-        portable: bool,
+        name: str | None,
     ):
-        self._lower, self._options = lower, options
-        self._on = {device.id: lower(device).compile(options)}
-        self._first, self._portable = self._on[device.id], portable
-        self._serialized: Any = None
+        self._lower, self._options, self._name = lower, options, name
+        self._first, from_cache = executables.compiled(lower(device), options)
+        self._on = {device.id: self._first}
+        self._code = executables.code_of(self._first, name, from_cache) if name else None
         self._lock = threading.Lock()
 
     def on(self, device: jax.Device) -> jax.stages.Compiled:
         with self._lock:
             if device.id not in self._on:
-                self._on[device.id] = (
-                    self._loaded(device) if self._portable else self._lower(device).compile(self._options)
-                )
+                loaded = executables.loaded(self._first, self._code, device) if self._code else None
+                self._on[device.id] = loaded or self._lower(device).compile(self._options)
             return self._on[device.id]
-
-    def _loaded(self, device: jax.Device) -> jax.stages.Compiled:
-        try:
-            self._serialized = self._serialized or serialize_executable.serialize(self._first)
-            return _load(self._serialized, device)
-        # Not every platform can, and what `_load` builds on is not public: then compiling again gives the same program.
-        except (AttributeError, ImportError, NotImplementedError, RuntimeError, TypeError, ValueError):
-            self._portable = False
-            return self._lower(device).compile(self._options)
 
 
 def _compiled(
@@ -208,14 +201,15 @@ def _compiled(
     text = lowered.as_text()
     first_then_anew = _first(lowered, lower)
     if "callback" in text:  # which Python function is called is not in the text
-        return threads.submit(lambda: _Loadable(first_then_anew, device, options, portable=False))
+        return threads.submit(lambda: _Loadable(first_then_anew, device, options, None))
     # An argument that is not used leaves no trace in the text, its type is in the signature.
-    key = (text, str(lowered.in_avals), str(lowered.in_tree), str(lowered.out_tree), str(options), device)
+    described = (text, str(lowered.in_avals), str(lowered.in_tree), str(lowered.out_tree), str(options))
+    name = executables.name_of(*described)
     with _kept_lock:
-        future = _kept.get(key)
+        future = _kept.get((name, device))
         if future is None or future.cancelled() or (future.done() and future.exception() is not None):
-            future = _kept[key] = threads.submit(lambda: _Loadable(first_then_anew, device, options, portable=True))
-        _kept.move_to_end(key)
+            future = _kept[name, device] = threads.submit(lambda: _Loadable(first_then_anew, device, options, name))
+        _kept.move_to_end((name, device))
         while len(_kept) > MAX_PROGRAMS_KEPT:
             _kept.popitem(last=False)
     return future
@@ -231,35 +225,6 @@ def forget_programs() -> None:
     """Drop the compiled programs kept in memory."""
     with _kept_lock:
         _kept.clear()
-
-
-class _OnDevice(serialize_executable._JaxPjrtUnpickler):  # pyright: ignore[reportPrivateUsage]
-    """Reads what `serialize` wrote for one device as a program for another one.
-
-    The public `deserialize_and_load` keeps the number of the first device in the compile options.
-    """
-
-    def __init__(self, file: io.BytesIO, device: jax.Device):
-        super().__init__(file, device.client, (device,))
-        self.device = device
-
-    def persistent_load(self, pid: Any) -> Any:
-        if pid[0] == "device":
-            return self.device
-        if pid[0] != "exec":
-            return super().persistent_load(pid)
-        options = compiler.get_compile_options(
-            num_replicas=1, num_partitions=1, device_assignment=np.array([[self.device.id]])
-        )
-        return self.backend.deserialize_executable(
-            pid[1], executable_devices=self.execution_devices, compile_options=options
-        )
-
-
-def _load(serialized: tuple[bytes, Any, Any], device: jax.Device) -> jax.stages.Compiled:
-    data, in_tree, out_tree = serialized
-    unloaded, arguments, no_kwargs = _OnDevice(io.BytesIO(data), device).load()
-    return jax.stages.Compiled(unloaded.load(), [], in_tree.unflatten(arguments), out_tree, no_kwargs=no_kwargs)
 
 
 def _same_bytes(a: np.ndarray, b: np.ndarray) -> bool:

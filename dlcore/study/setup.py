@@ -61,7 +61,7 @@ def setup(*, num_devices: int | None = None, cache: pathlib.Path | str | Literal
             ) from error
     if cache is not False:
         folder = pathlib.Path(cache) if cache else pathlib.Path(platformdirs.user_cache_dir("dlcore"), "compiled")
-        jax.config.update("jax_compilation_cache_dir", str(folder / _machine()))
+        jax.config.update("jax_compilation_cache_dir", str(folder / machine()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
@@ -100,7 +100,8 @@ def warn_of_wrong_gradients() -> None:
         )
 
 
-def _machine() -> str:
+@functools.cache
+def machine() -> str:
     """A folder name for what compiled CPU code depends on besides the program."""
     try:
         cpu = next(line for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))

@@ -12,7 +12,7 @@ import pytest
 from scripts import script_of
 
 import dlcore as dl
-from dlcore.study import devices
+from dlcore.study import devices, executables
 from dlcore.study.devices import Constants, DaemonThreads, Executable
 
 # Each line: model, optimizer, batch size. What differs between thread pools is in the first two: sums over 512 rows.
@@ -93,11 +93,8 @@ def test_compiled_once_and_loaded_elsewhere(threads, monkeypatch):
 
 def test_compiles_for_each_device_where_loading_fails(threads, monkeypatch):
     """Catches a fallback that does not work: what loads a program elsewhere is no public interface."""
-
-    def broken(*_):
-        raise AttributeError("gone in the next version")
-
-    monkeypatch.setattr(devices, "_load", broken)
+    monkeypatch.delattr(executables._Reader, "persistent_load")
+    monkeypatch.delattr(executables.serialize_executable._JaxPjrtUnpickler, "persistent_load")
     devices.forget_programs()
     first, second = jax.devices()[:2]
     executable = Executable(lower, first, [np.full(3, 3, np.float32)], threads, Constants())
@@ -105,6 +102,40 @@ def test_compiles_for_each_device_where_loading_fails(threads, monkeypatch):
     product, _ = executable.on(second)(jax.device_put(np.float32([1, 2, 3]), second))
     assert product.devices() == {second}
     np.testing.assert_array_equal(product, [3, 6, 9])
+
+
+CACHED = """
+    import sys, warnings
+    import jax, numpy as np, dlcore as dl
+    warnings.simplefilter("ignore")
+    dl.setup(num_devices=2, cache=sys.argv[1])
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    import small
+    compiled, hits = [], []
+    jax.monitoring.register_event_listener(lambda event, **_: hits.append(event) if "cache_hit" in event else None)
+    original = jax.stages.Lowered.compile
+    jax.stages.Lowered.compile = lambda self, *options: compiled.append(1) or original(self, *options)
+    results = dl.sweep(small.fit, lane_width=2, seed=np.arange(8))
+    print(len(compiled), len(hits) > 0, results.train_loss.values.tobytes().hex())
+"""
+
+
+def test_a_cache_on_disk_serves_all_devices(tmp_path):
+    """Catches code that JAX's cache has lost, which fails on the second device, and programs compiled for each device."""
+
+    def lines():
+        done = subprocess.run(**script_of(CACHED, str(tmp_path)), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    first, again = lines(), lines()
+    assert again[2] == first[2]
+    assert (first[0], again[0], again[1]) == ("2", "2", "True")  # two programs, once each
+    for file in tmp_path.rglob("dlcore-*"):
+        file.write_bytes(file.read_bytes()[:-5])
+    damaged = lines()
+    assert damaged[2] == first[2]
+    assert damaged[0] == "4"  # for each device
 
 
 def test_equal_arrays_are_one():

@@ -219,7 +219,7 @@ def test_scaled_draws_keep_their_dtype():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: initializers.gain("rleu"), "unknown gain 'rleu'; did you mean 'relu'"),
+        (lambda: initializers.gain("rleu"), "gain: activation is 'rleu'; expects one of .* Did you mean 'relu'"),
         (lambda: initializers.gain("leaky_relu", "steep"), "slope is 'steep'; expects a finite number"),
         (lambda: initializers.gain("leaky_relu", np.inf), "slope is inf; expects a finite number"),
         (lambda: initializers.scaled("he_normal", None), "factor is None; expects a finite number"),

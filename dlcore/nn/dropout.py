@@ -4,6 +4,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from dlcore.core.arguments import number
+
+DROPOUT = number(0, 1, open_high=True)
+
 
 # nnx.Dropout compares its rate with 0 and 1 in Python, which a traced rate does not allow.
 class Dropout(nnx.Module):

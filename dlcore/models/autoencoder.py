@@ -293,7 +293,7 @@ def convolutional_autoencoder(
     name, shape = "convolutional_autoencoder", with_channels(image_shape)
     function, weights = activations.by_name(activation), initializers.by_name(initializer)
     check_single_piece(name, "channels", function)
-    sizes = [shape[:2]]
+    sizes: list[tuple[int, ...]] = [shape[:2]]
     for block in range(len(channels)):
         sizes.append(shrunk(f"{name}: block {block}: kernel_size", sizes[-1], kernel_size, 2, "SAME"))
     widths = (shape[2], *channels)

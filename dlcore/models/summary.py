@@ -49,6 +49,9 @@ INPUTS = Constraint(
     _accept_inputs,
     error=DataError,
 )
+SHAPES = Constraint(
+    "sizes and names with commas between, e.g. 'batch, time, 64'", (sequence(text, 1, 100) | text).accept
+)
 DTYPE = Constraint("a dtype, such as float or jnp.int32", _accept_dtype)
 
 
@@ -80,7 +83,7 @@ def num_params(model: Model) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
-@arguments(shapes=sequence(text, 1, 100, text="texts, such as 'batch, time, 64'") | text, dtype=DTYPE)
+@arguments(shapes=SHAPES, dtype=DTYPE)
 def symbolic(*shapes: str, dtype: Any = float) -> Any:
     """Inputs whose shape is known in part: `symbolic("batch, time, 64")` for `layer_table` and `summary`.
 

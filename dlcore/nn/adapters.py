@@ -162,7 +162,7 @@ def from_linen(module: linen.Module, example_inputs: Any) -> Model:
     """
     switches = _switches(module)
 
-    def mode(train: bool) -> dict[str, bool]:
+    def mode(train: bool) -> dict[str, Any]:
         return {name: train is training for name, training in switches.items()}
 
     def init(key):

@@ -251,12 +251,12 @@ def test_widths_are_checked(widths):
 
 def test_unknown_names_suggest_the_nearest():
     """Catches a bare KeyError."""
-    with pytest.raises(dl.ArgumentError, match="mlp: activation is 'rleu'; .* Did you mean 'relu'"):
+    with pytest.raises(dl.ArgumentError, match=r"mlp: activation is 'rleu'; .* Did you mean 'relu'"):
         dl.models.mlp([4, 3], "rleu")
-    with pytest.raises(dl.ArgumentError, match="mlp: initializer is 'he_norml'; .* Did you mean 'he_normal'"):
+    with pytest.raises(dl.ArgumentError, match=r"mlp: initializer is 'he_norml'; .* Did you mean 'he_normal'"):
         dl.models.mlp([4, 3], initializer="he_norml")
     with pytest.raises(
-        dl.ArgumentError, match="activation is 'xyz'; .* Known: elu, gelu, identity, leaky_relu, maxout"
+        dl.ArgumentError, match=r"activation is 'xyz'; .* Known: elu, gelu, identity, leaky_relu, maxout"
     ):
         dl.models.mlp([4, 3], "xyz")
 
@@ -264,9 +264,9 @@ def test_unknown_names_suggest_the_nearest():
 @pytest.mark.parametrize("name", [3, None, ["relu"], {"relu": 1}])
 def test_names_that_are_no_strings_are_refused(name):
     """Catches `TypeError: unhashable type`."""
-    with pytest.raises(dl.ArgumentError, match="activation is .*; expects the name of an activation, or a function"):
+    with pytest.raises(dl.ArgumentError, match=r"activation is .*; expects the name of an activation, or a function"):
         dl.models.mlp([4, 3], name)
-    with pytest.raises(dl.ArgumentError, match="initializer is .*; expects the name of an initializer, or a function"):
+    with pytest.raises(dl.ArgumentError, match=r"initializer is .*; expects the name of an initializer, or a function"):
         dl.models.mlp([4, 3], initializer=name)
 
 

@@ -100,6 +100,7 @@ def symbolic(*shapes: str, dtype: Any = float) -> Any:
       >>> dl.models.symbolic("batch, 64")
       ShapeDtypeStruct(shape=(batch, 64), dtype=float32)
     """
+    SHAPES.check("symbolic: shapes", shapes)  # none at all
     scope, dtype = export.SymbolicScope(), jax.dtypes.canonicalize_dtype(dtype)
     try:
         structs = tuple(jax.ShapeDtypeStruct(export.symbolic_shape(shape, scope=scope), dtype) for shape in shapes)

@@ -11,13 +11,25 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from dlcore.core.arguments import arguments, array, integer, named, number
+from dlcore.core.arguments import Constraint, arguments, array, integer, named, number
 from dlcore.core.errors import ArgumentError
 
 Activation = Callable[[jax.Array], jax.Array]
 
-FLOATS = array("iuf", text="an array of numbers [...]")
-ROWS = array("iuf", ndim=range(1, 33), text="an array of numbers [..., n]")
+
+def _floats(given: Constraint) -> Constraint:
+    """What is given, integers as floats."""
+
+    def accept(value):
+        found = given.accept(value)
+        return found if jnp.issubdtype(found.dtype, jnp.floating) else found.astype(jnp.float32)
+
+    return Constraint(given.expected, accept, error=given.error)
+
+
+FLOATS = _floats(array("iuf", text="an array of numbers [...]"))
+ROWS = _floats(array("iuf", ndim=range(1, 33), text="an array of numbers [..., n]"))
+SLOPE = number(-1e9, 1e9)
 
 PIECES = integer(1, 1000)
 
@@ -109,7 +121,7 @@ def relu(x: jax.Array) -> jax.Array:
     return jax.nn.relu(x)
 
 
-@arguments(x=FLOATS, slope=number())
+@arguments(x=FLOATS, slope=SLOPE)
 def leaky_relu(x: jax.Array, slope: float | jax.Array = 0.1) -> jax.Array:
     """f(x) = x where x >= 0, else slope * x. Range (-inf, inf), not zero-centered; derivative slope or 1, at 0 it is 1.
 
@@ -121,7 +133,7 @@ def leaky_relu(x: jax.Array, slope: float | jax.Array = 0.1) -> jax.Array:
     return _leaky(x, slope)
 
 
-@arguments(x=FLOATS, alpha=number())
+@arguments(x=FLOATS, alpha=SLOPE)
 def elu(x: jax.Array, alpha: float | jax.Array = 1.0) -> jax.Array:
     """f(x) = x where x > 0, else alpha * (exp(x) - 1). Range (-alpha, inf), nearly zero-centered.
 
@@ -183,7 +195,7 @@ def silu(x: jax.Array) -> jax.Array:
     return jax.nn.silu(x)
 
 
-@arguments(x=FLOATS, slope=number())
+@arguments(x=FLOATS, slope=SLOPE)
 def prelu(x: jax.Array, slope: float | jax.Array = 0.25) -> jax.Array:
     """`leaky_relu` whose slope is learned; as the activation of a model, one slope for each layer, at first 0.25.
 

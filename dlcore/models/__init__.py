@@ -2,7 +2,15 @@
 
 from dlcore.models.autoencoder import autoencoder, convolutional_autoencoder, reparameterize
 from dlcore.models.convolutional import convolutional, deepobs_2c2d, deepobs_3c3d, lenet
-from dlcore.models.detector import Detections, GridPredictions, detect, found_boxes, grid_detector, true_boxes
+from dlcore.models.detector import (
+    Detections,
+    GridPredictions,
+    detect,
+    found_boxes,
+    grid_detector,
+    non_max_suppression,
+    true_boxes,
+)
 from dlcore.models.embedding import embedding, probabilistic_embedding
 from dlcore.models.feed_forward import deep_linear, linear, logistic, mlp
 from dlcore.models.mixture_density import mixture_density
@@ -39,6 +47,7 @@ __all__ = [
     "mixture_of_experts",
     "mlp",
     "nearest_center_widths",
+    "non_max_suppression",
     "num_params",
     "pretrained",
     "probabilistic_embedding",

@@ -8,18 +8,203 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from dlcore.core.errors import ArgumentError, DataError, check_name, check_positive_integer, shown
+from dlcore.core.arguments import NONE, arguments, array, boolean, key, one_of, sequence
+from dlcore.core.errors import ArgumentError, DataError, shown
 from dlcore.core.model import Model
 from dlcore.nn import activations, initializers
-from dlcore.nn.activations import Activation
+from dlcore.nn.activations import ACTIVATION, Activation
 from dlcore.nn.adapters import from_nnx
+from dlcore.nn.blocks import WIDTH, WINDOW, check_single_piece, shrunk
 from dlcore.nn.convolution import Convolution, TransposedConvolution
-from dlcore.nn.images import as_images, checked_image_shape, checked_sizes
-from dlcore.nn.initializers import Initializer
+from dlcore.nn.images import IMAGE_SHAPE, as_images, with_channels
+from dlcore.nn.initializers import INITIALIZER, Initializer
 
 OUTPUTS: dict[str, Activation] = {"linear": activations.identity, "sigmoid": activations.sigmoid}
+OUTPUT = one_of(*OUTPUTS)
+WIDTHS = sequence(WIDTH, 2, 1000, text="2 to 1000 positive integers")
+FLOATS = array("f", text="floats [B, n]")
 
 
+class DenseEncoder(nnx.Module):
+    """Dense layers to a code: [B, widths[0]] -> [B, widths[-1]]."""
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        function: Activation,
+        code_function: Activation,
+        weights: Initializer,
+        rngs: nnx.Rngs,
+    ):
+        self.num_inputs = widths[0]
+        self.layers = nnx.List(nnx.Linear(*pair, kernel_init=weights, rngs=rngs) for pair in pairwise(widths))
+        self.activations = nnx.List(activations.layer(function) for _ in widths[2:])
+        self.code_activation = activations.layer(code_function)
+
+    def __call__(self, x):
+        if x.ndim != 2 or x.shape[1] != self.num_inputs or not jnp.issubdtype(x.dtype, jnp.floating):
+            raise DataError(
+                f"autoencoder: inputs are {x.dtype}{list(x.shape)}; the first layer expects floats "
+                f"[B, {self.num_inputs}]. Flatten with x.reshape(len(x), -1) or change the first width."
+            )
+        for layer, activate in zip(self.layers, self.activations, strict=False):
+            x = activate(layer(x))
+        return self.code_activation(self.layers[-1](x))
+
+
+class DenseDecoder(nnx.Module):
+    """Dense layers from a code: [B, widths[0]] -> [B, widths[-1]].
+
+    Args:
+      tied: the kernels are the encoder's, transposed; only the biases are the decoder's own.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        function: Activation,
+        output: str,
+        weights: Initializer,
+        tied: bool,
+        rngs: nnx.Rngs,
+    ):
+        self.tied, self.output = tied, output
+        if tied:
+            self.biases = nnx.List(nnx.Param(jnp.zeros(width)) for width in widths[1:])
+        else:
+            self.layers = nnx.List(nnx.Linear(*pair, kernel_init=weights, rngs=rngs) for pair in pairwise(widths))
+        self.activations = nnx.List(activations.layer(function) for _ in widths[2:])
+
+    def __call__(self, encoder: DenseEncoder, x):
+        if self.tied:
+            kernels = (layer.kernel[...].T for layer in reversed(list(encoder.layers)))
+            steps = [lambda x, k=k, b=b: x @ k + b[...][None] for k, b in zip(kernels, self.biases, strict=True)]
+        else:
+            steps = list(self.layers)
+        for step, activate in zip(steps, self.activations, strict=False):
+            x = activate(step(x))
+        return OUTPUTS[self.output](steps[-1](x))
+
+
+class ConvolutionalEncoder(nnx.Module):
+    """Convolutions of stride 2 and a dense layer: images -> [B, num_outputs].
+
+    Args:
+      sizes: height and width of the images, and what each convolution leaves of them.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[Sequence[int]],
+        channels: Sequence[int],
+        num_outputs: int,
+        kernel_size: int,
+        function: Activation,
+        weights: Initializer,
+        rngs: nnx.Rngs,
+    ):
+        self.image_shape = (*sizes[0], channels[0])
+        self.layers = nnx.List(
+            Convolution(*pair, (kernel_size, kernel_size), 2, kernel_init=weights, rngs=rngs)
+            for pair in pairwise(channels)
+        )
+        self.activations = nnx.List(activations.layer(function) for _ in channels[1:])
+        features = math.prod(sizes[-1]) * channels[-1]
+        self.code = nnx.Linear(features, num_outputs, kernel_init=weights, rngs=rngs)
+
+    def __call__(self, x):
+        x = as_images("convolutional_autoencoder", x, self.image_shape)
+        for layer, activate in zip(self.layers, self.activations, strict=True):
+            x = activate(layer(x))
+        return self.code(x.reshape(x.shape[0], -1))
+
+
+class ConvolutionalDecoder(nnx.Module):
+    """A dense layer and transposed convolutions of stride 2: [B, code_size] -> images [B, *image_shape].
+
+    Args:
+      sizes, channels: those of the encoder, images first.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[Sequence[int]],
+        channels: Sequence[int],
+        code_size: int,
+        kernel_size: int,
+        function: Activation,
+        output: str,
+        image_shape: Sequence[int],
+        weights: Initializer,
+        rngs: nnx.Rngs,
+    ):
+        self.sizes, self.image_shape, self.output = tuple(map(tuple, sizes)), tuple(image_shape), output
+        self.features = (*self.sizes[-1], channels[-1])
+        self.code = nnx.Linear(code_size, math.prod(self.features), kernel_init=weights, rngs=rngs)
+        self.layers = nnx.List(
+            TransposedConvolution(*pair, (kernel_size, kernel_size), 2, kernel_init=weights, rngs=rngs)
+            for pair in pairwise(channels[::-1])
+        )
+        self.activations = nnx.List(activations.layer(function) for _ in channels[1:])
+
+    def __call__(self, encoder: ConvolutionalEncoder, x):
+        x = self.code(x).reshape(-1, *self.features)
+        for layer, activate, (height, width) in zip(self.layers, self.activations, self.sizes[-2::-1], strict=True):
+            x = layer(activate(x))[:, :height, :width]  # odd sizes were rounded up
+        return OUTPUTS[self.output](x.reshape(-1, *self.image_shape))
+
+
+class Autoencoder(nnx.Module):
+    """An encoder, called with inputs, and a decoder, called with the encoder and a code.
+
+    Args:
+      name: of the model, for messages.
+      encoder, decoder: make them of the random streams.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        encoder: Callable[[nnx.Rngs], nnx.Module],
+        decoder: Callable[[nnx.Rngs], nnx.Module],
+        code_size: int,
+        variational: bool,
+        rngs: nnx.Rngs,
+    ):
+        self.name, self.code_size, self.variational = name, code_size, variational
+        self.encoder = encoder(rngs)
+        self.decoder = decoder(rngs)
+        self.deterministic = False
+        if variational:
+            self.noise = rngs.noise.fork()
+
+    def encode(self, x):
+        code = self.encoder(x)
+        return tuple(jnp.split(code, 2, axis=-1)) if self.variational else code
+
+    def decode(self, code):
+        if code.ndim != 2 or code.shape[1] != self.code_size:
+            raise DataError(f"{self.name}: the code is {code.dtype}{list(code.shape)}; expects [B, {self.code_size}].")
+        return self.decoder(self.encoder, code)
+
+    def __call__(self, x):
+        code = self.encode(x)
+        if self.variational:
+            mean, log_variance = code
+            code = mean if self.deterministic else reparameterize(self.noise(), mean, log_variance)
+        return self.decode(code)
+
+
+@arguments(
+    widths=WIDTHS,
+    activation=ACTIVATION,
+    code_activation=ACTIVATION,
+    output=OUTPUT,
+    decoder_widths=WIDTHS | NONE,
+    tied=boolean,
+    variational=boolean,
+    initializer=INITIALIZER,
+)
 def autoencoder(
     widths: Sequence[int],
     activation: str | Activation = "relu",
@@ -46,69 +231,38 @@ def autoencoder(
     Raises:
       ArgumentError: widths that are not positive integers or do not fit; tied weights where the two sides differ.
     Reference: Hinton and Salakhutdinov, Science 2006; variational: Kingma and Welling, ICLR 2014.
+
+    Example:
+      >>> model = dl.models.autoencoder([6, 4, 2])
+      >>> model.parts["encode"].apply(*model.init(jax.random.key(0)), jnp.zeros((3, 6)))[0].shape
+      (3, 2)
     """
-    widths = checked_sizes("autoencoder: widths", widths, least=2)
-    mirrored = widths[::-1]
-    back = mirrored if decoder_widths is None else checked_sizes("autoencoder: decoder_widths", decoder_widths, least=2)
-    if (back[0], back[-1]) != (widths[-1], widths[0]):
-        raise ArgumentError(
-            f"autoencoder: decoder_widths is {shown(decoder_widths)}; expects {widths[-1]}, the code's width, first "
-            f"and {widths[0]}, that of the inputs, last."
-        )
+    name, code_size, back = "autoencoder", widths[-1], decoder_widths or tuple(reversed(widths))
+    _check_sides(tuple(widths), tuple(back), tied, variational)
     function, code_function = activations.by_name(activation), activations.by_name(code_activation)
-    if any(activations.num_pieces(each) > 1 for each in (function, code_function)):
-        raise ArgumentError("autoencoder: activation is maxout; expects one that keeps the number of units.")
-    if tied and (back != mirrored or variational):
-        reason = "the code has a mean and a variance" if variational else f"decoder_widths is {list(back)}"
-        raise ArgumentError(
-            f"autoencoder: tied weights need a decoder that mirrors the encoder {list(widths)}; {reason}. Use "
-            "tied=False."
-        )
+    check_single_piece(name, "units", function, code_function)
     weights = initializers.by_name(initializer)
-    check_name("output", output, OUTPUTS)
-    code_size = widths[-1]
-    encoder_widths = (*widths[:-1], 2 * code_size) if variational else widths
+    there = (*widths[:-1], (1 + variational) * code_size)
 
-    def linear(pair, rngs):
-        return nnx.Linear(*pair, kernel_init=weights, rngs=rngs)
+    def encoder(rngs):
+        return DenseEncoder(there, function, code_function, weights, rngs)
 
-    class Encoder(nnx.Module):
-        def __init__(self, rngs: nnx.Rngs):
-            self.layers = nnx.List(linear(pair, rngs) for pair in pairwise(encoder_widths))
-            self.activations = nnx.List(activations.layer(function) for _ in encoder_widths[2:])
-            self.code_activation = activations.layer(code_function)
+    def decoder(rngs):
+        return DenseDecoder(back, function, output, weights, tied, rngs)
 
-        def __call__(self, x):
-            if x.ndim != 2 or x.shape[1] != widths[0] or not jnp.issubdtype(x.dtype, jnp.floating):
-                raise DataError(
-                    f"autoencoder: inputs are {x.dtype}{list(x.shape)}; the first layer expects floats "
-                    f"[B, {widths[0]}]. Flatten with x.reshape(len(x), -1) or change the first width."
-                )
-            for layer, activate in zip(self.layers, self.activations, strict=False):
-                x = activate(layer(x))
-            return self.code_activation(self.layers[-1](x))
-
-    class Decoder(nnx.Module):
-        def __init__(self, encoder: Encoder, rngs: nnx.Rngs):
-            if tied:
-                self.biases = nnx.List(nnx.Param(jnp.zeros(width)) for width in back[1:])
-            else:
-                self.layers = nnx.List(linear(pair, rngs) for pair in pairwise(back))
-            self.activations = nnx.List(activations.layer(function) for _ in back[2:])
-
-        def __call__(self, encoder: Encoder, x):
-            if tied:
-                kernels = (layer.kernel[...].T for layer in reversed(list(encoder.layers)))
-                steps = [lambda x, k=k, b=b: x @ k + b[...][None] for k, b in zip(kernels, self.biases, strict=True)]
-            else:
-                steps = list(self.layers)
-            for step, activate in zip(steps, self.activations, strict=False):
-                x = activate(step(x))
-            return OUTPUTS[output](steps[-1](x))
-
-    return _coder("autoencoder", Encoder, Decoder, code_size, variational)
+    return _model(name, encoder, decoder, code_size, variational)
 
 
+@arguments(
+    image_shape=IMAGE_SHAPE,
+    channels=sequence(WIDTH, 1, 30, text="1 to 30 positive integers"),
+    code_size=WIDTH,
+    activation=ACTIVATION,
+    output=OUTPUT,
+    kernel_size=WINDOW,
+    variational=boolean,
+    initializer=INITIALIZER,
+)
 def convolutional_autoencoder(
     image_shape: Sequence[int],
     channels: Sequence[int],
@@ -130,96 +284,66 @@ def convolutional_autoencoder(
 
     Raises:
       ArgumentError: sizes that are not positive integers; a window larger than what is left of the image.
+
+    Example:
+      >>> model = dl.models.convolutional_autoencoder((8, 8), [2], 3)
+      >>> model.apply(*model.init(jax.random.key(0)), jnp.zeros((5, 8, 8)))[0].shape
+      (5, 8, 8)
     """
-    name = "convolutional_autoencoder"
-    shape = checked_image_shape(name, image_shape)
-    channels = checked_sizes(f"{name}: channels", channels, least=1)
-    check_positive_integer("code_size", code_size)
-    check_positive_integer("kernel_size", kernel_size)
+    name, shape = "convolutional_autoencoder", with_channels(image_shape)
     function, weights = activations.by_name(activation), initializers.by_name(initializer)
-    if activations.num_pieces(function) > 1:
-        raise ArgumentError(f"{name}: activation is maxout; expects one that keeps the number of channels.")
-    check_name("output", output, OUTPUTS)
+    check_single_piece(name, "channels", function)
     sizes: list[tuple[int, ...]] = [shape[:2]]
     for block in range(len(channels)):
-        if kernel_size > min(sizes[-1]):
-            raise ArgumentError(
-                f"{name}: block {block}: kernel_size is {kernel_size}, what is left of the image is {sizes[-1][0]} x "
-                f"{sizes[-1][1]}; expects at most {min(sizes[-1])}. Use fewer channels' entries or larger images."
-            )
-        sizes.append(tuple(-(-size // 2) for size in sizes[-1]))
-    widths, kernel = (shape[2], *channels), (kernel_size, kernel_size)
-    features = (*sizes[-1], channels[-1])
+        sizes.append(shrunk(f"{name}: block {block}: kernel_size", sizes[-1], kernel_size, 2, "SAME"))
+    widths = (shape[2], *channels)
 
-    class Encoder(nnx.Module):
-        def __init__(self, rngs: nnx.Rngs):
-            self.layers = nnx.List(
-                Convolution(*pair, kernel, 2, kernel_init=weights, rngs=rngs) for pair in pairwise(widths)
-            )
-            self.activations = nnx.List(activations.layer(function) for _ in channels)
-            outputs = 2 * code_size if variational else code_size
-            self.code = nnx.Linear(math.prod(features), outputs, kernel_init=weights, rngs=rngs)
+    def encoder(rngs):
+        num_outputs = (1 + variational) * code_size
+        return ConvolutionalEncoder(sizes, widths, num_outputs, kernel_size, function, weights, rngs)
 
-        def __call__(self, x):
-            x = as_images(name, x, shape)
-            for layer, activate in zip(self.layers, self.activations, strict=True):
-                x = activate(layer(x))
-            return self.code(x.reshape(x.shape[0], -1))
+    def decoder(rngs):
+        return ConvolutionalDecoder(sizes, widths, code_size, kernel_size, function, output, image_shape, weights, rngs)
 
-    class Decoder(nnx.Module):
-        def __init__(self, encoder: Encoder, rngs: nnx.Rngs):
-            self.code = nnx.Linear(code_size, math.prod(features), kernel_init=weights, rngs=rngs)
-            self.layers = nnx.List(
-                TransposedConvolution(*pair, kernel, 2, kernel_init=weights, rngs=rngs)
-                for pair in pairwise(widths[::-1])
-            )
-            self.activations = nnx.List(activations.layer(function) for _ in channels)
-
-        def __call__(self, encoder: Encoder, x):
-            x = self.code(x).reshape(-1, *features)
-            for layer, activate, (height, width) in zip(self.layers, self.activations, sizes[-2::-1], strict=True):
-                x = layer(activate(x))[:, :height, :width]  # odd sizes were rounded up
-            return OUTPUTS[output](x.reshape(-1, *image_shape))
-
-    return _coder(name, Encoder, Decoder, code_size, variational)
+    return _model(name, encoder, decoder, code_size, variational)
 
 
+@arguments(key=key, mean=FLOATS, log_variance=FLOATS)
 def reparameterize(key: jax.Array, mean: jax.Array, log_variance: jax.Array) -> jax.Array:
-    """A draw from the normal distribution [B, n], through which gradients reach mean and log variance [B, n]."""
+    """A draw from the normal distribution [B, n], through which gradients reach mean and log variance [B, n].
+
+    Raises:
+      DataError: mean and log variance of different shapes.
+
+    Example:
+      >>> dl.models.reparameterize(jax.random.key(0), jnp.ones((2, 3)), jnp.full((2, 3), -jnp.inf))[0]
+      Array([1., 1., 1.], dtype=float32)
+    """
+    mean, log_variance = jnp.asarray(mean), jnp.asarray(log_variance)
+    if mean.shape != log_variance.shape:
+        raise DataError(
+            f"reparameterize: mean is {list(mean.shape)}, log_variance {list(log_variance.shape)}; expects one shape."
+        )
     return mean + jnp.exp(0.5 * log_variance) * jax.random.normal(key, mean.shape, mean.dtype)
 
 
-def _coder(
-    name: str,
-    build_encoder: Callable[..., nnx.Module],
-    build_decoder: Callable[..., nnx.Module],
-    code_size,
-    variational,
-) -> Model:
-    """The model of an encoder, called with inputs, and a decoder, called with the encoder and a code."""
+def _model(name: str, encoder: Callable, decoder: Callable, code_size: int, variational: bool) -> Model:
+    def build(rngs):
+        return Autoencoder(name, encoder, decoder, code_size, variational, rngs)
 
-    class Autoencoder(nnx.Module):
-        def __init__(self, rngs: nnx.Rngs):
-            self.encoder = build_encoder(rngs)
-            self.decoder = build_decoder(self.encoder, rngs)
-            self.deterministic = False
-            if variational:
-                self.noise = rngs.noise.fork()
+    return from_nnx(build, parts=("encode", "decode"))
 
-        def encode(self, x):
-            code = self.encoder(x)
-            return tuple(jnp.split(code, 2, axis=-1)) if variational else code
 
-        def decode(self, code):
-            if code.ndim != 2 or code.shape[1] != code_size:
-                raise DataError(f"{name}: the code is {code.dtype}{list(code.shape)}; expects [B, {code_size}].")
-            return self.decoder(self.encoder, code)
-
-        def __call__(self, x):
-            code = self.encode(x)
-            if variational:
-                mean, log_variance = code
-                code = mean if self.deterministic else reparameterize(self.noise(), mean, log_variance)
-            return self.decode(code)
-
-    return from_nnx(Autoencoder, parts=("encode", "decode"))
+def _check_sides(widths: tuple[int, ...], back: tuple[int, ...], tied: bool, variational: bool) -> None:
+    """Raise `ArgumentError` unless the decoder's widths fit the encoder's."""
+    if (back[0], back[-1]) != (widths[-1], widths[0]):
+        raise ArgumentError(
+            f"autoencoder: decoder_widths is {shown(list(back))}; expects {widths[-1]}, the code's width, first "
+            f"and {widths[0]}, that of the inputs, last."
+        )
+    if tied and (back != widths[::-1] or variational):
+        reason = "the code has a mean and a variance" if variational else f"decoder_widths is {list(back)}"
+        raise ArgumentError(
+            f"autoencoder: tied weights need a decoder that mirrors the encoder {list(widths)}; {reason}. Use "
+            "tied=False."
+        )

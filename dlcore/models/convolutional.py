@@ -1,30 +1,108 @@
 """Convolutional networks: a general one, and LeNet-5 and those of DeepOBS in terms of it."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import jax
 from flax import nnx
 
-from dlcore.core.errors import ArgumentError, check_name, check_number, check_positive_integer, shown
+from dlcore.core.arguments import NONE, arguments, boolean, sequence
+from dlcore.core.errors import ArgumentError, shown
 from dlcore.core.model import Model
 from dlcore.nn import activations, initializers
-from dlcore.nn.activations import Activation
+from dlcore.nn.activations import ACTIVATION, Activation
 from dlcore.nn.adapters import from_nnx
-from dlcore.nn.convolution import POOLS, Convolution
-from dlcore.nn.dropout import Dropout
-from dlcore.nn.images import as_images, checked_image_shape, checked_sizes
-from dlcore.nn.initializers import Initializer
+from dlcore.nn.blocks import (
+    NORMALIZATION,
+    PADDING,
+    POOL,
+    WIDTH,
+    WINDOW,
+    ConvolutionalBlock,
+    Pooling,
+    dense_head,
+    shrunk,
+)
+from dlcore.nn.dropout import DROPOUT
+from dlcore.nn.images import IMAGE_SHAPE, as_images, with_channels
+from dlcore.nn.initializers import INITIALIZER, Initializer
 
-NORMALIZATIONS: dict[str, Callable[[int, nnx.Rngs], nnx.Module]] = {
-    "batch": lambda width, rngs: nnx.BatchNorm(width, momentum=0.9, rngs=rngs),
-    "group": lambda width, rngs: nnx.GroupNorm(width, num_groups=math.gcd(width, 8), rngs=rngs),
-    "layer": lambda width, rngs: nnx.GroupNorm(width, num_groups=1, rngs=rngs),
-}
+CHANNELS = sequence(WIDTH, 1, 1000, text="1 to 1000 positive integers")
 
 
+class Convolutional(nnx.Module):
+    """Blocks of convolution, then dense layers: images -> [B, widths[-1]].
+
+    Args:
+      blocks: for each, (kernel size, padding).
+      pooling: after each block.
+      features: numbers that the head gets; its widths follow.
+      conv_init, dense_init, bias_init: of the blocks' and the head's weights, and all biases.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        channels: Sequence[int],
+        blocks: Sequence[tuple[int, str]],
+        widths: Sequence[int],
+        *,
+        activation: str | Activation,
+        normalization: str | None,
+        pooling: Pooling,
+        global_pooling: bool,
+        dropout: float | jax.Array,
+        conv_init: Initializer,
+        dense_init: Initializer,
+        bias_init: Initializer,
+        rngs: nnx.Rngs,
+    ):
+        self.image_shape, self.global_pooling = image_shape, global_pooling
+        self.blocks = nnx.List(
+            ConvolutionalBlock(
+                *pair,
+                kernel_size=kernel_size,
+                padding=padding,
+                normalization=normalization,
+                activation=activation,
+                pooling=pooling,
+                kernel_init=conv_init,
+                bias_init=bias_init,
+                rngs=rngs,
+            )
+            for pair, (kernel_size, padding) in zip(pairwise((image_shape[2], *channels)), blocks, strict=True)
+        )
+        self.head = dense_head(
+            widths, activation, dropout=dropout, kernel_init=dense_init, bias_init=bias_init, rngs=rngs
+        )
+
+    def __call__(self, x):
+        x = as_images("convolutional", x, self.image_shape)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x.mean(axis=(1, 2)) if self.global_pooling else x.reshape(x.shape[0], -1))
+
+
+@arguments(
+    image_shape=IMAGE_SHAPE,
+    channels=CHANNELS,
+    num_outputs=WIDTH,
+    kernel_size=WINDOW | sequence(WINDOW, text="positive integers, one for each block"),
+    padding=PADDING | sequence(PADDING, text="them, one for each block"),
+    activation=ACTIVATION,
+    normalization=NORMALIZATION,
+    pool=POOL,
+    pool_size=WINDOW,
+    pool_strides=WINDOW | NONE,
+    pool_padding=PADDING,
+    global_pooling=boolean,
+    head=sequence(WIDTH, 0, 1000, text="positive integers"),
+    dropout=DROPOUT,
+    initializer=INITIALIZER,
+    head_initializer=INITIALIZER | NONE,
+    bias_initializer=INITIALIZER,
+)
 def convolutional(
     image_shape: Sequence[int],
     channels: Sequence[int],
@@ -63,73 +141,41 @@ def convolutional(
     Raises:
       ArgumentError: sizes that are not positive integers, an unknown name, a window larger than what is left of the
         image.
+
+    Example:
+      >>> model = dl.models.convolutional((8, 8), [4], 3)
+      >>> model.apply(*model.init(jax.random.key(0)), jnp.zeros((2, 8, 8)))[0].shape
+      (2, 3)
     """
-    image_shape = checked_image_shape("convolutional", image_shape)
-    channels = checked_sizes("channels", channels, least=1)
-    kernel_sizes = checked_sizes("kernel_size", _repeated("kernel_size", kernel_size, len(channels)), least=1)
-    paddings = _repeated("padding", padding, len(channels))
-    for each in (*paddings, pool_padding):
-        check_name("padding", each, ("SAME", "VALID"))
-    pool_strides = pool_size if pool_strides is None else pool_strides
-    check_positive_integer("pool_size", pool_size)
-    check_positive_integer("pool_strides", pool_strides)
-    for kind, name, known in (("pool", pool, POOLS), ("normalization", normalization, NORMALIZATIONS)):
-        if name is not None:
-            check_name(kind, name, known)
-    weights = initializers.by_name(initializer)
-    biases = initializers.by_name(bias_initializer)
-    sizes = image_shape[:2]
-    for block, (kernel, edge) in enumerate(zip(kernel_sizes, paddings, strict=True)):
-        sizes = shrunk(f"convolutional: block {block}: kernel_size", sizes, kernel, 1, edge)
-        if pool is not None:
-            sizes = shrunk(f"convolutional: block {block}: pool_size", sizes, pool_size, pool_strides, pool_padding)
-    features = channels[-1] * (1 if global_pooling else math.prod(sizes))
-    dense = _dense_head(
-        (features, *checked_sizes("head", head, least=0), *checked_sizes("num_outputs", [num_outputs], least=1)),
-        activation,
-        dropout,
-        weights if head_initializer is None else initializers.by_name(head_initializer),
-        biases,
-    )
-    pieces = activations.num_pieces(activation)
-
-    class Block(nnx.Module):
-        def __init__(self, num_inputs: int, num_channels: int, kernel: int, edge: str, rngs: nnx.Rngs):
-            width = num_channels * pieces
-            self.convolution = Convolution(
-                num_inputs, width, (kernel, kernel), padding=edge, kernel_init=weights, bias_init=biases, rngs=rngs
-            )
-            self.normalization = None if normalization is None else NORMALIZATIONS[normalization](width, rngs)
-            self.activation = activations.layer(activation)
-
-        def __call__(self, x):
-            x = self.convolution(x)
-            x = x if self.normalization is None else self.normalization(x)
-            x = self.activation(x)
-            return x if pool is None else POOLS[pool](x, pool_size, pool_strides, pool_padding)
-
-    class Convolutional(nnx.Module):
-        def __init__(self, rngs: nnx.Rngs):
-            widths = pairwise((image_shape[2], *channels))
-            self.blocks = nnx.List(
-                Block(*width, kernel, edge, rngs)
-                for width, kernel, edge in zip(widths, kernel_sizes, paddings, strict=True)
-            )
-            self.head = dense(rngs)
-
-        def __call__(self, x):
-            x = as_images("convolutional", x, image_shape)
-            for block in self.blocks:
-                x = block(x)
-            return self.head(x.mean(axis=(1, 2)) if global_pooling else x.reshape(x.shape[0], -1))
-
-    return from_nnx(Convolutional)
+    shape = with_channels(image_shape)
+    kernel_sizes = _repeated("kernel_size", kernel_size, len(channels))
+    blocks = list(zip(kernel_sizes, _repeated("padding", padding, len(channels)), strict=True))
+    pooling = Pooling(pool, pool_size, pool_size if pool_strides is None else pool_strides, pool_padding)
+    height, width = _after(blocks, pooling, shape[:2])
+    widths = (channels[-1] * (1 if global_pooling else height * width), *head, num_outputs)
+    activations.num_pieces(activation)
+    options = {
+        "activation": activation,
+        "normalization": normalization,
+        "pooling": pooling,
+        "global_pooling": global_pooling,
+        "dropout": dropout,
+        "conv_init": initializers.by_name(initializer),
+        "dense_init": initializers.by_name(initializer if head_initializer is None else head_initializer),
+        "bias_init": initializers.by_name(bias_initializer),
+    }
+    return from_nnx(lambda rngs: Convolutional(shape, channels, blocks, widths, **options, rngs=rngs))
 
 
+@arguments(image_shape=IMAGE_SHAPE, num_classes=WIDTH)
 def lenet(image_shape: Sequence[int] = (28, 28), num_classes: int = 10) -> Model:
     """LeNet-5 as it is used today: tanh, average pooling, all maps connected; 61 706 parameters for 28 x 28.
 
     Reference: LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998.
+
+    Example:
+      >>> dl.models.num_params(dl.models.lenet())
+      61706
     """
     return convolutional(
         image_shape,
@@ -144,10 +190,15 @@ def lenet(image_shape: Sequence[int] = (28, 28), num_classes: int = 10) -> Model
     )
 
 
+@arguments(image_shape=IMAGE_SHAPE, num_classes=WIDTH)
 def deepobs_2c2d(image_shape: Sequence[int] = (28, 28), num_classes: int = 10) -> Model:
     """DeepOBS' network for MNIST and Fashion-MNIST; 3 274 634 parameters for 28 x 28.
 
     Reference: Schneider et al., DeepOBS: a deep learning optimizer benchmark suite, ICLR 2019; its `_2c2d.py`.
+
+    Example:
+      >>> dl.models.num_params(dl.models.deepobs_2c2d())
+      3274634
     """
     return convolutional(
         image_shape,
@@ -161,10 +212,15 @@ def deepobs_2c2d(image_shape: Sequence[int] = (28, 28), num_classes: int = 10) -
     )
 
 
+@arguments(image_shape=IMAGE_SHAPE, num_classes=WIDTH)
 def deepobs_3c3d(image_shape: Sequence[int] = (32, 32, 3), num_classes: int = 10) -> Model:
     """DeepOBS' network for CIFAR; 895 210 parameters for 32 x 32 x 3. Its weights have an L2 penalty of 0.002.
 
     Reference: Schneider et al., DeepOBS: a deep learning optimizer benchmark suite, ICLR 2019; its `_3c3d.py`.
+
+    Example:
+      >>> dl.models.num_params(dl.models.deepobs_3c3d())
+      895210
     """
     return convolutional(
         image_shape,
@@ -181,45 +237,20 @@ def deepobs_3c3d(image_shape: Sequence[int] = (32, 32, 3), num_classes: int = 10
     )
 
 
-def shrunk(name: str, sizes: Sequence[int], window: int, stride: int, padding: str) -> tuple[int, ...]:
-    """What a window that moves by `stride` makes of an image's height and width; `ArgumentError` if it has no room."""
-    if window > min(sizes):
-        raise ArgumentError(
-            f"{name} is {window}, what is left of the image is {sizes[0]} x {sizes[1]}; expects at most "
-            f"{min(sizes)}. Use fewer blocks, a smaller window or larger images."
-        )
-    lost = window - 1 if padding == "VALID" else 0
-    return tuple(-(-(size - lost) // stride) for size in sizes)
+def _after(blocks: Sequence[tuple[int, str]], pooling: Pooling, sizes: Sequence[int]) -> tuple[int, ...]:
+    """What blocks of (kernel size, padding) and pooling leave of an image's height and width."""
+    for block, (kernel_size, padding) in enumerate(blocks):
+        sizes = shrunk(f"convolutional: block {block}: kernel_size", sizes, kernel_size, 1, padding)
+        if pooling.kind is not None:
+            what = f"convolutional: block {block}: pool_size"
+            sizes = shrunk(what, sizes, pooling.size, pooling.strides, pooling.padding)
+    return tuple(sizes)
 
 
 def _repeated(name: str, value: Any, count: int) -> tuple[Any, ...]:
     """One value for each block."""
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, tuple):
         return (value,) * count
     if len(value) != count:
-        raise ArgumentError(f"{name} is {shown(value)}; expects one, or one for each of {count} blocks.")
-    return tuple(value)
-
-
-def _dense_head(widths, activation, dropout, weights: Initializer, biases: Initializer):
-    """Builds the module of dense layers [B, widths[0]] -> [B, widths[-1]]."""
-    check_number("dropout", dropout, 0, 1)
-    pieces = activations.num_pieces(activation)
-    drops = not isinstance(dropout, int | float) or dropout > 0
-
-    class Dense(nnx.Module):
-        def __init__(self, fan_in: int, fan_out: int, last: bool, rngs: nnx.Rngs):
-            self.dropout = Dropout(dropout, rngs=rngs) if drops else None
-            width = fan_out if last else fan_out * pieces
-            self.linear = nnx.Linear(fan_in, width, kernel_init=weights, bias_init=biases, rngs=rngs)
-            self.activation = None if last else activations.layer(activation)
-
-        def __call__(self, x):
-            x = self.linear(x if self.dropout is None else self.dropout(x))
-            return x if self.activation is None else self.activation(x)
-
-    def build(rngs: nnx.Rngs) -> nnx.Module:
-        last = len(widths) - 2
-        return nnx.Sequential(*(Dense(*pair, place == last, rngs) for place, pair in enumerate(pairwise(widths))))
-
-    return build
+        raise ArgumentError(f"convolutional: {name} is {shown(value)}; expects one, or one for each of {count} blocks.")
+    return value

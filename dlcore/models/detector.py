@@ -1,6 +1,5 @@
 """A single-shot detector: one network, one look, a grid of cells each of which may hold an object."""
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -11,15 +10,17 @@ import numpy as np
 from flax import nnx
 from jax import lax
 
-from dlcore.core.errors import check_number, check_positive_integer
+from dlcore.core.arguments import arguments, array, instance, integer, number, sequence
+from dlcore.core.errors import DataError
 from dlcore.core.model import Model
 from dlcore.metrics import Boxes, box_iou
 from dlcore.nn import activations, initializers
-from dlcore.nn.activations import Activation
+from dlcore.nn.activations import ACTIVATION, Activation
 from dlcore.nn.adapters import from_nnx
-from dlcore.nn.convolution import Convolution, max_pool
-from dlcore.nn.images import as_images, checked_image_shape, checked_sizes
-from dlcore.nn.initializers import Initializer
+from dlcore.nn.blocks import WIDTH, ConvolutionalBlock, Pooling
+from dlcore.nn.convolution import Convolution
+from dlcore.nn.images import IMAGE_SHAPE, as_images, with_channels
+from dlcore.nn.initializers import INITIALIZER, Initializer
 
 
 class GridPredictions(NamedTuple):
@@ -46,6 +47,48 @@ class Detections(NamedTuple):
     scores: jax.Array
 
 
+class GridDetector(nnx.Module):
+    """Blocks that halve an image, one that looks around, a prediction for each cell: images -> `GridPredictions`."""
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        channels: Sequence[int],
+        num_classes: int,
+        activation: str | Activation,
+        weights: Initializer,
+        rngs: nnx.Rngs,
+    ):
+        self.image_shape = image_shape
+        options = {
+            "normalization": "batch",
+            "activation": activation,
+            "use_bias": False,
+            "kernel_init": weights,
+            "rngs": rngs,
+        }
+        halved = Pooling("max", padding="SAME")
+        self.blocks = nnx.List(
+            ConvolutionalBlock(*pair, pooling=halved, **options) for pair in pairwise((image_shape[2], *channels))
+        )
+        self.around = ConvolutionalBlock(channels[-1], channels[-1], **options)  # a cell sees its neighbors
+        self.head = Convolution(channels[-1], 5 + num_classes, (1, 1), kernel_init=weights, rngs=rngs)
+
+    def __call__(self, x):
+        x = as_images("grid_detector", x, self.image_shape)
+        for block in self.blocks:
+            x = block(x)
+        x = self.head(self.around(x))
+        return GridPredictions(x[..., 0], _boxes(x[..., 1:5], self.image_shape[:2]), x[..., 5:])
+
+
+@arguments(
+    image_shape=IMAGE_SHAPE,
+    num_classes=WIDTH,
+    channels=sequence(WIDTH, 1, 30, text="1 to 30 positive integers"),
+    activation=ACTIVATION,
+    initializer=INITIALIZER,
+)
 def grid_detector(
     image_shape: Sequence[int],
     num_classes: int,
@@ -68,37 +111,16 @@ def grid_detector(
       ArgumentError: sizes that are not positive integers, an unknown name.
     Reference: Redmon et al., You only look once, CVPR 2016, with one box a cell, whose size is predicted as a
       logarithm.
+
+    Example:
+      >>> model = dl.models.grid_detector((8, 8), 3, channels=[2])
+      >>> predictions, _ = model.apply(*model.init(jax.random.key(0)), jnp.zeros((5, 8, 8)))
+      >>> predictions.boxes.shape
+      (5, 4, 4, 4)
     """
-    image_shape = checked_image_shape("grid_detector", image_shape)
-    channels = checked_sizes("grid_detector: channels", channels, least=1)
-    check_positive_integer("grid_detector: num_classes", num_classes)
-    weights, pieces = initializers.by_name(initializer), activations.num_pieces(activation)
-
-    class Block(nnx.Module):
-        def __init__(self, num_inputs: int, num_channels: int, rngs: nnx.Rngs):
-            width = num_channels * pieces
-            self.convolution = Convolution(num_inputs, width, (3, 3), use_bias=False, kernel_init=weights, rngs=rngs)
-            self.normalization = nnx.BatchNorm(width, momentum=0.9, rngs=rngs)
-            self.activation = activations.layer(activation)
-
-        def __call__(self, x):
-            return self.activation(self.normalization(self.convolution(x)))
-
-    class GridDetector(nnx.Module):
-        def __init__(self, rngs: nnx.Rngs):
-            widths = pairwise((image_shape[2], *channels))
-            self.blocks = nnx.List(Block(*width, rngs) for width in widths)
-            self.around = Block(channels[-1], channels[-1], rngs)  # a cell sees its neighbors
-            self.head = Convolution(channels[-1], 5 + num_classes, (1, 1), kernel_init=weights, rngs=rngs)
-
-        def __call__(self, x):
-            x = as_images("grid_detector", x, image_shape)
-            for block in self.blocks:
-                x = max_pool(block(x), 2, 2, "SAME")
-            x = self.head(self.around(x))
-            return GridPredictions(x[..., 0], _boxes(x[..., 1:5], image_shape[:2]), x[..., 5:])
-
-    return from_nnx(GridDetector)
+    shape, weights = with_channels(image_shape), initializers.by_name(initializer)
+    activations.num_pieces(activation)
+    return from_nnx(lambda rngs: GridDetector(shape, channels, num_classes, activation, weights, rngs))
 
 
 def cell_size(grid: Sequence[int], image_size: Sequence[int]) -> tuple[float, float]:
@@ -106,30 +128,50 @@ def cell_size(grid: Sequence[int], image_size: Sequence[int]) -> tuple[float, fl
     return image_size[0] / grid[0], image_size[1] / grid[1]
 
 
-def detect(
-    cells: GridPredictions, *, max_boxes: int = 10, score_threshold: float | jax.Array = 0.5, iou_threshold: float = 0.5
+MAX_BOXES = integer(1, 100_000)
+SHARE = number(0, 1)
+
+
+@arguments(
+    boxes=array("f", ndim=3, text="floats [B, N, 4]: top, left, bottom, right"),
+    scores=array("f", ndim=2, text="floats [B, N]"),
+    classes=array("iu", ndim=2, text="integers [B, N]"),
+    max_boxes=MAX_BOXES,
+    iou_threshold=SHARE,
+)
+def non_max_suppression(
+    boxes: jax.Array,
+    scores: jax.Array,
+    classes: jax.Array,
+    *,
+    max_boxes: int = 10,
+    iou_threshold: float | jax.Array = 0.5,
 ) -> Detections:
     """The best boxes of each image: by score, without those that overlap a better one of their class.
 
     Args:
+      boxes: [B, N, 4]: top, left, bottom, right.
+      scores: [B, N], 0 or more; a box of score 0 is not there.
+      classes: integers [B, N].
       max_boxes: of an image; all shapes are fixed, so it may be compiled and mapped.
-      score_threshold: least score, objectness times the probability of the class; may be traced.
-      iou_threshold: overlap with a better box of the same class from which on a box is dropped.
+      iou_threshold: a box is dropped whose overlap with a better one of its class is larger; may be traced.
 
     Raises:
       ArgumentError: a number out of its range.
-    """
-    check_positive_integer("detect: max_boxes", max_boxes)
-    check_number("detect: score_threshold", score_threshold, 0, 1)
-    check_number("detect: iou_threshold", iou_threshold, 0, 1)
-    num_images, num_cells = cells.objectness.shape[0], math.prod(cells.objectness.shape[1:])
-    boxes = cells.boxes.reshape(num_images, num_cells, 4)
-    probabilities = jax.nn.softmax(cells.class_logits).reshape(num_images, num_cells, -1)
-    classes = jnp.argmax(probabilities, axis=-1)
-    scores = jax.nn.sigmoid(cells.objectness).reshape(num_images, num_cells) * probabilities.max(axis=-1)
-    scores = jnp.where(scores >= score_threshold, scores, 0)
+      DataError: shapes that do not fit each other.
 
-    def suppressed(boxes, classes, scores):
+    Example:
+      >>> boxes = jnp.array([[[0.0, 0, 2, 2], [0.0, 0, 2, 2.1], [5.0, 5, 7, 7]]])
+      >>> dl.models.non_max_suppression(boxes, jnp.array([[0.5, 0.9, 0.6]]), jnp.zeros((1, 3), int)).scores[0, :3]
+      Array([0.9, 0.6, 0. ], dtype=float32)
+    """
+    if not boxes.shape == (*scores.shape, 4) == (*classes.shape, 4) or not scores.shape[1]:
+        raise DataError(
+            f"non_max_suppression: boxes are {list(boxes.shape)}, scores {list(scores.shape)}, classes "
+            f"{list(classes.shape)}; expects [B, N, 4], [B, N] and [B, N], N of 1 or more."
+        )
+
+    def suppressed(boxes, scores, classes):
         def take_best(left, _):
             best = jnp.argmax(left)
             overlapping = box_iou(boxes[best][None], boxes) > iou_threshold
@@ -138,19 +180,85 @@ def detect(
 
         return lax.scan(take_best, scores, length=max_boxes)[1]
 
-    return Detections(*jax.vmap(suppressed)(boxes, classes, scores))
+    return Detections(*jax.vmap(suppressed)(*map(jnp.asarray, (boxes, scores, classes))))
 
 
+@arguments(
+    predictions=instance(GridPredictions, example="the output of dl.models.grid_detector"),
+    max_boxes=MAX_BOXES,
+    score_threshold=SHARE,
+    iou_threshold=SHARE,
+)
+def detect(
+    predictions: GridPredictions,
+    *,
+    max_boxes: int = 10,
+    score_threshold: float | jax.Array = 0.5,
+    iou_threshold: float | jax.Array = 0.5,
+) -> Detections:
+    """The best boxes of each image that a grid detector sees, after `non_max_suppression`.
+
+    Args:
+      predictions: the detector's output.
+      max_boxes: of an image; all shapes are fixed, so it may be compiled and mapped.
+      score_threshold: least score, objectness times the probability of the class; may be traced.
+      iou_threshold: a box is dropped whose overlap with a better one of its class is larger; may be traced.
+
+    Raises:
+      ArgumentError: a number out of its range.
+      DataError: predictions whose shapes do not fit each other.
+
+    Example:
+      >>> model = dl.models.grid_detector((8, 8), 3, channels=[2])
+      >>> predictions, _ = model.apply(*model.init(jax.random.key(0)), jnp.zeros((5, 8, 8)))
+      >>> dl.models.detect(predictions, max_boxes=2).classes.shape
+      (5, 2)
+    """
+    grid = jnp.shape(predictions.objectness)
+    shapes = [jnp.shape(predictions.boxes), jnp.shape(predictions.class_logits)[:3]]
+    if len(grid) != 3 or shapes != [(*grid, 4), grid]:
+        raise DataError(
+            f"detect: objectness is {list(grid)}, boxes and classes are {list(map(list, shapes))}; expects "
+            "[B, rows, columns], and for boxes and class logits one axis more."
+        )
+    boxes = predictions.boxes.reshape(grid[0], -1, 4)
+    probabilities = jax.nn.softmax(predictions.class_logits).reshape(*boxes.shape[:2], -1)
+    scores = jax.nn.sigmoid(predictions.objectness).reshape(boxes.shape[:2]) * probabilities.max(axis=-1)
+    scores = jnp.where(scores >= score_threshold, scores, 0)
+    classes = jnp.argmax(probabilities, axis=-1)
+    return non_max_suppression(boxes, scores, classes, max_boxes=max_boxes, iou_threshold=iou_threshold)
+
+
+@arguments(detections=instance(Detections, example="of dl.models.detect"))
 def found_boxes(detections: Detections) -> Boxes:
-    """The boxes that are there, in all images together, on the host: for `dl.metrics.detection_average_precision`."""
+    """The boxes that are there, in all images together, on the host: for `dl.metrics.detection_average_precision`.
+
+    Example:
+      >>> detections = dl.models.Detections(jnp.ones((1, 2, 4)), jnp.zeros((1, 2), int), jnp.array([[0.9, 0.0]]))
+      >>> dl.models.found_boxes(detections).boxes.shape
+      (1, 4)
+    """
     boxes, classes, scores = map(np.asarray, detections)
     images, places = np.nonzero(scores)
     return Boxes(boxes[images, places], images, classes[images, places], scores[images, places])
 
 
+@arguments(targets=array(ndim=3, text="targets [N, max_objects, 6]"))
 def true_boxes(targets: np.ndarray | jax.Array) -> Boxes:
-    """The same of targets [N, max_objects, 6], as of `dl.data.scattered_digits`."""
+    """The boxes of targets [N, max_objects, 6], in all images together, on the host.
+
+    A target is (whether it is there, class, top, left, bottom, right), as of `dl.data.scattered_digits`.
+
+    Raises:
+      DataError: targets of another shape.
+
+    Example:
+      >>> dl.models.true_boxes(np.array([[[1.0, 3, 0, 0, 2, 2], [0.0, 0, 0, 0, 0, 0]]])).classes
+      array([3])
+    """
     targets = np.asarray(targets)
+    if targets.shape[-1] != 6:
+        raise DataError(f"true_boxes: targets are {list(targets.shape)}; expects [N, max_objects, 6].")
     images, places = np.nonzero(targets[..., 0])
     rows = targets[images, places]
     return Boxes(rows[:, 2:], images, rows[:, 1].astype(int))

@@ -8,14 +8,50 @@ import numpy as np
 from flax import nnx
 from jax.core import Tracer
 
-from dlcore.core.errors import ArgumentError, DataError, check_number, check_positive_integer
+from dlcore.core.arguments import arguments, array, boolean, instance, number, tree
+from dlcore.core.errors import ArgumentError, DataError, described
 from dlcore.core.model import Model, ModelState, Params
 from dlcore.nn import initializers
 from dlcore.nn.adapters import from_nnx
-from dlcore.nn.initializers import Initializer
-from dlcore.nn.radial_basis import RadialBasis
+from dlcore.nn.blocks import WIDTH
+from dlcore.nn.initializers import INITIALIZER, Initializer
+from dlcore.nn.radial_basis import CENTERS, RadialBasis
 
 
+class RadialBasisNetwork(nnx.Module):
+    """Bumps around centers [K, D] and a dense layer: [B, D] -> [B, num_outputs]; arguments of `radial_basis`."""
+
+    def __init__(
+        self,
+        centers: jax.Array,
+        widths: jax.Array,
+        num_outputs: int,
+        learned: bool,
+        weights: Initializer,
+        rngs: nnx.Rngs,
+    ):
+        self.num_inputs = centers.shape[1]
+        self.basis = RadialBasis(centers, widths, learned=learned)
+        self.output = nnx.Linear(len(centers), num_outputs, kernel_init=weights, rngs=rngs)
+
+    def features(self, x):
+        if x.ndim != 2 or x.shape[1] != self.num_inputs or not jnp.issubdtype(x.dtype, jnp.floating):
+            raise DataError(
+                f"radial_basis: inputs are {x.dtype}{list(x.shape)}; the centers expect floats [B, {self.num_inputs}]."
+            )
+        return self.basis(x)
+
+    def __call__(self, x):
+        return self.output(self.features(x))
+
+
+@arguments(
+    centers=CENTERS,
+    widths=array("iuf", ndim=(0, 1), text="one width, or one for each center: positive numbers [K]"),
+    num_outputs=WIDTH,
+    learned=boolean,
+    initializer=INITIALIZER,
+)
 def radial_basis(
     centers: Any,
     widths: Any,
@@ -26,7 +62,7 @@ def radial_basis(
 ) -> Model:
     """Gaussian bumps around centers, and an affine map of their heights: [B, D] -> [B, num_outputs].
 
-    In two stages: place the centers (`dlcore.nn.radial_basis`: `k_means_centers`, `random_centers`) and choose the
+    In two stages: place the centers (`k_means_centers`, `random_centers`) and choose the
     widths (`nearest_center_widths`, `spread_widths`), then fit the output layer, in closed form by `fit_output_layer`
     or by gradient. From end to end: the same with `learned=True`, all by gradient.
 
@@ -41,30 +77,32 @@ def radial_basis(
     Raises:
       ArgumentError: centers that are no floats [K, D], widths that do not fit them or are not positive.
     Reference: Broomhead and Lowe 1988; Moody and Darken 1989.
+
+    Example:
+      >>> model = dl.models.radial_basis([[0.0], [1.0]], 0.5)
+      >>> model.parts["features"].apply(*model.init(jax.random.key(0)), jnp.array([[1.0]]))[0].round(2)
+      Array([[0.14, 1.  ]], dtype=float32)
     """
-    check_positive_integer("radial_basis: num_outputs", num_outputs)
+    centers = jnp.asarray(centers)
+    if not centers.size:
+        raise DataError(
+            f"radial_basis: centers are {list(centers.shape)}; expects one or more, of one or more numbers."
+        )
+    widths = _checked_widths(widths, len(centers))
     weights = initializers.by_name(initializer)
-    centers, widths = _checked_centers(centers), _checked_widths(widths, len(centers))
-    num_inputs = centers.shape[1]
-
-    class RadialBasisNetwork(nnx.Module):
-        def __init__(self, rngs: nnx.Rngs):
-            self.basis = RadialBasis(centers, widths, learned=learned)
-            self.output = nnx.Linear(len(centers), num_outputs, kernel_init=weights, rngs=rngs)
-
-        def features(self, x):
-            if x.ndim != 2 or x.shape[1] != num_inputs or not jnp.issubdtype(x.dtype, jnp.floating):
-                raise DataError(
-                    f"radial_basis: inputs are {x.dtype}{list(x.shape)}; the centers expect floats [B, {num_inputs}]."
-                )
-            return self.basis(x)
-
-        def __call__(self, x):
-            return self.output(self.features(x))
-
-    return from_nnx(RadialBasisNetwork, parts=("features",))
+    return from_nnx(
+        lambda rngs: RadialBasisNetwork(centers, widths, num_outputs, learned, weights, rngs), parts=("features",)
+    )
 
 
+@arguments(
+    model=instance(Model, example="dl.models.radial_basis(centers, widths)"),
+    params=tree,
+    state=tree,
+    inputs=array(text="inputs [N, D]"),
+    targets=array(text="targets [N] or [N, num_outputs]"),
+    penalty=number(0),
+)
 def fit_output_layer(
     model: Model, params: Params, state: ModelState, inputs: Any, targets: Any, *, penalty: float | jax.Array = 0.0
 ) -> Params:
@@ -81,12 +119,23 @@ def fit_output_layer(
     Raises:
       DataError: targets that are no floats or do not fit the inputs and the output layer.
     Reference: Broomhead and Lowe 1988, section 3; ridge regression, Hoerl and Kennard 1970.
+
+    Example:
+      >>> model, inputs = dl.models.radial_basis([[0.0], [1.0]], 0.5), jnp.array([[0.0], [0.5], [1.0]])
+      >>> params, state = model.init(jax.random.key(0))
+      >>> params = dl.models.fit_output_layer(model, params, state, inputs, jnp.array([0.0, 1.0, 2.0]))
+      >>> bool(jnp.allclose(model.apply(params, state, inputs)[0][:, 0], jnp.array([0.0, 1.0, 2.0]), atol=1e-4))
+      True
     """
-    check_number("fit_output_layer: penalty", penalty, 0)
+    if "features" not in model.parts or not isinstance(params, dict) or "output" not in params:
+        raise ArgumentError(
+            f"fit_output_layer: model has the parts {sorted(model.parts)}, params are {described(params)}; expects a "
+            "model of dl.models.radial_basis and its params."
+        )
     features, _ = model.parts["features"].apply(params, state, jnp.asarray(inputs))
     kernel = params["output"]["kernel"]
     targets = jnp.asarray(targets)
-    columns = targets.reshape(len(targets), -1)
+    columns = targets.reshape(targets.shape[0] if targets.ndim else 1, -1) if targets.size else targets
     if targets.dtype.kind != "f" or columns.shape != (len(features), kernel.shape[1]):
         raise DataError(
             f"fit_output_layer: targets are {targets.dtype}{list(targets.shape)}; expects floats "
@@ -98,15 +147,6 @@ def fit_output_layer(
     rows = jnp.concatenate([features - center, ridge])
     kernel = jnp.linalg.lstsq(rows, jnp.concatenate([columns - level, jnp.zeros_like(kernel)]))[0]
     return {**params, "output": {"kernel": kernel, "bias": (level - center @ kernel)[0]}}
-
-
-def _checked_centers(centers: Any) -> jax.Array:
-    centers = jnp.asarray(centers)
-    if centers.ndim != 2 or centers.dtype.kind != "f" or not centers.size:
-        raise ArgumentError(
-            f"radial_basis: centers are {centers.dtype}{list(centers.shape)}; expects floats [num_centers, features]."
-        )
-    return centers
 
 
 def _checked_widths(widths: Any, num_centers: int) -> jax.Array:

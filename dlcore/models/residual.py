@@ -6,16 +6,76 @@ from itertools import pairwise
 import jax.numpy as jnp
 from flax import nnx
 
-from dlcore.core.errors import ArgumentError, check_positive_integer
+from dlcore.core.arguments import arguments, integer
+from dlcore.core.errors import ArgumentError
 from dlcore.core.model import Model
 from dlcore.nn import activations, initializers
-from dlcore.nn.activations import Activation
+from dlcore.nn.activations import ACTIVATION, Activation
 from dlcore.nn.adapters import from_nnx
-from dlcore.nn.convolution import Convolution
-from dlcore.nn.images import as_images, checked_image_shape
-from dlcore.nn.initializers import Initializer
+from dlcore.nn.blocks import WIDTH, ConvolutionalBlock, check_single_piece
+from dlcore.nn.images import IMAGE_SHAPE, as_images, with_channels
+from dlcore.nn.initializers import INITIALIZER, Initializer
 
 
+class ResidualBlock(nnx.Module):
+    """Two normalized convolutions beside a shortcut: [B, height, width, num_inputs] -> [B, ..., num_channels].
+
+    Where it widens it halves height and width; the shortcut then skips pixels and has zeros as new channels (type A).
+    """
+
+    def __init__(
+        self, num_inputs: int, num_channels: int, activation: Activation, weights: Initializer, rngs: nnx.Rngs
+    ):
+        self.stride = 1 if num_inputs == num_channels else 2
+        self.more = num_channels - num_inputs
+        self.first = _normalized(num_inputs, num_channels, self.stride, weights, rngs)
+        self.inner = activations.layer(activation)
+        self.second = _normalized(num_channels, num_channels, 1, weights, rngs)
+        self.outer = activations.layer(activation)
+
+    def __call__(self, x):
+        shortcut = x[:, :: self.stride, :: self.stride]
+        shortcut = jnp.pad(shortcut, ((0, 0), (0, 0), (0, 0), (0, self.more)))
+        return self.outer(shortcut + self.second(self.inner(self.first(x))))
+
+
+class ResidualNetwork(nnx.Module):
+    """A convolution, residual blocks, the mean over the pixels, a dense layer: images -> [B, num_outputs].
+
+    Args:
+      widths: channels of the first convolution, then of each block.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        widths: Sequence[int],
+        num_outputs: int,
+        activation: Activation,
+        weights: Initializer,
+        rngs: nnx.Rngs,
+    ):
+        self.image_shape = image_shape
+        self.stem = _normalized(image_shape[2], widths[0], 1, weights, rngs)
+        self.activation = activations.layer(activation)
+        self.blocks = nnx.List(ResidualBlock(*pair, activation, weights, rngs) for pair in pairwise(widths))
+        self.head = nnx.Linear(widths[-1], num_outputs, kernel_init=weights, rngs=rngs)
+
+    def __call__(self, x):
+        x = self.activation(self.stem(as_images("resnet", x, self.image_shape)))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x.mean(axis=(1, 2)))
+
+
+@arguments(
+    image_shape=IMAGE_SHAPE,
+    num_classes=WIDTH,
+    depth=integer(1, 2000),
+    width=integer(1, 2**16),
+    activation=ACTIVATION,
+    initializer=INITIALIZER,
+)
 def resnet(
     image_shape: Sequence[int],
     num_classes: int,
@@ -35,53 +95,27 @@ def resnet(
     Raises:
       ArgumentError: another depth, sizes that are not positive integers, an unknown name.
     Reference: He et al., Deep residual learning for image recognition, CVPR 2016, sec. 4.2, shortcuts of type A.
+
+    Example:
+      >>> dl.models.num_params(dl.models.resnet((8, 8), 3, depth=8, width=2))
+      1257
     """
-    image_shape = checked_image_shape("resnet", image_shape)
-    for name, value in (("num_classes", num_classes), ("depth", depth), ("width", width)):
-        check_positive_integer(name, value)
+    shape, function, weights = (
+        with_channels(image_shape),
+        activations.by_name(activation),
+        initializers.by_name(initializer),
+    )
     if depth < 8 or (depth - 2) % 6:
         nearest = max(8, 6 * round((depth - 2) / 6) + 2)
         raise ArgumentError(f"resnet: depth is {depth}; expects 6 n + 2 layers: 8, 14, 20, ... Nearest: {nearest}.")
-    function, weights = activations.by_name(activation), initializers.by_name(initializer)
-    if activations.num_pieces(activation) > 1:
-        raise ArgumentError("resnet: activation is maxout; expects one that keeps the number of channels.")
+    check_single_piece("resnet", "channels", function)
+    widths = [width, *(factor * width for factor in (1, 2, 4) for _ in range((depth - 2) // 6))]
+    return from_nnx(lambda rngs: ResidualNetwork(shape, widths, num_classes, function, weights, rngs))
 
-    class Normalized(nnx.Module):
-        def __init__(self, num_inputs: int, num_channels: int, stride: int, rngs: nnx.Rngs):
-            self.convolution = Convolution(
-                num_inputs, num_channels, (3, 3), stride, use_bias=False, kernel_init=weights, rngs=rngs
-            )
-            self.normalization = nnx.BatchNorm(num_channels, momentum=0.9, rngs=rngs)
 
-        def __call__(self, x):
-            return self.normalization(self.convolution(x))
-
-    class Block(nnx.Module):
-        def __init__(self, num_inputs: int, num_channels: int, rngs: nnx.Rngs):
-            self.stride = 1 if num_inputs == num_channels else 2
-            self.more = num_channels - num_inputs
-            self.first = Normalized(num_inputs, num_channels, self.stride, rngs)
-            self.inner = activations.layer(function)
-            self.second = Normalized(num_channels, num_channels, 1, rngs)
-            self.outer = activations.layer(function)
-
-        def __call__(self, x):
-            shortcut = x[:, :: self.stride, :: self.stride]
-            shortcut = jnp.pad(shortcut, ((0, 0), (0, 0), (0, 0), (0, self.more)))
-            return self.outer(shortcut + self.second(self.inner(self.first(x))))
-
-    class ResNet(nnx.Module):
-        def __init__(self, rngs: nnx.Rngs):
-            self.stem, self.activation = Normalized(image_shape[2], width, 1, rngs), activations.layer(function)
-            per_stage = (depth - 2) // 6
-            widths = [width] + [factor * width for factor in (1, 2, 4) for _ in range(per_stage)]
-            self.blocks = nnx.List(Block(before, after, rngs) for before, after in pairwise(widths))
-            self.head = nnx.Linear(4 * width, num_classes, kernel_init=weights, rngs=rngs)
-
-        def __call__(self, x):
-            x = self.activation(self.stem(as_images("resnet", x, image_shape)))
-            for block in self.blocks:
-                x = block(x)
-            return self.head(x.mean(axis=(1, 2)))
-
-    return from_nnx(ResNet)
+def _normalized(
+    num_inputs: int, num_channels: int, strides: int, weights: Initializer, rngs: nnx.Rngs
+) -> ConvolutionalBlock:
+    return ConvolutionalBlock(
+        num_inputs, num_channels, strides=strides, normalization="batch", use_bias=False, kernel_init=weights, rngs=rngs
+    )

@@ -5,18 +5,58 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax import export
 from jax.extend.core import Jaxpr
 
-from dlcore.core.errors import ArgumentError, described, shown
+from dlcore.core.arguments import Constraint, RefusedError, arguments, as_array, instance, sequence, text
+from dlcore.core.errors import ArgumentError, DataError, described, shown
 from dlcore.core.model import Model
 from dlcore.nn.observation import observing
 
 _SCOPE = re.compile(r"layer:([^/()]+)")
 
 
+def _accept_inputs(value: Any) -> Any:
+    """Shape-dtype structs of the arrays and structs of a tree."""
+
+    def struct(leaf):
+        if isinstance(leaf, np.ndarray | np.generic):
+            leaf = as_array(leaf)
+        known = isinstance(leaf, jax.Array | jax.ShapeDtypeStruct | np.ndarray)
+        if not known or (
+            getattr(leaf.dtype, "kind", "") not in "biuf" and not jnp.issubdtype(leaf.dtype, jnp.floating)
+        ):
+            raise RefusedError
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+
+    if not jax.tree.leaves(value):
+        raise RefusedError
+    return jax.tree.map(struct, value)
+
+
+def _accept_dtype(value: Any) -> Any:
+    try:
+        return jax.dtypes.canonicalize_dtype(value)
+    except (TypeError, ValueError, AttributeError):
+        raise RefusedError from None
+
+
+MODEL = instance(Model, example="dl.models.mlp([64, 128, 10])")
+INPUTS = Constraint(
+    "inputs [B, ...]: arrays of numbers, shape-dtype structs or dl.models.symbolic(...)",
+    _accept_inputs,
+    error=DataError,
+)
+SHAPES = Constraint(
+    "sizes and names with commas between, e.g. 'batch, time, 64'", (sequence(text, 1, 100) | text).accept
+)
+DTYPE = Constraint("a dtype, such as float or jnp.int32", _accept_dtype)
+
+
 class Layer(NamedTuple):
-    """One layer of a model at work; the last row of `layers` is what belongs to none, with path "".
+    """One layer of a model at work; the last row of `layer_table` is what belongs to none, with path "".
 
     path: where the layer stands in the parameters. kind: its class.
     inputs, output: dtypes and shapes, as shape-dtype structs. num_params: its own, without those of layers inside it.
@@ -32,14 +72,20 @@ class Layer(NamedTuple):
     flops: Any
 
 
+@arguments(model=MODEL)
 def num_params(model: Model) -> int:
-    """How many numbers the optimizer changes."""
+    """How many numbers the optimizer changes.
+
+    >>> dl.models.num_params(dl.models.mlp([4, 3]))
+    15
+    """
     params, _ = jax.eval_shape(model.init, jax.random.key(0))
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
+@arguments(shapes=SHAPES, dtype=DTYPE)
 def symbolic(*shapes: str, dtype: Any = float) -> Any:
-    """Inputs whose shape is known in part: `symbolic("batch, time, 64")` for `layers` and `summary`.
+    """Inputs whose shape is known in part: `symbolic("batch, time, 64")` for `layer_table` and `summary`.
 
     Args:
       shapes: sizes and names, with commas between; the same name is the same size, in all shapes given.
@@ -49,18 +95,24 @@ def symbolic(*shapes: str, dtype: Any = float) -> Any:
 
     Raises:
       ArgumentError: a text that is no shape.
+
+    Example:
+      >>> dl.models.symbolic("batch, 64")
+      ShapeDtypeStruct(shape=(batch, 64), dtype=float32)
     """
-    scope = export.SymbolicScope()
-    dtype = jax.dtypes.canonicalize_dtype(dtype)
+    SHAPES.check("symbolic: shapes", shapes)  # none at all
+    scope, dtype = export.SymbolicScope(), jax.dtypes.canonicalize_dtype(dtype)
     try:
         structs = tuple(jax.ShapeDtypeStruct(export.symbolic_shape(shape, scope=scope), dtype) for shape in shapes)
     except (ValueError, TypeError, AttributeError) as error:
         raise ArgumentError(
-            f"shapes are {shown(shapes)}; expects sizes and names with commas between, e.g. 'batch, time, 64'."
+            f"symbolic: shapes are {shown(shapes)}; expects sizes and names with commas between, e.g. "
+            "'batch, time, 64'."
         ) from error
     return structs[0] if len(structs) == 1 else structs
 
 
+@arguments(model=MODEL, x=INPUTS)
 def layer_table(model: Model, x: Any) -> tuple[Layer, ...]:
     """The layers of a model in the order of their calls; nothing is computed.
 
@@ -70,9 +122,12 @@ def layer_table(model: Model, x: Any) -> tuple[Layer, ...]:
 
     Raises:
       DataError: a layer that does not fit its inputs, by name.
+
+    Example:
+      >>> [row.path for row in dl.models.layer_table(dl.models.mlp([4, 3]), jnp.zeros((2, 4)))]
+      ['layers.0', 'activations.0', '']
     """
     params, state = jax.eval_shape(model.init, jax.random.key(0))
-    x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
     rows: dict[str, tuple[str, Any, Any]] = {}
 
     def observer(path, layer, call, inputs):
@@ -93,11 +148,13 @@ def layer_table(model: Model, x: Any) -> tuple[Layer, ...]:
     return (*called, Layer("", "", x, output, sizes[""], flops[""]))
 
 
+@arguments(model=MODEL, x=INPUTS)
 def summary(model: Model, x: Any) -> None:
-    """Print the layers of a model: shapes, parameters, floating-point operations for inputs `x`; see `layers`.
+    """Print the layers of a model: shapes, parameters, floating-point operations for inputs `x`; see `layer_table`.
 
     Example:
       >>> dl.models.summary(dl.models.mlp([64, 128, 10]), dl.models.symbolic("batch, 64"))
+      layer ...
     """
     *called, rest = layer_table(model, x)
     table = [["layer", "kind", "inputs", "output", "parameters", "FLOPs"]]

@@ -11,39 +11,103 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from dlcore.core.arguments import arguments, array, named
-from dlcore.core.errors import ArgumentError, check_name, shown
+from dlcore.core.arguments import Constraint, arguments, array, integer, named, number
+from dlcore.core.errors import ArgumentError
 
 Activation = Callable[[jax.Array], jax.Array]
 
-FLOATS = array("biuf", text="an array of numbers [...]")
+
+def _floats(given: Constraint) -> Constraint:
+    """What is given, integers as floats."""
+
+    def accept(value):
+        found = given.accept(value)
+        return found if jnp.issubdtype(found.dtype, jnp.floating) else found.astype(jnp.float32)
+
+    return Constraint(given.expected, accept, error=given.error)
 
 
+FLOATS = _floats(array("iuf", text="an array of numbers [...]"))
+ROWS = _floats(array("iuf", ndim=range(1, 33), text="an array of numbers [..., n]"))
+SLOPE = number(-1e9, 1e9)
+
+PIECES = integer(1, 1000)
+
+__all__ = [
+    "ACTIVATION",
+    "ACTIVATIONS",
+    "Activate",
+    "Activation",
+    "Maxout",
+    "by_name",
+    "elu",
+    "gelu",
+    "identity",
+    "layer",
+    "leaky_relu",
+    "maxout",
+    "num_pieces",
+    "prelu",
+    "relu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "softsign",
+    "tanh",
+]
+
+
+@arguments(x=FLOATS)
 def identity(x: jax.Array) -> jax.Array:
-    """f(x) = x. Range (-inf, inf), zero-centered; derivative 1. A network of such layers is linear."""
+    """f(x) = x. Range (-inf, inf), zero-centered; derivative 1. A network of such layers is linear.
+
+    >>> dl.activations.identity(jnp.array([-1.0, 2.0]))
+    Array([-1.,  2.], dtype=float32)
+    """
     return x
 
 
+@arguments(x=FLOATS)
 def sigmoid(x: jax.Array) -> jax.Array:
-    """f(x) = 1 / (1 + exp(-x)). Range (0, 1), not zero-centered; derivative in (0, 1/4], the largest at 0."""
+    """f(x) = 1 / (1 + exp(-x)). Range (0, 1), not zero-centered; derivative in (0, 1/4], the largest at 0.
+
+    >>> dl.activations.sigmoid(jnp.array([0.0, 100.0]))
+    Array([0.5, 1. ], dtype=float32)
+    """
     return jax.nn.sigmoid(x)
 
 
+@arguments(x=FLOATS)
 def tanh(x: jax.Array) -> jax.Array:
-    """f(x) = (exp(x) - exp(-x)) / (exp(x) + exp(-x)). Range (-1, 1), zero-centered; derivative in (0, 1]."""
+    """f(x) = (exp(x) - exp(-x)) / (exp(x) + exp(-x)). Range (-1, 1), zero-centered; derivative in (0, 1].
+
+    >>> dl.activations.tanh(jnp.array([0.0, 100.0]))
+    Array([0., 1.], dtype=float32)
+    """
     return jnp.tanh(x)
 
 
+@arguments(x=ROWS)
 def softmax(x: jax.Array) -> jax.Array:
     """f(x)_i = exp(x_i) / sum_j exp(x_j) over the last axis.
 
     Range (0, 1), sums to 1, not zero-centered; diagonal of the derivative in (0, 1/4], off the diagonal in [-1/4, 0).
+
+    >>> dl.activations.softmax(jnp.array([[1.0, 1.0]]))
+    Array([[0.5, 0.5]], dtype=float32)
     """
     return jax.nn.softmax(x)
 
 
+@arguments(x=FLOATS)
 def softsign(x: jax.Array) -> jax.Array:
-    """f(x) = x / (1 + |x|). Range (-1, 1), zero-centered; derivative in (0, 1], saturates slower than that of tanh."""
+    """f(x) = x / (1 + |x|). Range (-1, 1), zero-centered; derivative in (0, 1], saturates slower than that of tanh.
+
+    >>> dl.activations.softsign(jnp.array([-1.0, 3.0]))
+    Array([-0.5 ,  0.75], dtype=float32)
+    """
     return jax.nn.soft_sign(x)
 
 
@@ -57,57 +121,96 @@ def relu(x: jax.Array) -> jax.Array:
     return jax.nn.relu(x)
 
 
+@arguments(x=FLOATS, slope=SLOPE)
 def leaky_relu(x: jax.Array, slope: float | jax.Array = 0.1) -> jax.Array:
     """f(x) = x where x >= 0, else slope * x. Range (-inf, inf), not zero-centered; derivative slope or 1, at 0 it is 1.
 
     The slope of 0.1 is the handbook's; Maas et al. 2013, who proposed it, and PyTorch use 0.01.
+
+    >>> dl.activations.leaky_relu(jnp.array([-1.0, 2.0]), slope=0.5)
+    Array([-0.5,  2. ], dtype=float32)
     """
-    return jnp.where(x >= 0, x, slope * x)
+    return _leaky(x, slope)
 
 
+@arguments(x=FLOATS, alpha=SLOPE)
 def elu(x: jax.Array, alpha: float | jax.Array = 1.0) -> jax.Array:
     """f(x) = x where x > 0, else alpha * (exp(x) - 1). Range (-alpha, inf), nearly zero-centered.
 
     Derivative in (0, max(1, alpha)].
     Reference: Clevert et al., Fast and accurate deep network learning by exponential linear units, ICLR 2016.
+
+    Example:
+      >>> dl.activations.elu(jnp.array([-100.0, 2.0]), alpha=0.5)
+      Array([-0.5,  2. ], dtype=float32)
     """
     return jax.nn.elu(x, alpha)
 
 
+@arguments(x=FLOATS)
 def selu(x: jax.Array) -> jax.Array:
     """f(x) = 1.0507 * elu(x, 1.6733). Range (-1.7581, inf), nearly zero-centered; derivative in (0, 1.7581].
 
     Keeps mean 0 and variance 1 from layer to layer with LeCun's initialization.
     Reference: Klambauer et al., Self-normalizing neural networks, NeurIPS 2017.
+
+    Example:
+      >>> dl.activations.selu(jnp.array([0.0, 1.0])).round(2)
+      Array([0.  , 1.05], dtype=float32)
     """
     return jax.nn.selu(x)
 
 
+@arguments(x=FLOATS)
 def softplus(x: jax.Array) -> jax.Array:
-    """f(x) = log(1 + exp(x)), a smooth ReLU. Range (0, inf), not zero-centered; derivative sigmoid(x)."""
+    """f(x) = log(1 + exp(x)), a smooth ReLU. Range (0, inf), not zero-centered; derivative sigmoid(x).
+
+    >>> dl.activations.softplus(jnp.array([0.0, 100.0])).round(2)
+    Array([  0.69, 100.  ], dtype=float32)
+    """
     return jax.nn.softplus(x)
 
 
+@arguments(x=FLOATS)
 def gelu(x: jax.Array) -> jax.Array:
     """f(x) = x * P(Z <= x) for a standard normal Z. Range [-0.17, inf), not zero-centered; derivative in [-0.13, 1.13].
 
     The exact form; the approximation by tanh is `jax.nn.gelu(x)`.
     Reference: Hendrycks and Gimpel, Gaussian error linear units, 2016.
+
+    Example:
+      >>> dl.activations.gelu(jnp.array([-100.0, 0.0, 1.0])).round(2)
+      Array([-0.  ,  0.  ,  0.84], dtype=float32)
     """
     return jax.nn.gelu(x, approximate=False)
 
 
+@arguments(x=FLOATS)
 def silu(x: jax.Array) -> jax.Array:
-    """f(x) = x * sigmoid(x), also called swish. Range [-0.28, inf), not zero-centered; derivative in [-0.1, 1.1]."""
+    """f(x) = x * sigmoid(x), also called swish. Range [-0.28, inf), not zero-centered; derivative in [-0.1, 1.1].
+
+    >>> dl.activations.silu(jnp.array([0.0, 100.0]))
+    Array([  0., 100.], dtype=float32)
+    """
     return jax.nn.silu(x)
 
 
+@arguments(x=FLOATS, slope=SLOPE)
 def prelu(x: jax.Array, slope: float | jax.Array = 0.25) -> jax.Array:
     """`leaky_relu` whose slope is learned; as the activation of a model, one slope for each layer, at first 0.25.
 
     Reference: He et al., Delving deep into rectifiers, ICCV 2015.
+
+    Example:
+      >>> dl.activations.prelu(jnp.array([-1.0, 2.0]))
+      Array([-0.25,  2.  ], dtype=float32)
     """
-    return leaky_relu(x, slope)
+    return _leaky(x, slope)
+
+
+def _leaky(x: jax.Array, slope: float | jax.Array) -> jax.Array:
+    x = jnp.asarray(x)
+    return jnp.where(x >= 0, x, slope * x)
 
 
 class Maxout(NamedTuple):
@@ -122,7 +225,7 @@ class Maxout(NamedTuple):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """The largest of each group."""
-        if x.shape[-1] % self.num_pieces:
+        if not x.ndim or x.shape[-1] % self.num_pieces:
             raise ArgumentError(
                 f"maxout: inputs are {list(x.shape)}; expects a last axis that is a multiple of num_pieces="
                 f"{self.num_pieces}."
@@ -148,27 +251,37 @@ ACTIVATIONS: dict[str, Activation] = {
     "prelu": prelu,
     "maxout": maxout,
 }
+
+
 ACTIVATION = named("activation", ACTIVATIONS)
 
 
+@arguments(activation=ACTIVATION)
 def by_name(activation: str | Activation) -> Activation:
     """The function of that name; a function passes through.
 
     Raises:
       ArgumentError: no activation has that name; the message names the nearest.
+
+    Example:
+      >>> dl.activations.by_name("relu") is dl.activations.relu
+      True
     """
-    if callable(activation):
-        return activation
-    check_name("activation", activation, ACTIVATIONS)
-    return ACTIVATIONS[activation]
+    return activation if callable(activation) else ACTIVATIONS[activation]
 
 
+@arguments(activation=ACTIVATION)
 def num_pieces(activation: str | Activation) -> int:
-    """How many values the activation makes one of: k for `Maxout(k)`, 1 for the others."""
-    pieces = getattr(by_name(activation), "num_pieces", 1)
-    if not isinstance(pieces, int) or pieces < 1:
-        raise ArgumentError(f"maxout: num_pieces is {shown(pieces)}; expects a positive integer.")
-    return pieces
+    """How many values the activation makes one of: k for `Maxout(k)`, 1 for the others.
+
+    Raises:
+      ArgumentError: no activation has that name; a `Maxout` whose number of pieces is no positive integer.
+
+    Example:
+      >>> dl.activations.num_pieces("maxout"), dl.activations.num_pieces("relu")
+      (2, 1)
+    """
+    return PIECES.check("maxout: num_pieces", getattr(by_name(activation), "num_pieces", 1))
 
 
 class Activate(nnx.Module):
@@ -179,13 +292,18 @@ class Activate(nnx.Module):
         self.slope = nnx.Param(jnp.full((), 0.25, jnp.float32)) if function is prelu else None
 
     def __call__(self, x):
-        return self.function(x) if self.slope is None else prelu(x, self.slope[...])
+        return self.function(x) if self.slope is None else _leaky(x, self.slope[...])
 
 
+@arguments(activation=ACTIVATION)
 def layer(activation: str | Activation) -> Activate:
     """The activation as an NNX layer; that of "prelu" has a parameter.
 
     Raises:
       ArgumentError: as `by_name`.
+
+    Example:
+      >>> dl.activations.layer("relu")(jnp.array([-1.0, 2.0]))
+      Array([0., 2.], dtype=float32)
     """
     return Activate(by_name(activation))

@@ -5,36 +5,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from dlcore.core.errors import ArgumentError, DataError, shown
+from dlcore.core.arguments import Constraint, integer, sequence
+from dlcore.core.errors import DataError
+
+IMAGE_SHAPE = Constraint(
+    "(height, width) or (height, width, channels), positive integers", sequence(integer(1, 2**16), 2, 3).accept
+)
 
 
-def checked_image_shape(name: str, image_shape: Any) -> tuple[int, int, int]:
-    """(height, width, channels) of (height, width) or (height, width, channels).
-
-    Args:
-      name: of the model, for the message.
-
-    Raises:
-      ArgumentError: anything else.
-    """
-    listed = list(image_shape) if isinstance(image_shape, list | tuple) else []
-    if len(listed) not in (2, 3) or not _positive_integers(listed):
-        raise ArgumentError(
-            f"{name}: image_shape is {shown(image_shape)}; expects (height, width) or (height, width, channels), "
-            "positive integers."
-        )
-    height, width, channels = map(int, [*listed, 1][:3])
+def with_channels(image_shape: Sequence[int]) -> tuple[int, int, int]:
+    """(height, width, channels) of (height, width), which have one channel, or of (height, width, channels)."""
+    height, width, channels = [*image_shape, 1][:3]
     return height, width, channels
-
-
-def checked_sizes(name: str, sizes: Any, *, least: int) -> tuple[int, ...]:
-    """A sequence of `least` or more positive integers as a tuple, else `ArgumentError`. name: for the message."""
-    listed = list(sizes) if isinstance(sizes, list | tuple) or getattr(sizes, "ndim", 0) == 1 else None
-    if listed is None or len(listed) < least or not _positive_integers(listed):
-        raise ArgumentError(f"{name} is {shown(sizes)}; expects a sequence of {least} or more positive integers.")
-    return tuple(int(size) for size in listed)
 
 
 def as_images(name: str, x: Any, image_shape: Sequence[int]) -> jax.Array:
@@ -53,7 +36,3 @@ def as_images(name: str, x: Any, image_shape: Sequence[int]) -> jax.Array:
             "image_shape."
         )
     return images
-
-
-def _positive_integers(values: Sequence[Any]) -> bool:
-    return all(isinstance(v, int | np.integer) and not isinstance(v, bool) and v > 0 for v in values)

@@ -13,10 +13,22 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from dlcore.core.arguments import named
-from dlcore.core.errors import check_name, check_number
+from dlcore.core.arguments import arguments, named, number, one_of
 
 Initializer = Callable[[jax.Array, Sequence[int], Any], jax.Array]
+
+__all__ = [
+    "INITIALIZER",
+    "INITIALIZERS",
+    "Initializer",
+    "by_name",
+    "constant",
+    "gain",
+    "normal",
+    "orthogonal",
+    "scaled",
+    "uniform",
+]
 
 constant = nnx.initializers.constant
 normal = nnx.initializers.normal
@@ -24,12 +36,18 @@ normal = nnx.initializers.normal
 
 # nnx.initializers.orthogonal and jax.random.orthogonal call LAPACK. In a study on two CPU devices it waits for ever
 # (jaxlib 0.10.2: matrices of 32 rows and more), and alone it may take seconds.
+@arguments(scale=number())
 def orthogonal(scale: float = 1.0) -> Initializer:
     """Orthonormal columns, or rows if there are fewer, times `scale`.
 
     A kernel [..., in, out] is seen as the matrix [... * in, out]. A product of Householder reflections along normal
     vectors is uniform among such matrices, as is the QR of a normal matrix.
     Reference: Stewart, The efficient generation of random orthogonal matrices, SIAM J. Numer. Anal. 1980.
+
+    Example:
+      >>> matrix = dl.initializers.orthogonal()(jax.random.key(0), (4, 2))
+      >>> bool(jnp.allclose(matrix.T @ matrix, jnp.eye(2), atol=1e-6))
+      True
     """
 
     def draw(key, shape, dtype=jnp.float32):
@@ -57,13 +75,17 @@ def reflected(vectors: jax.Array) -> jax.Array:
     return -signs * lax.fori_loop(0, m, reflect, axes)
 
 
+@arguments(limit=number(0))
 def uniform(limit: float | jax.Array = 0.05) -> Initializer:
     """Even on [-limit, limit); `nnx.initializers.uniform` draws from [0, limit).
 
     Raises:
       ArgumentError: a limit that is not a finite number of 0 or more.
+
+    Example:
+      >>> bool(jnp.abs(dl.initializers.uniform(0.1)(jax.random.key(0), (4, 2))).max() <= 0.1)
+      True
     """
-    check_number("limit", limit, 0)
 
     def draw(key, shape, dtype=jnp.float32):
         return jax.random.uniform(key, shape, dtype, -limit, limit)
@@ -84,24 +106,28 @@ INITIALIZERS: dict[str, Initializer] = {
     "lecun_uniform": nnx.initializers.lecun_uniform(),
     "orthogonal": orthogonal(),
 }
+
 INITIALIZER = named("initializer", INITIALIZERS)
 
 # Glorot and Bengio 2010, He et al. 2015, Klambauer et al. 2017, as PyTorch's `calculate_gain` has them.
 _GAINS = {"identity": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": 2**0.5, "selu": 3 / 4}
 
 
+@arguments(initializer=INITIALIZER)
 def by_name(initializer: str | Initializer) -> Initializer:
     """The initializer of that name; a function passes through.
 
     Raises:
       ArgumentError: no initializer has that name; the message names the nearest.
+
+    Example:
+      >>> dl.initializers.by_name("zeros")(jax.random.key(0), (2,), jnp.float32)
+      Array([0., 0.], dtype=float32)
     """
-    if callable(initializer):
-        return initializer
-    check_name("initializer", initializer, INITIALIZERS)
-    return INITIALIZERS[initializer]
+    return initializer if callable(initializer) else INITIALIZERS[initializer]
 
 
+@arguments(activation=one_of(*_GAINS, "leaky_relu"), slope=number(-1e9, 1e9))
 def gain(activation: str, slope: float | jax.Array = 0.1) -> float | jax.Array:
     """What to multiply weights of variance 1 / fan-in by, so that the activation keeps the size of its inputs.
 
@@ -112,21 +138,25 @@ def gain(activation: str, slope: float | jax.Array = 0.1) -> float | jax.Array:
     Raises:
       ArgumentError: another name; a slope that is not finite.
     Reference: Glorot and Bengio 2010; He et al. 2015, eq. 15: sqrt(2 / (1 + slope^2)).
+
+    Example:
+      >>> dl.initializers.gain("leaky_relu", slope=0.0) == dl.initializers.gain("relu")
+      True
     """
-    check_name("gain", activation, [*_GAINS, "leaky_relu"])
-    if activation != "leaky_relu":
-        return _GAINS[activation]
-    check_number("slope", slope)
-    return (2 / (1 + slope**2)) ** 0.5
+    return (2 / (1 + slope**2)) ** 0.5 if activation == "leaky_relu" else _GAINS[activation]
 
 
+@arguments(initializer=INITIALIZER, factor=number())
 def scaled(initializer: str | Initializer, factor: float | jax.Array) -> Initializer:
     """The initializer's draws times a factor, e.g. `scaled("lecun_normal", gain("tanh"))`.
 
     Raises:
       ArgumentError: an unknown name, a factor that is not a finite number.
+
+    Example:
+      >>> dl.initializers.scaled(dl.initializers.constant(2.0), 3.0)(jax.random.key(0), (2,))
+      Array([6., 6.], dtype=float32)
     """
-    check_number("factor", factor)
     draw = by_name(initializer)
     # Back to the dtype asked for: a traced or a NumPy factor would decide it otherwise.
     return lambda key, shape, dtype=jnp.float32: (factor * draw(key, shape, dtype)).astype(dtype)

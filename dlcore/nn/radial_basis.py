@@ -9,8 +9,13 @@ import numpy as np
 from flax import nnx
 from jax.core import Tracer
 
-from dlcore.core.errors import ArgumentError, DataError, check_positive_integer
+from dlcore.core.arguments import arguments, array, integer, key
+from dlcore.core.errors import ArgumentError, DataError
 from dlcore.nn.distances import squared_distances
+
+CENTERS = array("f", ndim=2, text="floats [num_centers, features]")
+ROWS = array("f", ndim=2, text="floats [N, features]")
+COUNT = integer(1, 2**24)
 
 
 class RadialBasis(nnx.Module):
@@ -32,6 +37,7 @@ class RadialBasis(nnx.Module):
         return jnp.exp(scale[None, :] * squared_distances(x, self.centers[...]))
 
 
+@arguments(inputs=ROWS, num_centers=COUNT, seed=integer(0, 2**32 - 1))
 def k_means_centers(inputs: Any, num_centers: int, *, seed: int = 0) -> np.ndarray:
     """Centers [num_centers, D] of the clusters that k-means finds in inputs [N, D]; computed on the host.
 
@@ -39,17 +45,27 @@ def k_means_centers(inputs: Any, num_centers: int, *, seed: int = 0) -> np.ndarr
 
     Raises:
       ArgumentError: more centers than rows, or than different rows; inputs traced by JAX.
+      DataError: inputs that are not finite.
+
+    Example:
+      >>> sorted(dl.models.k_means_centers(np.array([[0.0], [2.0], [9.0]]), 2)[:, 0].tolist())
+      [1.0, 9.0]
     """
     from sklearn.cluster import KMeans  # 0.5 s to import
     from sklearn.exceptions import ConvergenceWarning
 
-    if isinstance(inputs, Tracer) or isinstance(seed, Tracer):
+    if isinstance(inputs, Tracer):
         raise ArgumentError(
-            "k_means_centers: inputs or seed are traced; expects arrays with values. Call it outside of the function "
-            "that is swept, pass the seed as a list (a static axis), or use random_centers."
+            "k_means_centers: inputs are traced; expects arrays with values. Call it outside of the function that is "
+            "swept, or use random_centers."
         )
     inputs = np.asarray(inputs)
+    inputs = inputs if inputs.dtype == np.float32 else inputs.astype(np.float64)  # scikit-learn knows these two
     _check_inputs("k_means_centers", inputs, num_centers)
+    if not inputs.shape[1] or not np.isfinite(inputs).all():
+        raise DataError(
+            f"k_means_centers: inputs {list(inputs.shape)} are empty or not finite; expects finite numbers."
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
@@ -62,6 +78,7 @@ def k_means_centers(inputs: Any, num_centers: int, *, seed: int = 0) -> np.ndarr
     return found.cluster_centers_
 
 
+@arguments(key=key, inputs=ROWS, num_centers=COUNT)
 def random_centers(key: jax.Array, inputs: Any, num_centers: int) -> jax.Array:
     """A random choice of `num_centers` rows of inputs [N, D], none twice; the key is consumed and may be traced.
 
@@ -69,11 +86,16 @@ def random_centers(key: jax.Array, inputs: Any, num_centers: int) -> jax.Array:
 
     Raises:
       ArgumentError: more centers than rows.
+
+    Example:
+      >>> dl.models.random_centers(jax.random.key(0), jnp.ones((5, 2)), 3).shape
+      (3, 2)
     """
     _check_inputs("random_centers", inputs, num_centers)
     return jax.random.choice(key, jnp.asarray(inputs), (num_centers,), replace=False)
 
 
+@arguments(centers=CENTERS, num_neighbors=COUNT)
 def nearest_center_widths(centers: Any, num_neighbors: int = 2) -> jax.Array:
     """Width of each center, [K]: root mean square distance to the `num_neighbors` nearest other centers.
 
@@ -82,9 +104,12 @@ def nearest_center_widths(centers: Any, num_neighbors: int = 2) -> jax.Array:
     Raises:
       ArgumentError: not fewer neighbors than centers.
       DataError: centers that coincide, so that a width would be 0.
+
+    Example:
+      >>> dl.models.nearest_center_widths(jnp.array([[0.0], [1.0], [5.0]]), 1)
+      Array([1., 1., 4.], dtype=float32)
     """
     centers = jnp.asarray(centers)
-    check_positive_integer("nearest_center_widths: num_neighbors", num_neighbors)
     if num_neighbors >= len(centers):
         raise ArgumentError(
             f"nearest_center_widths: num_neighbors is {num_neighbors}; expects fewer than the {len(centers)} centers."
@@ -94,6 +119,7 @@ def nearest_center_widths(centers: Any, num_neighbors: int = 2) -> jax.Array:
     return _positive("nearest_center_widths", jnp.sqrt(jnp.mean(nearest, axis=1)))
 
 
+@arguments(centers=CENTERS)
 def spread_widths(centers: Any) -> jax.Array:
     """One width for all centers, [K]: the largest distance between two of them, divided by sqrt(2 K).
 
@@ -102,19 +128,20 @@ def spread_widths(centers: Any) -> jax.Array:
     Raises:
       ArgumentError: a single center.
       DataError: all centers coincide.
+
+    Example:
+      >>> dl.models.spread_widths(jnp.array([[0.0], [4.0]]))
+      Array([2., 2.], dtype=float32)
     """
     centers = jnp.asarray(centers)
     count = len(centers)
     if count < 2:
-        raise ArgumentError("spread_widths: there is 1 center; expects two or more. Give the width yourself.")
+        raise ArgumentError(f"spread_widths: there are {count} centers; expects two or more. Give the width yourself.")
     largest = jnp.max(jnp.sum((centers[:, None] - centers[None]) ** 2, axis=-1))
     return _positive("spread_widths", jnp.broadcast_to(jnp.sqrt(largest / (2 * count)), (count,)))
 
 
 def _check_inputs(name: str, inputs: Any, num_centers: int) -> None:
-    check_positive_integer(f"{name}: num_centers", num_centers)
-    if inputs.ndim != 2 or inputs.dtype.kind != "f":
-        raise DataError(f"{name}: inputs are {inputs.dtype}{list(inputs.shape)}; expects floats [N, features].")
     if num_centers > len(inputs):
         raise ArgumentError(
             f"{name}: num_centers is {num_centers}, the inputs have {len(inputs)} rows; expects at most as many."

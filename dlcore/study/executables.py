@@ -12,6 +12,7 @@ import pathlib
 import tempfile
 import threading
 import zlib
+from pickle import PickleError
 from typing import Any
 
 import jax
@@ -80,7 +81,7 @@ def loaded(program: jax.stages.Compiled, code: bytes, device: jax.Device) -> jax
         return jax.stages.Compiled(
             unloaded.load(), [], in_tree.unflatten(arguments), program.out_tree, no_kwargs=no_kwargs
         )
-    except (AttributeError, ImportError, NotImplementedError, RuntimeError, TypeError, ValueError):
+    except (AttributeError, ImportError, NotImplementedError, PickleError, RuntimeError, TypeError, ValueError):
         return None
 
 

@@ -1,12 +1,132 @@
 """Arguments of `dl.models`."""
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 import dlcore as dl
 
-EXAMPLES = {}
+RADIAL = dl.models.radial_basis(np.array([[0.0, 1.0], [2.0, 3.0]], np.float32), 1.0)
 
-EXAMPLES |= {
+
+def predictions() -> dl.models.GridPredictions:
+    """Of 2 images, 3 x 4 cells and 5 classes."""
+    return dl.models.GridPredictions(jnp.ones((2, 3, 4)), jnp.ones((2, 3, 4, 4)), jnp.ones((2, 3, 4, 5)))
+
+
+def fitting() -> dict:
+    """A radial basis network, and what it shall be fitted to."""
+    params, state = RADIAL.init(jax.random.key(0))
+    inputs, targets = jnp.arange(10.0).reshape(5, 2), jnp.arange(5.0)
+    return {"model": RADIAL, "params": params, "state": state, "inputs": inputs, "targets": targets, "penalty": 0.1}
+
+
+EXAMPLES = {
+    "autoencoder": lambda: {
+        "widths": [6, 4, 2],
+        "activation": "relu",
+        "code_activation": "tanh",
+        "output": "sigmoid",
+        "decoder_widths": [2, 4, 6],
+        "tied": False,
+        "variational": False,
+        "initializer": "he_normal",
+    },
+    "convolutional": lambda: {
+        "image_shape": (8, 8),
+        "channels": [2, 3],
+        "num_outputs": 3,
+        "kernel_size": [3, 2],
+        "padding": "SAME",
+        "activation": "relu",
+        "normalization": "group",
+        "pool": "max",
+        "pool_size": 2,
+        "pool_strides": None,
+        "pool_padding": "VALID",
+        "global_pooling": False,
+        "head": (4,),
+        "dropout": 0.5,
+        "initializer": "he_normal",
+        "head_initializer": None,
+        "bias_initializer": "zeros",
+    },
+    "convolutional_autoencoder": lambda: {
+        "image_shape": (8, 8),
+        "channels": [2, 3],
+        "code_size": 2,
+        "activation": "relu",
+        "output": "linear",
+        "kernel_size": 3,
+        "variational": True,
+        "initializer": "he_normal",
+    },
+    "deep_linear": lambda: {"widths": [4, 3, 2], "initializer": "zeros"},
+    "deepobs_2c2d": lambda: {"image_shape": (28, 28), "num_classes": 10},
+    "deepobs_3c3d": lambda: {"image_shape": (32, 32, 3), "num_classes": 10},
+    "detect": lambda: {
+        "predictions": predictions(),
+        "max_boxes": 2,
+        "score_threshold": 0.1,
+        "iou_threshold": 0.5,
+    },
+    "fit_output_layer": fitting,
+    "found_boxes": lambda: {"detections": dl.models.detect(predictions(), max_boxes=2)},
+    "grid_detector": lambda: {
+        "image_shape": (8, 8, 3),
+        "num_classes": 2,
+        "channels": [2, 3],
+        "activation": "leaky_relu",
+        "initializer": "he_normal",
+    },
+    "k_means_centers": lambda: {"inputs": np.arange(12.0).reshape(6, 2), "num_centers": 2, "seed": 1},
+    "layer_table": lambda: {"model": dl.models.mlp([4, 3]), "x": jnp.ones((2, 4))},
+    "lenet": lambda: {"image_shape": (28, 28), "num_classes": 10},
+    "linear": lambda: {"num_inputs": 4, "num_outputs": 2, "initializer": "zeros"},
+    "logistic": lambda: {"num_inputs": 4, "num_classes": 3, "initializer": "zeros"},
+    "mlp": lambda: {
+        "widths": [4, 5, 3],
+        "activation": "relu",
+        "initializer": "he_normal",
+        "dropout": 0.5,
+        "normalization": "batch",
+        "skip": True,
+        "output_activation": "identity",
+    },
+    "nearest_center_widths": lambda: {"centers": np.arange(6.0).reshape(3, 2), "num_neighbors": 2},
+    "non_max_suppression": lambda: {
+        "boxes": jnp.ones((2, 3, 4)),
+        "scores": jnp.ones((2, 3)),
+        "classes": jnp.zeros((2, 3), int),
+        "max_boxes": 2,
+        "iou_threshold": 0.5,
+    },
+    "num_params": lambda: {"model": dl.models.mlp([4, 3])},
+    "radial_basis": lambda: {
+        "centers": np.arange(6.0).reshape(3, 2),
+        "widths": [1.0, 2.0, 3.0],
+        "num_outputs": 2,
+        "learned": True,
+        "initializer": "zeros",
+    },
+    "random_centers": lambda: {"key": jax.random.key(0), "inputs": np.arange(12.0).reshape(6, 2), "num_centers": 2},
+    "reparameterize": lambda: {
+        "key": jax.random.key(0),
+        "mean": jnp.ones((2, 3)),
+        "log_variance": jnp.ones((2, 3)),
+    },
+    "resnet": lambda: {
+        "image_shape": (8, 8),
+        "num_classes": 3,
+        "depth": 8,
+        "width": 2,
+        "activation": "relu",
+        "initializer": "he_normal",
+    },
+    "spread_widths": lambda: {"centers": np.arange(6.0).reshape(3, 2)},
+    "summary": lambda: {"model": dl.models.mlp([4, 3]), "x": dl.models.symbolic("batch, 4")},
+    "symbolic": lambda: {"shapes": ("batch, 4", "batch, time"), "dtype": float},
+    "true_boxes": lambda: {"targets": np.ones((2, 3, 6))},
     "decomposed": lambda: {
         "modules": [dl.models.linear(2, 1), dl.models.linear(2, 1)],
         "split": lambda x: (x, x),

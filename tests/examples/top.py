@@ -5,9 +5,11 @@ import pathlib
 import tempfile
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import small
+from flax import linen, nnx
 
 import dlcore as dl
 
@@ -53,4 +55,6 @@ EXAMPLES = {
         "evaluate": ("train",),
         "sampling": "reshuffle",
     },
+    "from_linen": lambda: {"module": linen.Dense(2), "example_inputs": jnp.ones((1, 4))},
+    "from_nnx": lambda: {"build": lambda rngs: nnx.Linear(4, 2, rngs=rngs), "parts": ()},
 }

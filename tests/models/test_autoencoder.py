@@ -177,7 +177,7 @@ def test_rates_can_be_swept():
 @pytest.mark.parametrize(
     ("build", "text"),
     [
-        (lambda: dl.models.autoencoder([6]), r"widths is \[6\]; expects a sequence of 2 or more"),
+        (lambda: dl.models.autoencoder([6]), r"widths is \[6\]; expects a sequence of 2 to 1000 positive integers"),
         (lambda: dl.models.autoencoder([6, 0]), r"widths is \[6, 0\]"),
         (
             lambda: dl.models.autoencoder([6, 4, 2], decoder_widths=[2, 5, 6], tied=True),
@@ -186,7 +186,7 @@ def test_rates_can_be_swept():
         (lambda: dl.models.autoencoder([6, 2], tied=True, variational=True), "a mean and a variance"),
         (lambda: dl.models.autoencoder([6, 4, 2], decoder_widths=[2, 5]), "expects 2, the code's width, first and 6"),
         (lambda: dl.models.autoencoder([6, 2], "maxout"), "keeps the number of units"),
-        (lambda: dl.models.autoencoder([6, 2], output="sigmod"), "did you mean 'sigmoid'"),
+        (lambda: dl.models.autoencoder([6, 2], output="sigmod"), "Did you mean 'sigmoid'"),
         (lambda: dl.models.convolutional_autoencoder((8, 8), [4], 0), "code_size is 0"),
         (lambda: dl.models.convolutional_autoencoder((4, 4), [4, 4], 2), "block 1: kernel_size is 3.* 2 x 2"),
         (lambda: dl.models.convolutional_autoencoder((4,), [4], 2), r"image_shape is \(4,\)"),

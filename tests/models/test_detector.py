@@ -113,10 +113,13 @@ def test_average_precision_of_perfect_cells_is_one():
     ("call", "text"),
     [
         (lambda: dl.models.grid_detector((15,), 10), r"grid_detector: image_shape is \(15,\); expects"),
-        (lambda: dl.models.grid_detector((15, 15), 0), "grid_detector: num_classes is 0; expects a positive integer"),
-        (lambda: dl.models.grid_detector((15, 15), 10, channels=()), "channels is .* one|sequence of 1 or more"),
-        (lambda: dl.models.grid_detector((15, 15), 10, activation="rleu"), "did you mean 'relu'"),
-        (lambda: dl.models.detect(perfect(TARGETS, 4, 8), max_boxes=0), "max_boxes is 0; expects a positive integer"),
+        (lambda: dl.models.grid_detector((15, 15), 0), "grid_detector: num_classes is 0; expects an integer from 1"),
+        (
+            lambda: dl.models.grid_detector((15, 15), 10, channels=()),
+            r"channels is \(\); expects a sequence of 1 to 30",
+        ),
+        (lambda: dl.models.grid_detector((15, 15), 10, activation="rleu"), "Did you mean 'relu'"),
+        (lambda: dl.models.detect(perfect(TARGETS, 4, 8), max_boxes=0), "max_boxes is 0; expects an integer from 1"),
         (lambda: dl.models.detect(perfect(TARGETS, 4, 8), iou_threshold=2.0), "iou_threshold is 2.0; expects"),
         (
             lambda: dl.losses.grid_detection(perfect(TARGETS, 4, 8), TARGETS, image_size=(8, 8), box_weight=-1.0),

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dlcore as dl
-from dlcore.models.convolutional import NORMALIZATIONS
 from dlcore.nn import convolution as conv
+from dlcore.nn.blocks import NORMALIZATIONS
 
 GOLDEN = golden_values.load("convolution")
 
@@ -94,7 +94,7 @@ def test_normalization(case):
     def build(rngs):
         if kind == "group":
             return nnx.GroupNorm(4, num_groups=4, rngs=rngs)
-        return NORMALIZATIONS[kind](4, rngs)
+        return NORMALIZATIONS[kind](4, (-3, -2, -1), rngs)
 
     model = dl.from_nnx(build)
     _, state = model.init(jax.random.key(0))

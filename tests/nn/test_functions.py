@@ -219,12 +219,12 @@ def test_scaled_draws_keep_their_dtype():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: initializers.gain("rleu"), "unknown gain 'rleu'; did you mean 'relu'"),
+        (lambda: initializers.gain("rleu"), "gain: activation is 'rleu'; expects one of .* Did you mean 'relu'"),
         (lambda: initializers.gain("leaky_relu", "steep"), "slope is 'steep'; expects a finite number"),
         (lambda: initializers.gain("leaky_relu", np.inf), "slope is inf; expects a finite number"),
         (lambda: initializers.scaled("he_normal", None), "factor is None; expects a finite number"),
         (lambda: initializers.uniform(-1.0), "limit is -1.0; expects a finite number, 0 or more"),
-        (lambda: activations.num_pieces(activations.Maxout(0)), "num_pieces is 0; expects a positive integer"),
+        (lambda: activations.num_pieces(activations.Maxout(0)), "num_pieces is 0; expects an integer from 1"),
         (lambda: activations.maxout(jnp.ones((2, 3))), r"inputs are \[2, 3\].*multiple of num_pieces=2"),
     ],
 )

@@ -121,7 +121,7 @@ CACHED = """
 
 
 def test_a_cache_on_disk_serves_all_devices(tmp_path):
-    """Catches code that JAX's cache has lost, which fails on the second device, and programs compiled for each device."""
+    """Catches code that JAX's cache has lost, which fails on the second device, and compiling for each device."""
 
     def lines():
         done = subprocess.run(**script_of(CACHED, str(tmp_path)), capture_output=True, text=True, check=False)

@@ -201,7 +201,7 @@ def sequence(of: Constraint, least: int = 0, most: int = MOST, *, text: str = ""
     expected = f"a sequence of {count}{text or f'values, each {of.expected}'}"
 
     def accept(value):
-        listed = isinstance(value, list | tuple) or getattr(value, "ndim", None) == 1
+        listed = isinstance(value, list | tuple) or (isinstance(value, np.ndarray | jax.Array) and value.ndim == 1)
         if not listed or isinstance(value, Tracer) or not least <= len(value) <= most:
             raise RefusedError
         return tuple(of.accept(each) for each in value)

@@ -83,7 +83,7 @@ def _mean(values: Any, output: Any, targets: Any) -> jax.Array:
         got = described(values) if hasattr(values, "shape") else shown(values)
         raise DataError(
             f"supervised: the loss of outputs {described(output)} and targets {described(targets)} is {got}; expects "
-            f"[{len(targets)}], one number for each example. Outputs [B, 1] against targets [B] broadcast to [B, B]: use "
+            f"[{len(targets)}], one number for each example. Outputs [B, 1] and targets [B] broadcast to [B, B]: use "
             "output[:, 0]; take the mean over further axes."
         )
     return jnp.mean(values)

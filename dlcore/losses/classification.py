@@ -55,7 +55,8 @@ def weighted_cross_entropy(
         weights = jnp.asarray(class_weights, logits.dtype)
         if weights.shape != (num_classes,):
             raise ArgumentError(
-                f"weighted_cross_entropy: class_weights are {list(weights.shape)}, the logits {list(logits.shape)}; expects [{num_classes}], "
+                f"weighted_cross_entropy: class_weights are {list(weights.shape)}, the logits {list(logits.shape)}; "
+                f"expects [{num_classes}], "
                 "one weight for each class."
             )
         targets = targets * weights.reshape((1,) * labels.ndim + weights.shape)

@@ -45,7 +45,8 @@ def grid_detection(
     Reference: Redmon et al., You only look once, CVPR 2016, eq. 3, with cross-entropies for its squared errors.
 
     Example:
-      >>> cells = dl.models.GridPredictions(jnp.zeros((1, 1, 1)), jnp.array([[[[0.0, 0, 8, 8]]]]), jnp.zeros((1, 1, 1, 2)))
+      >>> boxes, classes = jnp.array([[[[0.0, 0, 8, 8]]]]), jnp.zeros((1, 1, 1, 2))
+      >>> cells = dl.models.GridPredictions(jnp.zeros((1, 1, 1)), boxes, classes)
       >>> dl.losses.grid_detection(cells, jnp.array([[[1.0, 0, 0, 0, 8, 8]]]), image_size=(8, 8))
       Array([1.3862944], dtype=float32)
     """

@@ -81,11 +81,11 @@ def mutual_likelihood_scores(a: Gaussian, b: Gaussian) -> jax.Array:
       >>> from dlcore.nn.embeddings import Gaussian
       >>> one = Gaussian(jnp.zeros((1, 2)), jnp.zeros((1, 2)))
       >>> dl.losses.mutual_likelihood_scores(one, one)
-      Array([[-2.531024]], dtype=float32)
+      Array([[-2.5310242]], dtype=float32)
     """
     if a.mean.shape[1] != b.mean.shape[1]:
         raise DataError(
-            f"mutual_likelihood_scores: means are {described(a.mean)} and {described(b.mean)}; expects as many features."
+            f"mutual_likelihood_scores: means are {described(a.mean)}, {described(b.mean)}; expects as many features."
         )
     variance = jnp.exp(a.log_variance)[:, None] + jnp.exp(b.log_variance)[None]
     squares = (a.mean[:, None] - b.mean[None]) ** 2
@@ -107,7 +107,7 @@ def mutual_likelihood(embeddings: Gaussian, labels: jax.Array) -> jax.Array:
       >>> from dlcore.nn.embeddings import Gaussian
       >>> two = Gaussian(jnp.zeros((2, 2)), jnp.zeros((2, 2)))
       >>> dl.losses.mutual_likelihood(two, jnp.array([1, 1]))
-      Array(2.531024, dtype=float32)
+      Array(2.5310242, dtype=float32)
     """
     _check_batch("mutual_likelihood", embeddings.mean, labels)
     return -_mean(mutual_likelihood_scores(embeddings, embeddings), _pairs(labels)[0])

@@ -86,6 +86,9 @@ def variational(
     Raises:
       ArgumentError: a negative beta, a model that is not variational.
     Reference: Kingma and Welling, ICLR 2014; Higgins et al., beta-VAE, ICLR 2017.
+
+    Example:
+      >>> task = dl.tasks.variational(dl.models.autoencoder([4, 2], variational=True), dl.data.iris())
     """
     _check_output(model, data)
     _check_parts(model)

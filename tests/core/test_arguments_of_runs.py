@@ -59,7 +59,11 @@ DATA = [
         lambda: classify(test=(X, changed(Y, 2, 9))),
         r"found 9 at row 2 of the test split.*Relabel from 0",
     ),
-    ("binary_label", lambda: classify(model=dl.models.linear(4), targets=Y % 2 + 1), r"labels hold 2 at .* integers in \[0, 2\)"),
+    (
+        "binary_label",
+        lambda: classify(model=dl.models.linear(4), targets=Y % 2 + 1),
+        r"labels hold 2 at .* integers in \[0, 2\)",
+    ),
     (
         "labels_float",
         lambda: classify(targets=Y.astype(np.float32)),

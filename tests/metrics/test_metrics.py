@@ -270,9 +270,17 @@ FOUND = Boxes(np.zeros((2, 4)), [0, 0], [0, 0], [0.5, 0.6])
         (lambda: metrics.box_iou(LOGITS, LOGITS), dl.DataError, r"boxes are \[4, 3\]; expects \[..., 4\]: top, left"),
         (lambda: metrics.roc_auc(LOGITS, LOGITS), dl.DataError, r"scores are \[4, 3\]; expects \[N\]"),
         (lambda: metrics.roc_auc(LOGITS[:, 0], LABELS), dl.DataError, "labels hold 2 .* 0 and 1 only"),
-        (lambda: metrics.bleu("a", "b"), dl.DataError, "bleu: predictions is 'a'; expects a sequence of 1 or more lines"),
-        (lambda: metrics.bleu(["a"], []), dl.DataError, r"references is \[\]; expects a sequence"),
-        (lambda: metrics.bleu(["a"], [[]]), dl.DataError, r"references is \[\[\]\]; expects a sequence of 1 or more lines"),
+        (
+            lambda: metrics.bleu("a", "b"),
+            dl.ArgumentError,
+            "bleu: predictions is 'a'; expects a sequence of 1 or more lines",
+        ),
+        (lambda: metrics.bleu(["a"], []), dl.ArgumentError, r"references is \[\]; expects a sequence"),
+        (
+            lambda: metrics.bleu(["a"], [[]]),
+            dl.ArgumentError,
+            r"references is \[\[\]\]; expects a sequence of 1 or more lines",
+        ),
         (
             lambda: metrics.detection_average_precision(FOUND._replace(scores=None), FOUND),
             dl.DataError,

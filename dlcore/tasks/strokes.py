@@ -30,7 +30,7 @@ def strokes(model: Model, data: Dataset, *, penalty: Penalty | None = None) -> T
 
     Example:
       >>> data = dl.data.Dataset((np.ones((2, 3, 2)), np.ones((2, 3), bool)))
-      >>> task = dl.tasks.strokes(dl.models.mixture_density(num_hidden=4, num_mixtures=1), data)
+      >>> task = dl.tasks.strokes(dl.models.mixture_density(1, num_units=4), data)
     """
     masked = data.train.targets.dtype.kind == "b"
     for split in data.splits:

@@ -56,7 +56,8 @@ def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
         if parameter.kind is parameter.VAR_POSITIONAL:
             positional.extend(value if isinstance(value, tuple) else (value,))
         elif parameter.kind is parameter.VAR_KEYWORD:
-            named |= value if isinstance(value, dict) else {"surprise": value}
+            names = isinstance(value, dict) and all(isinstance(key, str) for key in value)
+            named |= value if names else {"surprise": value}
         elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD) and not named:
             positional.append(value)
         else:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from dlcore.core.arguments import NONE, Constraint, RefusedError, arguments, function, instance, mapping, number
 from dlcore.core.dataset import Dataset, Split
-from dlcore.core.errors import DataError
+from dlcore.core.errors import DataError, described, shown
 from dlcore.core.model import Model, ModelState, Params
 
 Penalty = Callable[[Params], jax.Array]
@@ -30,6 +31,19 @@ class Task(NamedTuple):
     objective: Objective
 
 
+def _accept_metrics(value: Any) -> Any:
+    if isinstance(value, Mapping) and "loss" in value:
+        raise RefusedError('"loss" is the loss itself: give the metric another name.')
+    return mapping(function).accept(value)
+
+
+MODEL = instance(Model, example="dl.models.mlp([4, 3])")
+DATASET = instance(Dataset, example="dl.data.iris()")
+METRICS = Constraint("a dictionary from names other than 'loss' to functions", _accept_metrics) | NONE
+PENALTY = function | NONE
+
+
+@arguments(model=MODEL, data=DATASET, loss=function, metrics=METRICS, penalty=PENALTY)
 def supervised(
     model: Model,
     data: Dataset,
@@ -44,11 +58,19 @@ def supervised(
       loss: `loss(output, targets) -> [B]`.
       metrics: name to `metric(output, targets) -> []`, computed on a whole split at once.
       penalty: `penalty(params) -> []`, added to the loss in training and in every report of it.
+
+    Raises:
+      DataError: at the first step, a loss that is neither [B] nor [], an output that holds no arrays.
+
+    Example:
+      >>> task = dl.tasks.supervised(dl.models.mlp([4, 3]), dl.data.iris(), dl.losses.softmax_cross_entropy)
     """
 
     def objective(params, state, batch, *, key=None, train=False):
         output, state = model.apply(params, state, batch.inputs, key=key, train=train)
-        value = jnp.mean(loss(output, batch.targets))
+        if described(output) == "nothing":
+            raise DataError(f"supervised: the model's output is {shown(output)}; expects arrays [B, ...].")
+        value = _mean(loss(output, batch.targets), output, batch.targets)
         if penalty is not None:
             value = value + penalty(params)
         return value, ({name: metric(output, batch.targets) for name, metric in (metrics or {}).items()}, state)
@@ -56,8 +78,24 @@ def supervised(
     return Task(model, data, objective)
 
 
-def l2(strength: float) -> Penalty:
-    """`strength / 2 * ||params||^2` over all arrays, biases included."""
+def _mean(values: Any, output: Any, targets: Any) -> jax.Array:
+    if not hasattr(values, "shape") or values.shape not in ((), targets.shape[:1]):
+        got = described(values) if hasattr(values, "shape") else shown(values)
+        raise DataError(
+            f"supervised: the loss of outputs {described(output)} and targets {described(targets)} is {got}; expects "
+            f"[{len(targets)}], one number for each example. Outputs [B, 1] and targets [B] broadcast to [B, B]: use "
+            "output[:, 0]; take the mean over further axes."
+        )
+    return jnp.mean(values)
+
+
+@arguments(strength=number(0))
+def l2(strength: float | jax.Array) -> Penalty:
+    """`strength / 2 * ||params||^2` over all arrays, biases included.
+
+    >>> dl.tasks.l2(0.5)({"weights": jnp.array([1.0, 1.0])})
+    Array(0.5, dtype=float32)
+    """
 
     def penalty(params):
         return 0.5 * strength * sum((jnp.sum(leaf**2) for leaf in jax.tree.leaves(params)), jnp.zeros(()))

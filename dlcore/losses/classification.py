@@ -4,12 +4,28 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dlcore.core.errors import ArgumentError, check_number
-from dlcore.losses.checks import check_flags, check_labels, check_same_shape
+from dlcore.core.arguments import NONE, arguments, number
+from dlcore.core.errors import ArgumentError
+from dlcore.losses.checks import FLAGS, LABELS, LOGITS, OUTPUTS, WEIGHT, check_flags, check_labels, check_shares, real
 
-softmax_cross_entropy = optax.losses.softmax_cross_entropy_with_integer_labels
+
+@arguments(logits=LOGITS, labels=LABELS)
+def softmax_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Minus the log probability of the label: logits [B, num_classes], integers [B] -> [B], in nats.
+
+    >>> dl.losses.softmax_cross_entropy(jnp.zeros((1, 4)), jnp.array([2]))
+    Array([1.3862944], dtype=float32)
+    """
+    check_labels("softmax_cross_entropy", logits, labels)
+    return optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
+@arguments(
+    logits=LOGITS,
+    labels=LABELS,
+    label_smoothing=number(0, 1),
+    class_weights=real("weights [num_classes]", 1) | NONE,
+)
 def weighted_cross_entropy(
     logits: jax.Array,
     labels: jax.Array,
@@ -27,37 +43,51 @@ def weighted_cross_entropy(
     Raises:
       DataError: labels that do not fit the logits. ArgumentError: smoothing outside [0, 1], another number of weights.
     Reference: Szegedy et al., Rethinking the inception architecture for computer vision, CVPR 2016, sec. 7.
+
+    Example:
+      >>> dl.losses.weighted_cross_entropy(jnp.zeros((1, 2)), jnp.array([1]), class_weights=jnp.array([1.0, 2.0]))
+      Array([1.3862944], dtype=float32)
     """
     check_labels("weighted_cross_entropy", logits, labels)
-    check_number("label_smoothing", label_smoothing, 0, 1)
     num_classes = logits.shape[-1]
     targets = optax.losses.smooth_labels(jax.nn.one_hot(labels, num_classes, dtype=logits.dtype), label_smoothing)
     if class_weights is not None:
         weights = jnp.asarray(class_weights, logits.dtype)
         if weights.shape != (num_classes,):
             raise ArgumentError(
-                f"class_weights are {list(weights.shape)}, the logits {list(logits.shape)}; expects [{num_classes}], "
+                f"weighted_cross_entropy: class_weights are {list(weights.shape)}, the logits {list(logits.shape)}; "
+                f"expects [{num_classes}], "
                 "one weight for each class."
             )
         targets = targets * weights.reshape((1,) * labels.ndim + weights.shape)
     return optax.losses.softmax_cross_entropy(logits, targets)
 
 
+@arguments(logits=OUTPUTS, labels=FLAGS)
 def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Binary cross-entropy: logits [B], labels [B] in {0, 1} -> [B], in nats.
 
     `optax.losses.sigmoid_binary_cross_entropy` allows labels in between and takes twice the exponentials.
+
+    >>> dl.losses.binary_cross_entropy(jnp.zeros(2), jnp.array([0, 1]))
+    Array([0.6931472, 0.6931472], dtype=float32)
     """
-    check_same_shape("binary_cross_entropy", logits, labels)
+    check_flags("binary_cross_entropy", logits, labels)
     return jax.nn.softplus(jnp.where(labels > 0, -logits, logits))
 
 
+@arguments(logits=OUTPUTS, labels=FLAGS)
 def multi_label_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Binary cross-entropy of each label, mean over labels: [B, num_labels], [B, num_labels] in {0, 1} -> [B]."""
+    """Binary cross-entropy of each label, mean over labels: [B, num_labels], [B, num_labels] in {0, 1} -> [B].
+
+    >>> dl.losses.multi_label_cross_entropy(jnp.zeros((1, 3)), jnp.array([[0, 1, 1]]))
+    Array([0.6931472], dtype=float32)
+    """
     check_flags("multi_label_cross_entropy", logits, labels)
     return binary_cross_entropy(logits, labels).mean(axis=-1)
 
 
+@arguments(logits=OUTPUTS, labels=FLAGS, gamma=WEIGHT, positive_weight=number(0, 1) | NONE)
 def focal(
     logits: jax.Array,
     labels: jax.Array,
@@ -76,35 +106,51 @@ def focal(
     Raises:
       DataError: labels that do not fit the logits. ArgumentError: a number out of its range.
     Reference: Lin et al., Focal loss for dense object detection, ICCV 2017.
+
+    Example:
+      >>> dl.losses.focal(jnp.zeros(1), jnp.array([1]))
+      Array([0.1732868], dtype=float32)
     """
     check_flags("focal", logits, labels)
-    check_number("gamma", gamma, 0)
-    if positive_weight is not None:
-        check_number("positive_weight", positive_weight, 0, 1)
     values = optax.losses.sigmoid_focal_loss(logits, labels, alpha=positive_weight, gamma=gamma)
     return values.reshape(values.shape[0], -1).mean(axis=1)
 
 
+@arguments(scores=OUTPUTS, labels=FLAGS)
 def hinge(scores: jax.Array, labels: jax.Array) -> jax.Array:
     """max(0, 1 - margin): scores [B], labels [B] in {0, 1} -> [B]; the margin is the score of class 1, else minus it.
 
     Reference: Cortes and Vapnik, Support-vector networks, 1995.
+
+    Example:
+      >>> dl.losses.hinge(jnp.array([0.5, 0.5]), jnp.array([1, 0]))
+      Array([0.5, 1.5], dtype=float32)
     """
     check_flags("hinge", scores, labels)
     return optax.losses.hinge_loss(scores, 2 * labels.astype(scores.dtype) - 1)
 
 
+@arguments(scores=LOGITS, labels=LABELS)
 def multiclass_hinge(scores: jax.Array, labels: jax.Array) -> jax.Array:
     """Max over the other classes of max(0, 1 + its score - that of the label): [B, num_classes], [B] -> [B].
 
     Reference: Crammer and Singer, On the algorithmic implementation of multiclass kernel-based vector machines, JMLR
       2001.
+
+    Example:
+      >>> dl.losses.multiclass_hinge(jnp.array([[2.0, 1.5, 0.0]]), jnp.array([0]))
+      Array([0.5], dtype=float32)
     """
     check_labels("multiclass_hinge", scores, labels)
     return optax.losses.multiclass_hinge_loss(scores, labels)
 
 
+@arguments(logits=LOGITS, targets=LOGITS)
 def kl_divergence(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """KL(targets || softmax(logits)): logits [B, num_classes], probabilities [B, num_classes] -> [B], in nats."""
-    check_same_shape("kl_divergence", logits, targets)
+    """KL(targets || softmax(logits)): logits [B, num_classes], probabilities [B, num_classes] -> [B], in nats.
+
+    >>> dl.losses.kl_divergence(jnp.zeros((1, 2)), jnp.array([[1.0, 0.0]]))
+    Array([0.6931472], dtype=float32)
+    """
+    check_shares("kl_divergence", logits, targets)
     return optax.losses.kl_divergence(jax.nn.log_softmax(logits), targets)

@@ -7,9 +7,20 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dlcore.core.errors import DataError, check_number
+from dlcore.core.arguments import arguments, array, integer, sequence
+from dlcore.core.errors import DataError
+from dlcore.losses.checks import WEIGHT, check_objects, record
+
+CELLS = record("of dl.models.grid_detector", objectness="BRC", boxes="BRC4", class_logits="BRCK")
 
 
+@arguments(
+    cells=CELLS,
+    targets=array("f", ndim=3, text="floats [B, max_objects, 6]"),
+    image_size=sequence(integer(), 2, 2, text="positive integers, height and width in pixels"),
+    box_weight=WEIGHT,
+    no_object_weight=WEIGHT,
+)
 def grid_detection(
     cells: Any,
     targets: jax.Array,
@@ -32,14 +43,20 @@ def grid_detection(
     Raises:
       DataError: targets of another shape. ArgumentError: a negative weight.
     Reference: Redmon et al., You only look once, CVPR 2016, eq. 3, with cross-entropies for its squared errors.
+
+    Example:
+      >>> boxes, classes = jnp.array([[[[0.0, 0, 8, 8]]]]), jnp.zeros((1, 1, 1, 2))
+      >>> cells = dl.models.GridPredictions(jnp.zeros((1, 1, 1)), boxes, classes)
+      >>> dl.losses.grid_detection(cells, jnp.array([[[1.0, 0, 0, 0, 8, 8]]]), image_size=(8, 8))
+      Array([1.3862944], dtype=float32)
     """
-    if targets.ndim != 3 or targets.shape[2] != 6:
+    check_objects("grid_detection", targets, cells.class_logits.shape[-1])
+    if len(targets) != len(cells.objectness) or not targets.shape[1]:
         raise DataError(
-            f"grid_detection: targets are {list(targets.shape)}; expects [B, max_objects, 6]: whether there is one, "
-            "its class, top, left, bottom, right."
+            f"grid_detection: targets are {list(targets.shape)}, cells of {len(cells.objectness)} images; expects "
+            "[B, max_objects, 6], one row for each image and room for one object."
         )
-    check_number("box_weight", box_weight, 0)
-    check_number("no_object_weight", no_object_weight, 0)
+    targets = jnp.asarray(targets)
     grid = cells.objectness.shape[1:]
     cell = jnp.asarray([size / count for size, count in zip(image_size, grid, strict=True)], targets.dtype)
     there = targets[..., 0] > 0

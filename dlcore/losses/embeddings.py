@@ -5,17 +5,25 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 
-from dlcore.core.errors import DataError, check_name, check_number, check_positive_integer, described
+from dlcore.core.arguments import arguments, integer, number, one_of
+from dlcore.core.errors import DataError, described
+from dlcore.losses.checks import LABELS, WEIGHT, check_labels, real, record
 from dlcore.losses.classification import softmax_cross_entropy
 from dlcore.nn.distances import squared_distances
 from dlcore.nn.embeddings import Angles, Gaussian
 
 MININGS = ("semi_hard", "hard", "all")
 
+EMBEDDINGS = real("floats [B, features]", 2)
+GAUSSIAN = record("a Gaussian of dl.models.probabilistic_embedding", mean="BD", log_variance="BD")
+ANGLES = record(
+    "Angles of dl.models.embedding(backbone, num_features, num_classes=...).parts['angles']", cosines="BC", norms="B"
+)
+POSITIVE = number(0, open_low=True)
 
+
+@arguments(embeddings=EMBEDDINGS, labels=LABELS, margin=POSITIVE, mining=one_of(*MININGS))
 def triplet(
     embeddings: jax.Array, labels: jax.Array, *, margin: float | jax.Array = 0.2, mining: str = "semi_hard"
 ) -> jax.Array:
@@ -35,9 +43,11 @@ def triplet(
       DataError: embeddings that are no floats [B, D], labels that are no integers [B].
     Reference: Schroff et al., FaceNet, CVPR 2015; "hard" and "all", Hermans et al., In defense of the triplet loss,
       2017.
+
+    Example:
+      >>> dl.losses.triplet(jnp.array([[0.0], [1.0], [1.0]]), jnp.array([0, 0, 1]), margin=0.5)
+      Array(1., dtype=float32)
     """
-    check_name("mining", mining, MININGS)
-    check_number("triplet: margin", margin, 0, open_low=True)
     _check_batch("triplet", embeddings, labels)
     distances = squared_distances(embeddings, embeddings)
     positive, negative = _pairs(labels)
@@ -60,18 +70,30 @@ def triplet(
     return _mean(losses, positive & negative.any(axis=1, keepdims=True))
 
 
+@arguments(a=GAUSSIAN, b=GAUSSIAN)
 def mutual_likelihood_scores(a: Gaussian, b: Gaussian) -> jax.Array:
     """Log likelihood, in nats, that rows of `a` [A, D] and of `b` [B, D] have the same embedding: [A, B].
 
     `-1/2 sum_d ((m - m')^2 / (v + v') + log(v + v')) - D/2 log(2 pi)` for means m and variances v.
     Reference: Shi and Jain, Probabilistic face embeddings, ICCV 2019, eq. 3.
+
+    Example:
+      >>> from dlcore.nn.embeddings import Gaussian
+      >>> one = Gaussian(jnp.zeros((1, 2)), jnp.zeros((1, 2)))
+      >>> dl.losses.mutual_likelihood_scores(one, one)
+      Array([[-2.5310242]], dtype=float32)
     """
+    if a.mean.shape[1] != b.mean.shape[1]:
+        raise DataError(
+            f"mutual_likelihood_scores: means are {described(a.mean)}, {described(b.mean)}; expects as many features."
+        )
     variance = jnp.exp(a.log_variance)[:, None] + jnp.exp(b.log_variance)[None]
     squares = (a.mean[:, None] - b.mean[None]) ** 2
     scores = jnp.sum(squares / variance + jnp.log(variance), axis=-1)
     return -0.5 * (scores + a.mean.shape[1] * math.log(2 * math.pi))
 
 
+@arguments(embeddings=GAUSSIAN, labels=LABELS)
 def mutual_likelihood(embeddings: Gaussian, labels: jax.Array) -> jax.Array:
     """Mean negative mutual likelihood score of the pairs with the same label: Gaussians [B, D], int [B] -> [].
 
@@ -80,16 +102,18 @@ def mutual_likelihood(embeddings: Gaussian, labels: jax.Array) -> jax.Array:
     Raises:
       DataError: embeddings that are no `Gaussian`, labels that are no integers [B].
     Reference: Shi and Jain 2019, eq. 5.
+
+    Example:
+      >>> from dlcore.nn.embeddings import Gaussian
+      >>> two = Gaussian(jnp.zeros((2, 2)), jnp.zeros((2, 2)))
+      >>> dl.losses.mutual_likelihood(two, jnp.array([1, 1]))
+      Array(2.5310242, dtype=float32)
     """
-    if not isinstance(embeddings, Gaussian):
-        raise DataError(
-            f"mutual_likelihood: embeddings are {described(embeddings)}; expects a Gaussian. "
-            "Use dl.models.probabilistic_embedding."
-        )
     _check_batch("mutual_likelihood", embeddings.mean, labels)
     return -_mean(mutual_likelihood_scores(embeddings, embeddings), _pairs(labels)[0])
 
 
+@arguments(angles=ANGLES, labels=LABELS, scale=POSITIVE, margin=POSITIVE)
 def arcface(
     angles: Angles, labels: jax.Array, *, scale: float | jax.Array = 64.0, margin: float | jax.Array = 0.5
 ) -> jax.Array:
@@ -104,8 +128,14 @@ def arcface(
       ArgumentError: a scale or margin that is not positive.
       DataError: angles that are none, labels that are no integers [B] or, where known, out of range.
     Reference: Deng et al., ArcFace, CVPR 2019, eq. 3.
+
+    Example:
+      >>> from dlcore.nn.embeddings import Angles
+      >>> angles = Angles(jnp.array([[1.0, 0.0]]), jnp.ones(1))
+      >>> dl.losses.arcface(angles, jnp.array([0]), scale=1.0).round(2)
+      Array([0.35], dtype=float32)
     """
-    _check_margin("arcface", angles, labels, scale, margin)
+    check_labels("arcface", angles.cosines, labels)
 
     def target(cosine):
         # cos(t + m) without arccos, whose derivative is infinite at 1; that of the sine is cut off there.
@@ -115,17 +145,25 @@ def arcface(
     return _with_margin(angles.cosines, labels, target, scale)
 
 
+@arguments(angles=ANGLES, labels=LABELS, scale=POSITIVE, margin=POSITIVE)
 def cosface(
     angles: Angles, labels: jax.Array, *, scale: float | jax.Array = 64.0, margin: float | jax.Array = 0.35
 ) -> jax.Array:
     """Cross-entropy of `scale * cosine`, with `margin` subtracted from the label's cosine; otherwise as `arcface`.
 
     Reference: Wang et al., CosFace, CVPR 2018, eq. 4.
+
+    Example:
+      >>> from dlcore.nn.embeddings import Angles
+      >>> angles = Angles(jnp.array([[1.0, 0.0]]), jnp.ones(1))
+      >>> dl.losses.cosface(angles, jnp.array([0]), scale=1.0).round(2)
+      Array([0.42], dtype=float32)
     """
-    _check_margin("cosface", angles, labels, scale, margin)
+    check_labels("cosface", angles.cosines, labels)
     return _with_margin(angles.cosines, labels, lambda cosine: cosine - margin, scale)
 
 
+@arguments(angles=ANGLES, labels=LABELS, margin=integer(1, 100), annealing=WEIGHT)
 def sphereface(angles: Angles, labels: jax.Array, *, margin: int = 4, annealing: float | jax.Array = 0.0) -> jax.Array:
     """Cross-entropy of `|features| * cosine`, the label's cosine replaced by `psi(angle)`: -> [B], in nats.
 
@@ -142,10 +180,14 @@ def sphereface(angles: Angles, labels: jax.Array, *, margin: int = 4, annealing:
       ArgumentError: a margin that is not a positive integer, a negative annealing.
       DataError: as `arcface`.
     Reference: Liu et al., SphereFace, CVPR 2017, eq. 7; annealing, Liu et al., ICML 2016, section 5.1.
+
+    Example:
+      >>> from dlcore.nn.embeddings import Angles
+      >>> angles = Angles(jnp.array([[1.0, 0.0]]), jnp.ones(1))
+      >>> dl.losses.sphereface(angles, jnp.array([0])).round(2)
+      Array([0.31], dtype=float32)
     """
-    check_positive_integer("sphereface: margin", margin, "multiple of the angle")
-    check_number("sphereface: annealing", annealing, 0)
-    _check_angles("sphereface", angles, labels)
+    check_labels("sphereface", angles.cosines, labels)
 
     def target(cosine):
         multiple, before = cosine, jnp.ones_like(cosine)
@@ -178,32 +220,6 @@ def _mean(values: jax.Array, counted: jax.Array) -> jax.Array:
     return jnp.sum(jnp.where(counted, values, 0)) / jnp.maximum(jnp.sum(counted), 1)
 
 
-def _check_margin(name: str, angles: Angles, labels: jax.Array, scale: Any, margin: Any) -> None:
-    check_number(f"{name}: scale", scale, 0, open_low=True)
-    check_number(f"{name}: margin", margin, 0, open_low=True)
-    _check_angles(name, angles, labels)
-
-
-def _check_angles(name: str, angles: Any, labels: jax.Array) -> None:
-    if not isinstance(angles, Angles):
-        raise DataError(
-            f"{name}: got {described(angles)}; expects Angles. Give the model class weights: "
-            "dl.models.embedding(backbone, num_features, num_classes=...)."
-        )
-    _check_batch(name, angles.cosines, labels)
-    if not isinstance(labels, Tracer):
-        num_classes = angles.cosines.shape[1]
-        wrong = (np.asarray(labels) < 0) | (np.asarray(labels) >= num_classes)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise DataError(
-                f"{name}: labels must lie in [0, {num_classes}), found {int(labels[row])} at row {row}. "
-                "Relabel from 0, or pass a larger num_classes."
-            )
-
-
 def _check_batch(name: str, values: Any, labels: Any) -> None:
-    if getattr(values, "ndim", 0) != 2:
-        raise DataError(f"{name}: embeddings are {described(values)}; expects floats [B, features].")
-    if labels.shape != values.shape[:1] or labels.dtype.kind not in "iu":
-        raise DataError(f"{name}: labels are {described(labels)}; expects integers [{len(values)}].")
+    if labels.shape != values.shape[:1] or not len(labels):
+        raise DataError(f"{name}: labels are {described(labels)}; expects integers [{len(values)}], one or more.")

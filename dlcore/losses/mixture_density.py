@@ -5,10 +5,27 @@ import math
 import jax
 import jax.numpy as jnp
 
+from dlcore.core.arguments import NONE, arguments, array
+from dlcore.core.errors import DataError, described
+from dlcore.losses.checks import real, record
 from dlcore.losses.classification import binary_cross_entropy
 from dlcore.nn.mixture import Mixture
 
+MIXTURE = record(
+    "of dl.models.mixture_density",
+    logits="BTM",
+    means="BTM2",
+    log_deviations="BTM2",
+    correlations="BTM",
+    pen="BT?",
+)
 
+
+@arguments(
+    mixture=MIXTURE,
+    targets=real("points [B, T, 2], or [B, T, 3] with a pen", 3),
+    mask=array("biu", ndim=2, text="Booleans [B, T]") | NONE,
+)
 def mixture_density(mixture: Mixture, targets: jax.Array, mask: jax.Array | None = None) -> jax.Array:
     """Negative log-likelihood of the next points, the mean over the real steps of each row, in nats: [B].
 
@@ -16,7 +33,20 @@ def mixture_density(mixture: Mixture, targets: jax.Array, mask: jax.Array | None
       mixture: of steps [B, T]. targets: [B, T, 2] or, with a pen, [B, T, 3], the third 1 where the pen is up, else 0.
       mask: bool [B, T]; a row without any step has loss and gradient 0. By default all are there.
     Reference: Graves, Generating sequences with recurrent neural networks, 2013, eqs. 24 to 26.
+
+    Example:
+      >>> from dlcore.nn.mixture import Mixture
+      >>> flat = Mixture(*map(jnp.zeros, [(1, 2, 1), (1, 2, 1, 2), (1, 2, 1, 2), (1, 2, 1)]), None)
+      >>> dl.losses.mixture_density(flat, jnp.zeros((1, 2, 2)))
+      Array([1.837877], dtype=float32)
     """
+    steps = mixture.logits.shape[:2]
+    if targets.shape != (*steps, 2 if mixture.pen is None else 3) or (mask is not None and mask.shape != steps):
+        raise DataError(
+            f"mixture_density: targets are {described(targets)}, the mask {described(mask)}; expects points "
+            f"{[*steps, 2 if mixture.pen is None else 3]} and a mask {list(steps)}, as the mixture has steps and a pen."
+        )
+    mask = None if mask is None else jnp.asarray(mask, bool)
     if mask is not None:  # before the loss too: a NaN hidden only after it makes the gradient NaN
         mixture = jax.tree.map(lambda leaf: jnp.where(_like(mask, leaf), leaf, 0), mixture)
         targets = jnp.where(mask[..., None], targets, 0)

@@ -4,22 +4,33 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dlcore.core.errors import check_number
-from dlcore.losses.checks import check_same_shape
+from dlcore.core.arguments import arguments, number
+from dlcore.losses.checks import OUTPUTS, check_same_shape
 
 
+@arguments(predictions=OUTPUTS, targets=OUTPUTS)
 def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
-    """Squared error."""
+    """Squared error.
+
+    >>> dl.losses.squared_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 4.0]))
+    Array([0., 4.], dtype=float32)
+    """
     check_same_shape("squared_error", predictions, targets)
     return _row_means(optax.losses.squared_error(predictions, targets))
 
 
+@arguments(predictions=OUTPUTS, targets=OUTPUTS)
 def absolute_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
-    """Absolute error; its minimizer is the median."""
+    """Absolute error; its minimizer is the median.
+
+    >>> dl.losses.absolute_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 4.0]))
+    Array([0., 2.], dtype=float32)
+    """
     check_same_shape("absolute_error", predictions, targets)
     return _row_means(jnp.abs(predictions - targets))
 
 
+@arguments(predictions=OUTPUTS, targets=OUTPUTS, delta=number(0, open_low=True))
 def huber(predictions: jax.Array, targets: jax.Array, *, delta: float | jax.Array = 1.0) -> jax.Array:
     """Half the squared error up to delta, beyond it linear with slope delta.
 
@@ -27,12 +38,16 @@ def huber(predictions: jax.Array, targets: jax.Array, *, delta: float | jax.Arra
       delta: above 0, in units of the targets.
 
     Reference: Huber, Robust estimation of a location parameter, 1964.
+
+    Example:
+      >>> dl.losses.huber(jnp.array([0.5, 3.0]), jnp.zeros(2))
+      Array([0.125, 2.5  ], dtype=float32)
     """
     check_same_shape("huber", predictions, targets)
-    check_number("delta", delta, 0, open_low=True)
     return _row_means(optax.losses.huber_loss(predictions, targets, delta=delta))
 
 
+@arguments(predictions=OUTPUTS, targets=OUTPUTS, quantile=number(0, 1))
 def pinball(predictions: jax.Array, targets: jax.Array, *, quantile: float | jax.Array = 0.5) -> jax.Array:
     """Quantile * error where the target is above the prediction, else (1 - quantile) * |error|; fits that quantile.
 
@@ -40,9 +55,12 @@ def pinball(predictions: jax.Array, targets: jax.Array, *, quantile: float | jax
       quantile: in [0, 1]; 0.5 gives half the absolute error.
 
     Reference: Koenker and Bassett, Regression quantiles, 1978.
+
+    Example:
+      >>> dl.losses.pinball(jnp.array([1.0, 3.0]), jnp.array([2.0, 2.0]), quantile=0.75)
+      Array([0.75, 0.25], dtype=float32)
     """
     check_same_shape("pinball", predictions, targets)
-    check_number("quantile", quantile, 0, 1)
     errors = targets - predictions
     return _row_means(jnp.maximum(quantile * errors, (quantile - 1) * errors))
 

@@ -6,10 +6,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dlcore.losses.checks import check_labels
+from dlcore.core.arguments import arguments, array
+from dlcore.losses.checks import LABELS, check_labels, real
 from dlcore.nn.masked import checked_mask
 
+STEP_LOGITS = real("logits [B, T, num_classes]", 3)
+MASK = array("biu", ndim=2, text="Booleans [B, T], True where there is a step")
 
+
+@arguments(logits=STEP_LOGITS, labels=LABELS, mask=MASK)
 def masked_cross_entropy(logits: jax.Array, labels: jax.Array, mask: Any) -> jax.Array:
     """Softmax cross-entropy, mean over the real steps of each row: [B, T, num_classes], [B, T] -> [B], in nats.
 
@@ -20,6 +25,10 @@ def masked_cross_entropy(logits: jax.Array, labels: jax.Array, mask: Any) -> jax
 
     Raises:
       DataError: labels or mask that do not fit the logits.
+
+    Example:
+      >>> dl.losses.masked_cross_entropy(jnp.zeros((1, 2, 4)), np.array([[3, 0]]), np.array([[True, False]]))
+      Array([1.3862944], dtype=float32)
     """
     mask = checked_mask(mask, labels.shape, "masked_cross_entropy")
     check_labels("masked_cross_entropy", logits, labels, where=mask)

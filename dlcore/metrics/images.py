@@ -7,32 +7,49 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlcore.core.errors import ArgumentError, DataError, check_name, check_number
-from dlcore.losses.checks import check_same_shape
+from dlcore.core.arguments import RefusedError, arguments, array, as_array, instance, number, one_of, sequence
+from dlcore.core.errors import DataError
+from dlcore.losses.checks import OUTPUTS, check_boxes, check_same_shape
+
+BOXES = array(text="boxes [..., 4]: top, left, bottom, right")
 
 
+@arguments(predictions=OUTPUTS, targets=OUTPUTS, max_value=number(0, open_low=True))
 def psnr(predictions: jax.Array, targets: jax.Array, *, max_value: float | jax.Array = 1.0) -> jax.Array:
     """Peak signal-to-noise ratio in dB, mean over images: [N, ...], [N, ...] -> []; inf if one is perfect.
 
     Args:
       max_value: the largest value a pixel can have.
+
+    >>> dl.metrics.psnr(jnp.zeros((1, 4)), jnp.full((1, 4), 0.1)).round(3)
+    Array(20., dtype=float32)
     """
     check_same_shape("psnr", predictions, targets)
-    check_number("max_value", max_value, 0, open_low=True)
     errors = jnp.mean(((predictions - targets) ** 2).reshape(len(targets), -1), axis=1)
-    return jnp.mean(10 * jnp.log10(max_value**2 / errors))
+    peak = max_value * 1.0  # a large integer fits no array
+    return jnp.mean(10 * jnp.log10(peak * peak / errors))
 
 
+@arguments(boxes=BOXES, others=BOXES)
 def box_iou(boxes: Any, others: Any) -> Any:
     """Intersection over union: [..., 4], [..., 4] -> [...]; 0 for boxes without area.
 
     Of all pairs of boxes [N, 4] and others [M, 4]: `box_iou(boxes[:, None], others[None])`, [N, M]. NumPy arrays give
     a NumPy array: no program is compiled for every number of boxes.
+
+    >>> float(dl.metrics.box_iou([0.0, 0, 2, 2], [0.0, 0, 2, 1]))
+    0.5
     """
     xp = jnp if isinstance(boxes, jax.Array) or isinstance(others, jax.Array) else np
     for given in (boxes, others):
-        if np.ndim(given) < 1 or np.shape(given)[-1] != 4:
-            raise DataError(f"box_iou: boxes are {list(np.shape(given))}; expects [..., 4]: top, left, bottom, right.")
+        check_boxes("box_iou", given)
+    try:
+        np.broadcast_shapes(boxes.shape, others.shape)
+    except ValueError:
+        raise DataError(
+            f"box_iou: boxes are {list(boxes.shape)}, others {list(others.shape)}; expects shapes that broadcast. Use "
+            "boxes[:, None] and others[None] for all pairs."
+        ) from None
 
     def area(low, high):
         return xp.prod(xp.maximum(high - low, 0), axis=-1)
@@ -54,6 +71,12 @@ class Boxes(NamedTuple):
     scores: Any = None
 
 
+@arguments(
+    found=instance(Boxes, example="dl.metrics.Boxes(boxes, images, classes, scores)"),
+    true=instance(Boxes, example="dl.metrics.Boxes(boxes, images, classes)"),
+    iou_thresholds=sequence(number(0, 1, open_low=True), 1, text="numbers in (0, 1]"),
+    interpolation=one_of("all_points", "coco"),
+)
 def detection_average_precision(
     found: Boxes,
     true: Boxes,
@@ -75,12 +98,12 @@ def detection_average_precision(
         interpolation.
     Reference: Everingham et al., The PASCAL visual object classes challenge, IJCV 2010; Lin et al., Microsoft COCO,
       2014.
+
+    Example:
+      >>> true = dl.metrics.Boxes([[0, 0, 4, 4]], [0], [0])
+      >>> dl.metrics.detection_average_precision(true._replace(scores=[0.9]), true)
+      1.0
     """
-    check_name("interpolation", interpolation, ["all_points", "coco"])
-    for threshold in iou_thresholds:
-        check_number("iou_threshold", threshold, 0, 1, open_low=True)
-    if not len(iou_thresholds):
-        raise ArgumentError("iou_thresholds are empty; expects at least one number in (0, 1].")
     if found.scores is None:
         raise DataError("detection_average_precision: the found boxes have no scores; expects Boxes(..., scores=[N]).")
     found, true = _checked_boxes("found", found), _checked_boxes("true", true)
@@ -120,12 +143,16 @@ def _interpolated(right: np.ndarray, num_true: int, interpolation: str) -> float
 
 
 def _checked_boxes(name: str, boxes: Boxes) -> Boxes:
-    scores = np.zeros(len(boxes.boxes)) if boxes.scores is None else boxes.scores
-    arrays = Boxes(*map(np.asarray, (boxes.boxes, boxes.images, boxes.classes, scores)))
-    num_boxes = len(arrays.boxes)
+    scores = np.zeros(np.shape(boxes.images)) if boxes.scores is None else boxes.scores
+    try:
+        arrays = Boxes(*(np.asarray(as_array(part)) for part in (boxes.boxes, boxes.images, boxes.classes, scores)))
+    except RefusedError as error:
+        raise DataError(f"detection_average_precision: the {name} boxes are no arrays. {error}") from None
+    num_boxes = arrays.images.size
     if arrays.boxes.shape != (num_boxes, 4) or any(part.shape != (num_boxes,) for part in arrays[1:]):
         raise DataError(
             f"detection_average_precision: the {name} boxes are {[list(part.shape) for part in arrays]}; expects boxes "
             "[N, 4] and images, classes, scores [N]."
         )
+    check_boxes(f"detection_average_precision: {name}", arrays.boxes)
     return arrays

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from dlcore.core.arguments import arguments
 from dlcore.core.errors import DataError
-from dlcore.losses.checks import check_flags
+from dlcore.losses.checks import FLAGS, OUTPUTS, check_flags
 
 
 class Threshold(NamedTuple):
@@ -23,16 +24,25 @@ class Threshold(NamedTuple):
     accuracy: jax.Array
 
 
+@arguments(scores=OUTPUTS, same=FLAGS)
 def roc_auc(scores: jax.Array, same: jax.Array) -> jax.Array:
-    """Area under the ROC curve: the probability that a same pair scores above a different one; ties count half."""
+    """Area under the ROC curve: the probability that a same pair scores above a different one; ties count half.
+
+    >>> dl.metrics.roc_auc(jnp.array([0.9, 0.1, 0.4]), jnp.array([1, 0, 0]))
+    Array(1., dtype=float32)
+    """
     _, true_rates, false_rates = _roc("roc_auc", scores, same)
     return jnp.sum((false_rates[1:] - false_rates[:-1]) * (true_rates[1:] + true_rates[:-1])) / 2
 
 
+@arguments(scores=OUTPUTS, same=FLAGS)
 def equal_error_rate(scores: jax.Array, same: jax.Array) -> jax.Array:
     """Error rate at the threshold where as many same pairs are refused as different ones accepted, in share of each.
 
     Between two points of the ROC curve it is interpolated linearly.
+
+    >>> dl.metrics.equal_error_rate(jnp.array([0.9, 0.1, 0.4]), jnp.array([1, 0, 0]))
+    Array(0., dtype=float32)
     """
     _, true_rates, false_rates = _roc("equal_error_rate", scores, same)
     gaps = false_rates + true_rates - 1  # false acceptance minus false refusal; rises from -1 to 1
@@ -41,10 +51,14 @@ def equal_error_rate(scores: jax.Array, same: jax.Array) -> jax.Array:
     return false_rates[after - 1] + share * (false_rates[after] - false_rates[after - 1])
 
 
+@arguments(scores=OUTPUTS, same=FLAGS)
 def best_threshold(scores: jax.Array, same: jax.Array) -> Threshold:
     """The threshold with the highest accuracy on these pairs, the highest one of equals; inf accepts none.
 
     Choose it on other pairs than those whose accuracy is reported: on its own pairs it flatters.
+
+    >>> dl.metrics.best_threshold(jnp.array([0.9, 0.1, 0.4]), jnp.array([1, 0, 0]))
+    Threshold(threshold=Array(0.9, dtype=float32), accuracy=Array(1., dtype=float32))
     """
     thresholds, true_rates, false_rates = _roc("best_threshold", scores, same)
     num_same = jnp.sum(same > 0)
@@ -53,15 +67,24 @@ def best_threshold(scores: jax.Array, same: jax.Array) -> Threshold:
     return Threshold(thresholds[best], accuracies[best])
 
 
+@arguments(scores=OUTPUTS, same=FLAGS)
 def accuracy_at_best_threshold(scores: jax.Array, same: jax.Array) -> jax.Array:
-    """Accuracy of `best_threshold`, as a metric of a task."""
+    """Accuracy of `best_threshold`, as a metric of a task.
+
+    >>> dl.metrics.accuracy_at_best_threshold(jnp.array([0.9, 0.1, 0.4]), jnp.array([1, 0, 0]))
+    Array(1., dtype=float32)
+    """
     return best_threshold(scores, same).accuracy
 
 
+@arguments(scores=OUTPUTS, relevant=FLAGS)
 def average_precision(scores: jax.Array, relevant: jax.Array) -> jax.Array:
     """Precision at each threshold, weighted by the recall gained there; not interpolated, as scikit-learn's.
 
     That of detectors, with its envelope, is `detection_average_precision`.
+
+    >>> dl.metrics.average_precision(jnp.array([0.9, 0.1, 0.4]), jnp.array([1, 0, 0]))
+    Array(1., dtype=float32)
     """
     _check("average_precision", scores, relevant)
     _, hits, accepted = _accepted(scores, relevant)
@@ -85,7 +108,7 @@ def _accepted(scores: jax.Array, same: jax.Array) -> tuple[jax.Array, jax.Array,
     order = jnp.argsort(-scores)
     descending = scores[order]
     accepted = jnp.searchsorted(-descending, -descending, side="right")  # all of equal scores, or none
-    hits = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(same[order] > 0)])
+    hits = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(jnp.asarray(same)[order] > 0)])
     accepted = jnp.concatenate([jnp.zeros(1, accepted.dtype), accepted])
     return jnp.concatenate([jnp.full(1, jnp.inf, scores.dtype), descending]), hits[accepted], accepted
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-from jax.core import Tracer
-
 from dlcore import losses
+from dlcore.core.arguments import arguments
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
-from dlcore.core.task import Metric, Penalty, Task, output_of, squeezed, supervised
+from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, output_of, squeezed, supervised
+from dlcore.losses.checks import check_range
 from dlcore.metrics import accuracy, binary_accuracy
 
 
+@arguments(model=MODEL, data=DATASET, metrics=METRICS, penalty=PENALTY)
 def classification(
     model: Model, data: Dataset, *, metrics: Mapping[str, Metric] | None = None, penalty: Penalty | None = None
 ) -> Task:
@@ -26,6 +26,9 @@ def classification(
 
     Raises:
       DataError: targets that are not integers [N], a label out of range, an output of another shape.
+
+    Example:
+      >>> task = dl.tasks.classification(dl.models.mlp([4, 3]), dl.data.iris())
     """
     output = output_of(model, data)
     labels = data.train.targets
@@ -37,7 +40,9 @@ def classification(
     if len(output.shape) != 2:
         raise DataError(f"the model's output is {list(output.shape)}; classification expects [B, num_classes].")
     binary = output.shape[1] == 1
-    _check_labels(data, num_classes=2 if binary else output.shape[1], width=output.shape[1])
+    for split in data.splits:
+        num_classes = 2 if binary else output.shape[1]
+        check_range(f"classification, {split} split", getattr(data, split).targets, num_classes)
     if binary:
         return supervised(
             squeezed(model),
@@ -53,18 +58,3 @@ def classification(
         metrics={"accuracy": accuracy, **(metrics or {})},
         penalty=penalty,
     )
-
-
-def _check_labels(data: Dataset, num_classes: int, width: int) -> None:
-    for split in data.splits:
-        labels = getattr(data, split).targets
-        if isinstance(labels, Tracer):
-            continue  # made inside the compiled run: there are no values yet
-        wrong = (labels < 0) | (labels >= num_classes)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise DataError(
-                f"labels must lie in [0, {num_classes}), found {labels[row]} at row {row} of the {split} split. "
-                "JAX would clamp it silently and train on the wrong class. Relabel from 0, or widen the model's output "
-                f"(now {width})."
-            )

@@ -5,17 +5,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 
 from dlcore import losses
+from dlcore.core.arguments import arguments
 from dlcore.core.dataset import Dataset
-from dlcore.core.errors import DataError, check_number
+from dlcore.core.errors import DataError
 from dlcore.core.model import Model
-from dlcore.core.task import Metric, Penalty, Task, supervised
+from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised
+from dlcore.losses.checks import WEIGHT, check_objects
 from dlcore.metrics import box_iou
 from dlcore.models.detector import GridPredictions, detect
 
 
+@arguments(model=MODEL, data=DATASET, metrics=METRICS, penalty=PENALTY, box_weight=WEIGHT, no_object_weight=WEIGHT)
 def detection(
     model: Model,
     data: Dataset,
@@ -39,10 +41,12 @@ def detection(
 
     Raises:
       DataError: targets or an output of another form, a class out of range. ArgumentError: a negative weight.
+
+    Example:
+      >>> data = dl.data.Dataset((np.ones((1, 8, 8)), np.array([[[1.0, 0, 0, 0, 4, 4]]])))
+      >>> task = dl.tasks.detection(dl.models.grid_detector((8, 8), 2, channels=[2]), data)
     """
     inputs, targets = data.train
-    check_number("box_weight", box_weight, 0)
-    check_number("no_object_weight", no_object_weight, 0)
     if targets.ndim != 3 or targets.shape[2] != 6 or inputs.ndim < 3:
         raise DataError(
             f"detection: inputs are {list(inputs.shape)}, targets {list(targets.shape)}; expects images "
@@ -57,12 +61,7 @@ def detection(
         )
     num_classes = cells.class_logits.shape[-1]
     for split in data.splits:
-        labels = getattr(data, split).targets[..., 1]
-        if not isinstance(labels, Tracer) and ((labels < 0) | (labels >= num_classes)).any():
-            raise DataError(
-                f"detection: classes in the {split} split run from {labels.min():g} to {labels.max():g}; expects "
-                f"[0, {num_classes}), the model's num_classes."
-            )
+        check_objects(f"detection, {split} split", getattr(data, split).targets, num_classes)
 
     def loss(cells, targets):
         weights: Any = {"box_weight": box_weight, "no_object_weight": no_object_weight}

@@ -5,16 +5,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 
+from dlcore.core.arguments import arguments, function
 from dlcore.core.dataset import Dataset, Split
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
-from dlcore.core.task import Metric, Penalty, Task
+from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task
+from dlcore.losses.checks import check_range
 from dlcore.metrics import nearest_neighbor_accuracy
 
 
+@arguments(model=MODEL, data=DATASET, loss=function, metrics=METRICS, penalty=PENALTY)
 def embedding(
     model: Model,
     data: Dataset,
@@ -42,6 +43,9 @@ def embedding(
 
     Raises:
       DataError: targets that are no integers [N] or [N, K]; with class weights, a label of the train split without.
+
+    Example:
+      >>> task = dl.tasks.embedding(dl.models.mlp([4, 2]), dl.data.iris(), dl.losses.triplet)
     """
     labels = data.train.targets
     if labels.dtype.kind not in "iu" or labels.ndim not in (1, 2):
@@ -52,7 +56,7 @@ def embedding(
     compared = model.parts.get("angles", model)
     num_classes = _num_classes(compared, data) if "angles" in model.parts else None
     if num_classes is not None:
-        _check_labels(labels, num_classes)
+        check_range("embedding, train split", labels, num_classes)
     reported = {"nearest_neighbor_accuracy": nearest_neighbor_accuracy, **(metrics or {})}
 
     def objective(params, state, batch, *, key=None, train=False):
@@ -87,15 +91,3 @@ def _num_classes(angles: Model, data: Dataset) -> int:
         lambda x: angles.apply(*angles.init(jax.random.key(0)), x)[0], jax.ShapeDtypeStruct((2, *row), inputs.dtype)
     )
     return found.cosines.shape[1]
-
-
-def _check_labels(labels: Any, num_classes: int) -> None:
-    if isinstance(labels, Tracer):
-        return
-    wrong = (labels < 0) | (labels >= num_classes)
-    if wrong.any():
-        row = int(np.argmax(wrong.reshape(len(labels), -1).any(axis=1)))
-        raise DataError(
-            f"labels must lie in [0, {num_classes}), found {labels[wrong][0]} at row {row} of the train split. Relabel "
-            "from 0, or pass a larger num_classes to dl.models.embedding."
-        )

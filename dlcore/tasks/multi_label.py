@@ -4,14 +4,16 @@ import functools
 from collections.abc import Mapping
 
 from dlcore import losses
+from dlcore.core.arguments import arguments
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import DataError, described
 from dlcore.core.model import Model
-from dlcore.core.task import Metric, Penalty, Task, output_of, supervised
+from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, output_of, supervised
 from dlcore.losses.checks import check_flags
 from dlcore.metrics import f1, hamming_loss, subset_accuracy
 
 
+@arguments(model=MODEL, data=DATASET, metrics=METRICS, penalty=PENALTY)
 def multi_label(
     model: Model, data: Dataset, *, metrics: Mapping[str, Metric] | None = None, penalty: Penalty | None = None
 ) -> Task:
@@ -27,6 +29,10 @@ def multi_label(
 
     Raises:
       DataError: targets that are not 0 and 1, an output of another width.
+
+    Example:
+      >>> data = dl.data.Dataset((np.ones((2, 4)), np.array([[0, 1], [1, 1]])))
+      >>> task = dl.tasks.multi_label(dl.models.mlp([4, 2]), data)
     """
     output, targets = output_of(model, data), data.train.targets
     if targets.dtype.kind not in "biu" or targets.ndim != 2:

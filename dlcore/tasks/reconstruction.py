@@ -5,13 +5,14 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import optax
-from jax.core import Tracer
 
 from dlcore import losses
+from dlcore.core.arguments import NONE, arguments, function, number
 from dlcore.core.dataset import Dataset
-from dlcore.core.errors import ArgumentError, DataError, check_number, shown
+from dlcore.core.errors import ArgumentError, DataError, shown
 from dlcore.core.model import NEEDS_KEY, Model
-from dlcore.core.task import Task, output_of
+from dlcore.core.task import DATASET, MODEL, Task, output_of
+from dlcore.losses.checks import OUTPUTS, WEIGHT, check_shares
 from dlcore.models.autoencoder import reparameterize
 
 Corruption = Callable[[jax.Array, jax.Array], jax.Array]
@@ -19,6 +20,7 @@ Sparsity = Callable[[jax.Array], jax.Array]
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
 
+@arguments(model=MODEL, data=DATASET, loss=function, corruption=function | NONE, sparsity=function | NONE)
 def reconstruction(
     model: Model,
     data: Dataset,
@@ -39,6 +41,9 @@ def reconstruction(
     Raises:
       DataError: integer inputs, an output of another size.
     Reference: Vincent et al., Stacked denoising autoencoders, JMLR 2010.
+
+    Example:
+      >>> task = dl.tasks.reconstruction(dl.models.mlp([4, 2, 4]), dl.data.iris())
     """
     _check_output(model, data)
     if sparsity is not None:
@@ -64,6 +69,7 @@ def reconstruction(
     return Task(model, data, objective)
 
 
+@arguments(model=MODEL, data=DATASET, loss=function, beta=WEIGHT)
 def variational(
     model: Model, data: Dataset, *, loss: Loss = losses.squared_error, beta: float | jax.Array = 1.0
 ) -> Task:
@@ -80,8 +86,10 @@ def variational(
     Raises:
       ArgumentError: a negative beta, a model that is not variational.
     Reference: Kingma and Welling, ICLR 2014; Higgins et al., beta-VAE, ICLR 2017.
+
+    Example:
+      >>> task = dl.tasks.variational(dl.models.autoencoder([4, 2], variational=True), dl.data.iris())
     """
-    check_number("beta", beta, 0)
     _check_output(model, data)
     _check_parts(model)
     code = output_shape(model.parts["encode"], data)
@@ -103,17 +111,25 @@ def variational(
     return Task(model, data, objective)
 
 
+@arguments(logits=OUTPUTS, images=OUTPUTS)
 def pixel_cross_entropy(logits: jax.Array, images: jax.Array) -> jax.Array:
-    """Binary cross-entropy of values in [0, 1], mean over those of an image: [B, ...], [B, ...] -> [B], in nats."""
+    """Binary cross-entropy of values in [0, 1], mean over those of an image: [B, ...], [B, ...] -> [B], in nats.
+
+    >>> dl.tasks.pixel_cross_entropy(jnp.zeros((1, 4)), jnp.ones((1, 4)))
+    Array([0.6931472], dtype=float32)
+    """
+    check_shares("pixel_cross_entropy", logits, images)
     values = optax.losses.sigmoid_binary_cross_entropy(logits, images)
     return values.reshape(values.shape[0], -1).mean(axis=1)
 
 
+@arguments(share=number(0, 1, open_high=True))
 def masking_noise(share: float | jax.Array) -> Corruption:
-    """Sets that share of the numbers, in [0, 1), to 0; may be traced."""
-    check_number("share of masked inputs", share, 0, 1)
-    if not isinstance(share, Tracer) and share == 1:
-        raise ArgumentError("share of masked inputs is 1; expects less than 1: nothing would be left to learn from.")
+    """Sets that share of the numbers, in [0, 1), to 0; may be traced.
+
+    >>> dl.tasks.masking_noise(0.0)(jax.random.key(0), jnp.ones(2))
+    Array([1., 1.], dtype=float32)
+    """
 
     def corrupt(key, x):
         return jnp.where(jax.random.bernoulli(key, 1 - share, x.shape), x, jnp.zeros_like(x))
@@ -121,27 +137,36 @@ def masking_noise(share: float | jax.Array) -> Corruption:
     return corrupt
 
 
+@arguments(deviation=WEIGHT)
 def gaussian_noise(deviation: float | jax.Array) -> Corruption:
-    """Adds normal noise of that standard deviation, in the inputs' units; may be traced."""
-    check_number("deviation of the noise", deviation, 0)
+    """Adds normal noise of that standard deviation, in the inputs' units; may be traced.
+
+    >>> dl.tasks.gaussian_noise(0.0)(jax.random.key(0), jnp.ones(2))
+    Array([1., 1.], dtype=float32)
+    """
     return lambda key, x: x + deviation * jax.random.normal(key, x.shape, x.dtype)
 
 
+@arguments(strength=WEIGHT)
 def l1_activity(strength: float | jax.Array) -> Sparsity:
-    """`strength` times the mean over examples of the code's absolute sum; may be traced."""
-    check_number("strength of the sparsity", strength, 0)
+    """`strength` times the mean over examples of the code's absolute sum; may be traced.
+
+    >>> dl.tasks.l1_activity(0.5)(jnp.array([[1.0, -1.0]]))
+    Array(1., dtype=float32)
+    """
     return lambda code: strength * jnp.mean(jnp.sum(jnp.abs(code), axis=-1))
 
 
+@arguments(target=number(0, 1, open_low=True, open_high=True), strength=WEIGHT)
 def target_activity(target: float | jax.Array, strength: float | jax.Array) -> Sparsity:
     """`strength` times sum_j KL(target || mean activity of unit j over the batch); for codes in (0, 1), e.g. sigmoid.
 
     Reference: Ng, Sparse autoencoder, CS294A lecture notes 2011.
+
+    Example:
+      >>> dl.tasks.target_activity(0.5, 1.0)(jnp.array([[0.5, 0.5]]))
+      Array(0., dtype=float32)
     """
-    check_number("target activity", target, 0, 1, open_low=True)
-    check_number("strength of the sparsity", strength, 0)
-    if not isinstance(target, Tracer) and target == 1:
-        raise ArgumentError("target activity is 1; expects less than 1.")
 
     def penalty(code):
         activity = jnp.clip(jnp.mean(code, axis=0), 1e-6, 1 - 1e-6)

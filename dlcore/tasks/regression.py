@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 
 from dlcore import losses
+from dlcore.core.arguments import arguments
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
-from dlcore.core.task import Metric, Penalty, Task, output_of, squeezed, supervised
+from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, output_of, squeezed, supervised
 from dlcore.metrics import r2
 
 
+@arguments(model=MODEL, data=DATASET, metrics=METRICS, penalty=PENALTY)
 def regression(
     model: Model, data: Dataset, *, metrics: Mapping[str, Metric] | None = None, penalty: Penalty | None = None
 ) -> Task:
@@ -21,6 +23,9 @@ def regression(
 
     Raises:
       DataError: integer targets, an output that does not fit them.
+
+    Example:
+      >>> task = dl.tasks.regression(dl.models.linear(10), dl.data.diabetes())
     """
     output, targets = output_of(model, data), data.train.targets
     if targets.dtype.kind != "f":

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-from jax.core import Tracer
-
+from dlcore.core.arguments import NONE, arguments, integer
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
-from dlcore.core.task import Metric, Penalty, Task, output_of, supervised
+from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, output_of, supervised
 from dlcore.data.prepare.vocabulary import PAD
+from dlcore.losses.checks import check_range
 from dlcore.losses.sequences import masked_cross_entropy
 from dlcore.metrics.sequences import masked_accuracy, perplexity
 
 
+@arguments(model=MODEL, data=DATASET, padding=integer(0) | NONE, metrics=METRICS, penalty=PENALTY)
 def token_prediction(
     model: Model,
     data: Dataset,
@@ -34,6 +34,10 @@ def token_prediction(
 
     Raises:
       DataError: targets that are not integers [N, T], a target out of range, an output of another shape.
+
+    Example:
+      >>> data = dl.data.Dataset((np.array([[1, 2, 1]]), np.array([[2, 1, 2]])))
+      >>> task = dl.tasks.token_prediction(dl.models.recurrent(3, 4, 3, num_tokens=3, output="all"), data)
     """
     output, targets = output_of(model, data), data.train.targets
     if targets.dtype.kind not in "iu" or targets.ndim != 2:
@@ -46,18 +50,8 @@ def token_prediction(
             f"the model's output is {list(output.shape)}, the targets are {list(targets.shape)}; token_prediction "
             'expects logits [B, T, num_tokens]. Build the recurrent model with output="all".'
         )
-    num_tokens = output.shape[2]
     for split in data.splits:
-        tokens = getattr(data, split).targets
-        if isinstance(tokens, Tracer):
-            continue  # made inside the compiled run: there are no values yet
-        wrong = (np.asarray(tokens) < 0) | (np.asarray(tokens) >= num_tokens)
-        if wrong.any():
-            row, step = np.argwhere(wrong)[0]
-            raise DataError(
-                f"targets must lie in [0, {num_tokens}), found {int(tokens[row, step])} at row {row}, step {step} of "
-                f"the {split} split. Widen the model's output (now {num_tokens})."
-            )
+        check_range(f"token_prediction, {split} split", getattr(data, split).targets, output.shape[2])
 
     def real(tokens):
         return tokens == tokens if padding is None else tokens != padding

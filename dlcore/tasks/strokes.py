@@ -4,14 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dlcore.core.arguments import arguments
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import DataError, described
 from dlcore.core.model import Model
-from dlcore.core.task import Penalty, Task
+from dlcore.core.task import DATASET, MODEL, PENALTY, Penalty, Task
 from dlcore.losses import mixture_density
 from dlcore.nn.masked import Masked
 
 
+@arguments(model=MODEL, data=DATASET, penalty=PENALTY)
 def strokes(model: Model, data: Dataset, *, penalty: Penalty | None = None) -> Task:
     """The next point of a pen's way, by the density of its offset; nats a point.
 
@@ -25,6 +27,10 @@ def strokes(model: Model, data: Dataset, *, penalty: Penalty | None = None) -> T
 
     Raises:
       DataError: inputs of another shape, fewer than two points, a pen that is neither 0 nor 1.
+
+    Example:
+      >>> data = dl.data.Dataset((np.ones((2, 3, 2)), np.ones((2, 3), bool)))
+      >>> task = dl.tasks.strokes(dl.models.mixture_density(1, num_units=4), data)
     """
     masked = data.train.targets.dtype.kind == "b"
     for split in data.splits:

@@ -4,15 +4,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from dlcore.core.arguments import arguments
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import DataError, described
 from dlcore.core.model import Model
-from dlcore.core.task import Penalty, Task
+from dlcore.core.task import DATASET, MODEL, PENALTY, Penalty, Task
 from dlcore.data.prepare.vocabulary import END, PAD, START, mask
 from dlcore.losses import masked_cross_entropy
 from dlcore.metrics import exact_match, masked_accuracy
 
 
+@arguments(model=MODEL, data=DATASET, penalty=PENALTY)
 def translation(model: Model, data: Dataset, *, penalty: Penalty | None = None) -> Task:
     """A target sequence for each source sequence, by the cross-entropy of each token given those before it.
 
@@ -27,6 +29,10 @@ def translation(model: Model, data: Dataset, *, penalty: Penalty | None = None) 
 
     Raises:
       DataError: data that are not ids, targets without the marks.
+
+    Example:
+      >>> data = dl.data.Dataset((np.array([[4, 5]]), dl.data.framed(np.array([[4, 5]]))))
+      >>> task = dl.tasks.translation(dl.models.sequence_to_sequence(6, 6), data)
     """
     for split in data.splits:
         _check(data, split)

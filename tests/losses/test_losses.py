@@ -162,7 +162,7 @@ FLAGS = np.zeros((4, 3), int)
         (
             lambda: losses.multiclass_hinge(SCORES, LABELS.astype(float)),
             dl.DataError,
-            r"labels float64\[4\]; expects logits \[..., num_classes\] and integers",
+            r"multiclass_hinge: labels is float64\[4\]; expects integer labels",
         ),
         (
             lambda: losses.hinge(SCORES[:, 0], 2 * FLAGS[:, 0] - 1),

@@ -250,9 +250,9 @@ FOUND = Boxes(np.zeros((2, 4)), [0, 0], [0, 0], [0.5, 0.6])
         (
             lambda: metrics.f1(LOGITS, LABELS, average="weighted"),
             dl.ArgumentError,
-            "unknown average 'weighted'; known:",
+            "f1: average is 'weighted'; expects one of 'macro'",
         ),
-        (lambda: metrics.precision(LOGITS, LABELS, average=None), dl.ArgumentError, "unknown average None"),
+        (lambda: metrics.precision(LOGITS, LABELS, average=None), dl.ArgumentError, "average is None; expects one of"),
         (lambda: metrics.recall(LOGITS, LABELS + 1), dl.DataError, r"recall: labels hold 3 .* integers in \[0, 3\)"),
         (lambda: metrics.recall(LOGITS[:, :2], LABELS), dl.DataError, r"labels hold 2 .* integers in \[0, 2\)"),
         (lambda: metrics.f1(LOGITS, np.ones((4, 2), int)), dl.DataError, "f1: .* expects the same shape"),
@@ -270,9 +270,17 @@ FOUND = Boxes(np.zeros((2, 4)), [0, 0], [0, 0], [0.5, 0.6])
         (lambda: metrics.box_iou(LOGITS, LOGITS), dl.DataError, r"boxes are \[4, 3\]; expects \[..., 4\]: top, left"),
         (lambda: metrics.roc_auc(LOGITS, LOGITS), dl.DataError, r"scores are \[4, 3\]; expects \[N\]"),
         (lambda: metrics.roc_auc(LOGITS[:, 0], LABELS), dl.DataError, "labels hold 2 .* 0 and 1 only"),
-        (lambda: metrics.bleu("a", "b"), dl.DataError, "bleu: got one string; expects sequences of lines"),
-        (lambda: metrics.bleu(["a"], []), dl.DataError, "there are 1 predictions and 0 references"),
-        (lambda: metrics.bleu(["a"], [[]]), dl.DataError, r"references hold \[\]; expects at least one line"),
+        (
+            lambda: metrics.bleu("a", "b"),
+            dl.ArgumentError,
+            "bleu: predictions is 'a'; expects a sequence of 1 or more lines",
+        ),
+        (lambda: metrics.bleu(["a"], []), dl.ArgumentError, r"references is \[\]; expects a sequence"),
+        (
+            lambda: metrics.bleu(["a"], [[]]),
+            dl.ArgumentError,
+            r"references is \[\[\]\]; expects a sequence of 1 or more lines",
+        ),
         (
             lambda: metrics.detection_average_precision(FOUND._replace(scores=None), FOUND),
             dl.DataError,
@@ -291,17 +299,17 @@ FOUND = Boxes(np.zeros((2, 4)), [0, 0], [0, 0], [0.5, 0.6])
         (
             lambda: metrics.detection_average_precision(FOUND, FOUND, iou_thresholds=[50]),
             dl.ArgumentError,
-            "iou_threshold is 50; .* at most 1",
+            r"iou_thresholds is \[50\]; expects a sequence of 1 or more numbers in \(0, 1\]",
         ),
         (
             lambda: metrics.detection_average_precision(FOUND, FOUND, iou_thresholds=[]),
             dl.ArgumentError,
-            "iou_thresholds are empty",
+            r"iou_thresholds is \[\]; expects",
         ),
         (
             lambda: metrics.detection_average_precision(FOUND, FOUND, interpolation="all_point"),
             dl.ArgumentError,
-            "unknown interpolation 'all_point'; did you mean 'all_points'",
+            "interpolation is 'all_point'; expects .* Did you mean 'all_points'",
         ),
         (
             lambda: metrics.masked_accuracy(LOGITS[None], LABELS[None], np.zeros((1, 4), bool)),

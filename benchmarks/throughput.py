@@ -23,9 +23,9 @@ from dlcore.core.dataset import Split
 from dlcore.core.order import permutation
 from dlcore.evidence import convergence
 from dlcore.study.axes import study_of
-from dlcore.study.devices import Constants, DaemonThreads, forget_programs
+from dlcore.study.devices import Constants, forget_programs
 from dlcore.study.program import Program, build, trace
-from dlcore.study.sweep import Workers
+from dlcore.study.threads import DaemonThreads, Workers
 
 EPOCHS, BATCH_SIZE, HIDDEN = 30, 64, 128
 RATES, SEEDS = np.logspace(-3, 0, 16), np.arange(8)

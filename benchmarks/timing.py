@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from dlcore.core.errors import ArgumentError, check_name
+from dlcore.core.arguments import one_of
+from dlcore.core.errors import ArgumentError
 from dlcore.study.folders import check_parent, unwritable
 from dlcore.study.manifest import sync
 from dlcore.study.provenance import provenance
@@ -48,7 +49,7 @@ def measure(parts: Mapping[str, Part], names: Sequence[str], repeats: int, outpu
     if output:
         _check_file(output)
     for name in names:
-        check_name("part", name, parts)
+        one_of(*parts).check("part", name)
     results: dict[str, Any] = {"machine": machine()}
     for name in names or parts:
         results[name] = {

@@ -10,7 +10,7 @@ from rich.table import Table
 
 import dlcore as dl
 import experiments
-from dlcore.core.errors import check_name
+from dlcore.core.arguments import one_of
 from dlcore.evidence.claims import Experiment
 from dlcore.study.command_line import run_subcommands
 from dlcore.study.folders import check_output
@@ -23,7 +23,7 @@ def names() -> list[str]:
 
 def load(name: str) -> Experiment:
     """The experiment of that name."""
-    check_name("experiment", name, names())
+    one_of(*names()).check("experiment", name)
     return importlib.import_module(f"experiments.{name}").EXPERIMENT
 
 

@@ -134,7 +134,7 @@ def on_device(split: Any) -> Any:
 
 
 def take(values: Any, rows: jax.Array) -> jax.Array:
-    """Rows, all of them there, of an array on the device or of streamed inputs."""
+    """Rows (indices must be in range) of an array on the device or of streamed inputs."""
     return values.fetch(rows) if isinstance(values, Fetched) else values.at[rows].get(mode="promise_in_bounds")
 
 

@@ -24,9 +24,9 @@ class Apply(Protocol):
 class Model(NamedTuple):
     """A network as a pair of pure functions; one signature for all.
 
-    init: `init(key) -> (params, state)`; the key is consumed.
-    apply: `apply(params, state, x, *, key=None, train=False) -> (output, state)`. Dropout and noise draw from `key`,
-      batch statistics live in `state`; both matter only where `train` is true.
+    init: `init(key) -> (params, state)`; use the key for nothing else.
+    apply: `apply(params, state, x, *, key=None, train=False) -> (output, state)`. Only in training are
+      numbers drawn from `key` (dropout, noise) and batch statistics in `state` updated; evaluation reads them.
     parts: name to a model on the same params and state that computes a part or another function of the network, e.g.
       `autoencoder.parts["encode"].apply(params, state, x)`.
     """

@@ -30,7 +30,7 @@ def batch_rows(
         return jax.vmap(lambda k: jax.random.randint(k, (batch_size,), 0, num_examples))(keys)
 
     steps_per_epoch = num_examples // batch_size
-    # An interval starts at a multiple of the greatest common divisor, so it cannot touch more epochs than this.
+    # The steps asked for start at a multiple of the greatest common divisor, so it cannot touch more epochs than this.
     slack = steps_per_epoch - math.gcd(num_steps, steps_per_epoch)
     num_epochs = (slack + num_steps - 1) // steps_per_epoch + 1
     epochs = step // steps_per_epoch + jnp.arange(num_epochs)

@@ -24,7 +24,7 @@ class Objective(Protocol):
 
 
 class Task(NamedTuple):
-    """A model, the data it is fitted to and the objective; all pure. `supervised` and its kin build one."""
+    """A model, the data it is fitted to and the objective; all pure. The functions of `dl.tasks` build one."""
 
     model: Model
     data: Dataset
@@ -101,26 +101,3 @@ def l2(strength: float | jax.Array) -> Penalty:
         return 0.5 * strength * sum((jnp.sum(leaf**2) for leaf in jax.tree.leaves(params)), jnp.zeros(()))
 
     return penalty
-
-
-def output_of(model: Model, data: Dataset) -> jax.ShapeDtypeStruct:
-    """Shape and dtype of the model's output for two rows of the data; nothing is computed."""
-
-    def forward(x):
-        return model.apply(*model.init(jax.random.key(0)), x)[0]
-
-    inputs = data.train.inputs
-    output = jax.eval_shape(forward, jax.ShapeDtypeStruct((2, *inputs.shape[1:]), inputs.dtype))
-    if not isinstance(output, jax.ShapeDtypeStruct) or output.shape[:1] != (2,):
-        raise DataError(f"the model's output for 2 rows is {output}; expects one array [B, ...].")
-    return output
-
-
-def squeezed(model: Model) -> Model:
-    """The model with output [B] in place of [B, 1]; [B, 1] against targets [B] would broadcast to [B, B]."""
-
-    def apply(params, state, x, *, key=None, train=False):
-        output, state = model.apply(params, state, x, key=key, train=train)
-        return output[:, 0], state
-
-    return model._replace(apply=apply)

@@ -1,4 +1,4 @@
-"""`Training`: a run as a pure function, described by `training(...)`, executed by `run` and `sweep`."""
+"""`Training`: a run as pure functions, described by `training(...)`, executed by `run` and `sweep`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -26,7 +26,7 @@ INITIALIZATION, ORDER, NOISE = range(3)
 class State(NamedTuple):
     """All that changes during a run; with the run's arguments it determines everything that follows.
 
-    step: completed optimizer updates, []; opt_state: what optax keeps.
+    step: completed optimizer updates, a scalar; opt_state: what optax keeps.
     """
 
     step: jax.Array
@@ -41,7 +41,7 @@ class Training(NamedTuple):
     init: `init() -> State`.
     advance: `advance(State) -> (State, record)`: the optimizer steps up to the next record, and that record.
     num_records: how often to advance.
-    measure: `measure(State) -> record` without a step; gives the record at step 0. None if there is none.
+    measure: `measure(State) -> record` without a step, for the record at step 0; None: there is no such record.
     coordinates: name to the value at each record, [num_records + 1] with the one at step 0: "step", "epoch", ...
     attrs: variable to its description.
     """
@@ -90,9 +90,9 @@ def training(
       optimizer: any optax transformation; built from traced hyperparameters inside a sweep.
       batch_size: examples per step, or "full" for the whole train split, unsampled.
       num_epochs, num_steps: the length; exactly one of them. An epoch is `num_examples // batch_size` steps: the
-        remainder is left out, another one each epoch when reshuffling.
+        remainder is left out, other examples each epoch when reshuffling.
       record_every: optimizer steps between records, or "epoch". The data order of one interval is held in memory.
-      evaluate: splits on which loss and metrics are recorded; all there are by default, () for none.
+      evaluate: splits on which loss and metrics are recorded; all that are in memory by default, () for none.
       sampling: "reshuffle" (without replacement, a new order each epoch), "shuffle_once" (the same order each epoch),
         "in_order" (as stored) or "with_replacement".
 
@@ -115,14 +115,14 @@ def training(
     steps_per_epoch = num_examples // size
     interval, num_records = _schedule(num_epochs, num_steps, record_every, steps_per_epoch)
     splits = _checked_splits(task, evaluate)
-    update = _updating(key, task, optimizer)
+    update = _make_update(key, task, optimizer)
 
     def init():
         params, model_state = task.model.init(jax.random.fold_in(key, INITIALIZATION))
         return State(jnp.zeros((), jnp.int32), params, model_state, optimizer.init(params))
 
     def measure(state):
-        return _measured(task, splits, state)
+        return _measure_splits(task, splits, state)
 
     def advance(state):
         rows = None
@@ -138,7 +138,7 @@ def training(
     return Training(init, advance, num_records, measure, coordinates, _descriptions(splits))
 
 
-def _updating(key: jax.Array, task: Task, optimizer: optax.GradientTransformation):
+def _make_update(key: jax.Array, task: Task, optimizer: optax.GradientTransformation):
     """`update(state, train, rows) -> (state, loss before it)`: an optimizer step on these rows; None for all."""
 
     def update(state: State, train: Split, rows: jax.Array | None):
@@ -153,7 +153,7 @@ def _updating(key: jax.Array, task: Task, optimizer: optax.GradientTransformatio
     return update
 
 
-def _measured(task: Task, splits: Sequence[str], state: State) -> Record:
+def _measure_splits(task: Task, splits: Sequence[str], state: State) -> Record:
     """Whether all parameters are finite, loss and metrics on each split."""
     finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]
     record = {"finite": jnp.all(jnp.asarray(finite))}
@@ -183,7 +183,7 @@ def _schedule(num_epochs, num_steps, record_every, steps_per_epoch: int) -> tupl
 
 
 def _check_size(task: Task, size: int, *, full: bool) -> None:
-    """A batch fits the train split, and streamed data are sampled."""
+    """Refuse a batch larger than the train split, and full batches of streamed data."""
     num_examples = len(task.data.train.inputs)
     if full and "train" not in in_memory(task.data):
         raise ArgumentError('batch_size is "full", the train split is streamed; expects a number of examples per step.')

@@ -50,7 +50,7 @@ def record(example: str, **shapes: str) -> Constraint:
             for axis, size in zip(axes, field.shape, strict=True):
                 if size < 1 or sizes.setdefault(axis, int(axis) if axis.isdigit() else size) != size:
                     raise RefusedError(f"Its {name} do not fit.")
-        return value._replace(**fields)
+        return type(value)(**fields)
 
     return Constraint(text, accept, error=DataError)
 

@@ -1,14 +1,8 @@
-"""Devices: programs and constants are put on each one once, and blocks are handed to whichever is free."""
+"""Devices: programs are compiled once and loaded on each, and one copy of what they close over is placed there."""
 
-import atexit
-import contextlib
-import os
-import queue
-import signal
-import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 from weakref import WeakValueDictionary
@@ -17,6 +11,7 @@ import jax
 import numpy as np
 
 from dlcore.study import executables
+from dlcore.study.threads import DaemonThreads
 
 MAX_PROGRAMS_KEPT = 64
 
@@ -24,83 +19,6 @@ Options = dict[str, Any]  # of the compiler, by XLA's names
 
 _kept: OrderedDict[Any, "Future[_Loadable]"] = OrderedDict()
 _kept_lock = threading.Lock()
-_busy: set[threading.Thread] = set()  # threads that XLA may keep for long
-
-
-class DaemonThreads:
-    """A few threads that take tasks in order, and that a process does not wait for when it ends.
-
-    The threads of `concurrent.futures` would keep the process alive until XLA has compiled what nobody waits for.
-    """
-
-    def __init__(self, count: int):
-        self._tasks: queue.SimpleQueue[tuple[Future, Callable[[], Any]] | None] = queue.SimpleQueue()
-        self._count = count
-        for _ in range(count):
-            threading.Thread(target=self._work, daemon=True, name="dlcore").start()
-
-    def submit(self, task: Callable[[], Any]) -> Future:
-        """The task's result, in time."""
-        future: Future = Future()
-        self._tasks.put((future, task))
-        return future
-
-    def close(self) -> None:
-        """Cancel the tasks that nobody has begun, and let the threads end."""
-        while not self._tasks.empty():
-            if (item := self._tasks.get()) is not None:
-                item[0].cancel()
-        for _ in range(self._count):
-            self._tasks.put(None)
-
-    def _work(self) -> None:
-        while (item := self._tasks.get()) is not None:
-            future, task = item
-            try:
-                with inside_xla():
-                    future.set_result(task())
-            except BaseException as error:  # whoever asks for the result gets it
-                future.set_exception(error)
-            del future, task, item
-
-
-@contextlib.contextmanager
-def inside_xla() -> Iterator[None]:
-    """Mark this thread as one that XLA may keep for long, for `_leave`."""
-    thread = threading.current_thread()
-    _busy.add(thread)
-    try:
-        yield
-    finally:
-        _busy.discard(thread)
-
-
-@atexit.register
-def _leave() -> None:
-    """Let the process end well while a thread compiles or computes what nobody waits for.
-
-    XLA cannot be interrupted, and a thread that comes back from it into an interpreter that is ending aborts the
-    process. After Ctrl-C it is ended as Python itself does, by the signal; else it waits for the thread.
-    """
-    if _busy and issubclass(getattr(sys, "last_type", None) or Exception, KeyboardInterrupt):
-        _flush()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-    for thread in list(_busy):
-        thread.join()
-
-
-def end_if_busy(code: int) -> None:
-    """End the process now with this exit code, if a thread of it is inside XLA: what it does, nobody waits for."""
-    if _busy:
-        _flush()
-        os._exit(code)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
 
 
 class Constants:
@@ -123,7 +41,7 @@ class Constants:
         return value
 
     def placed(self, value: Any, device: jax.Device) -> jax.Array:
-        """`value` on the device; copied once as long as somebody holds the copy."""
+        """`value`, which was `shared`, on the device; copied once as long as somebody holds the copy."""
         with self._lock:
             there = self._placed.get((id(value), device.id))
             if there is None:
@@ -135,7 +53,8 @@ class Executable:
     """A function compiled once, in a thread, and loaded on each device that asks for it.
 
     Args:
-      lower: `lower(device) -> Lowered`; called now for `device`, and for others only where loading fails.
+      lower: `lower(device) -> Lowered`; called now for `device`, and for another one where the program cannot be loaded
+        there: where it calls Python, or JAX does not let us.
       held: the constants, the function's first argument.
       options: of the compiler.
     """
@@ -172,12 +91,13 @@ class _Loadable:
     def __init__(
         self,
         lower: Callable[[jax.Device], jax.stages.Lowered],
+        lowered: jax.stages.Lowered,
         device: jax.Device,
         options: Options | None,
         name: str | None,
     ):
-        self._lower, self._options, self._name = lower, options, name
-        self._first, from_cache = executables.compiled(lower(device), options)
+        self._lower, self._options = lower, options
+        self._first, from_cache = executables.compiled(lowered, options)
         self._on = {device.id: self._first}
         self._code = executables.code_of(self._first, name, from_cache) if name else None
         self._lock = threading.Lock()
@@ -196,29 +116,25 @@ def _compiled(
     threads: DaemonThreads,
     options: Options | None,
 ) -> "Future[_Loadable]":
-    """Compile in a thread, or take the program compiled before whose text and types are the same."""
+    """Compile in a thread, or take the program compiled before whose text and types are the same.
+
+    `lower` must hold no data: programs are kept for longer than the study.
+    """
     lowered = lower(device)
     text = lowered.as_text()
-    first_then_anew = _first(lowered, lower)
     if "callback" in text:  # which Python function is called is not in the text
-        return threads.submit(lambda: _Loadable(first_then_anew, device, options, None))
+        return threads.submit(lambda: _Loadable(lower, lowered, device, options, None))
     # An argument that is not used leaves no trace in the text, its type is in the signature.
     described = (text, str(lowered.in_avals), str(lowered.in_tree), str(lowered.out_tree), str(options))
     name = executables.name_of(*described)
     with _kept_lock:
         future = _kept.get((name, device))
         if future is None or future.cancelled() or (future.done() and future.exception() is not None):
-            future = _kept[name, device] = threads.submit(lambda: _Loadable(first_then_anew, device, options, name))
+            future = _kept[name, device] = threads.submit(lambda: _Loadable(lower, lowered, device, options, name))
         _kept.move_to_end((name, device))
         while len(_kept) > MAX_PROGRAMS_KEPT:
             _kept.popitem(last=False)
     return future
-
-
-def _first(lowered: jax.stages.Lowered, lower: Callable[[jax.Device], jax.stages.Lowered]):
-    """`lower`, without doing again what has just been done."""
-    ready = [lowered]
-    return lambda device: ready.pop() if ready else lower(device)
 
 
 def forget_programs() -> None:

@@ -20,7 +20,8 @@ from jax.sharding import SingleDeviceSharding
 
 from dlcore.core.errors import ArgumentError, described, shown
 from dlcore.core.training import Training
-from dlcore.study.devices import Constants, DaemonThreads, Executable, Options
+from dlcore.study.devices import Constants, Executable, Options
+from dlcore.study.threads import DaemonThreads
 
 Cells = dict[str, Any]  # name of an axis to its values, [lanes] each
 
@@ -34,8 +35,8 @@ LANE_BUDGET = {"cpu": (1 << 19, 8)}
 LANE_BUDGET_ELSEWHERE = (1 << 26, 256)
 
 
-# XLA splits loops over as many threads as a process has. Not split, a study takes less time, since all cores are busy
-# with blocks already.
+# XLA splits loops over as many threads as its pool has. Not split, a study takes less time, since all cores are busy
+# with blocks already, and its bits depend on the pool in one way less.
 UNSPLIT: Options = {"xla_disable_hlo_passes": "cpu-parallel-task-assigner"}
 
 
@@ -89,12 +90,15 @@ class Block(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """What one call of a program yields: records [n, lanes, ...] each, from record number `begin` on.
+    """What one call of a program yields.
 
-    states: of the runs after it, on the device; the next call consumes them.
+    begin: number of its first record; that at step 0 has number 0. count: how many it has; none at step 0 where a
+    training does not measure. records: [count, lanes, ...] each. states: of the runs after it, on the device; the next
+    call consumes them.
     """
 
     begin: int
+    count: int
     records: Mapping[str, np.ndarray]
     states: Any
 
@@ -104,6 +108,7 @@ class Program(NamedTuple):
 
     start: `start(cells) -> (states, record)` at step 0; [lanes, ...] each.
     advance: `advance(cells, states, n) -> (states, records)`; n records, [capacity, lanes, ...]; consumes the states.
+    measured: whether there is a record at step 0.
     """
 
     start: Executable
@@ -111,6 +116,7 @@ class Program(NamedTuple):
     capacity: int
     num_lanes: int
     num_records: int
+    measured: bool
 
     def segments(self, device: jax.Device, cells: Cells) -> Iterator[Segment]:
         """Run one block of lanes to its end on a device, a call at a time.
@@ -120,14 +126,15 @@ class Program(NamedTuple):
         """
         cells = jax.device_put(cells, device)
         states, first = self.start.on(device)(cells)
-        yield Segment(0, jax.device_get(first), states)
+        first = {name: values[None] for name, values in jax.device_get(first).items()}
+        yield Segment(0, int(self.measured), first, states)
         advance, done, n = self.advance.on(device), 0, 1
         while done < self.num_records:
             n = min(n, self.capacity, self.num_records - done)
             began = time.perf_counter()
             states, records = advance(cells, states, np.int32(n))
             records = {name: values[:n] for name, values in jax.device_get(records).items()}
-            yield Segment(done + 1, records, states)
+            yield Segment(done + 1, n, records, states)
             done += n
             n = max(1, min(8 * n, int(n * SECONDS_PER_CALL / (time.perf_counter() - began))))
 
@@ -185,7 +192,7 @@ def build(
     capacity = max(1, min(MAX_RECORDS_PER_CALL, MAX_BYTES_OF_RECORDS // max(width * _size(traced.record), 1)))
     # On a CPU a device's lanes are run by one thread: the others have devices of their own.
     options: Options | None = UNSPLIT if lane_width is not None and device.platform == "cpu" else None
-    # Programs are kept, data sets must not be: the functions close over the traces alone, not over the constants.
+    # What is lowered may be kept for longer than the study, so it must not hold the data: not `traced` itself.
     start_one, advance_one, one_record = traced.start.call, traced.advance.call, traced.record
 
     def start(values, cells):
@@ -200,7 +207,7 @@ def build(
         empty = jax.tree.map(lambda leaf: jnp.zeros((capacity, width, *leaf.shape), leaf.dtype), one_record)
         return lax.fori_loop(0, n, record_next, (states, empty))
 
-    def lowered(function, held, arguments, donated):
+    def executable(function, held, arguments, donated):
         types = [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in held]
 
         def lower(device):
@@ -213,11 +220,12 @@ def build(
     cells, states = of_lanes(traced.cell), of_lanes(traced.state)
     counter = jax.ShapeDtypeStruct((), jnp.int32)
     return Program(
-        lowered(start, traced.start.constants, (cells,), ()),
-        lowered(advance, traced.advance.constants, (cells, states, counter), (2,)),
+        executable(start, traced.start.constants, (cells,), ()),
+        executable(advance, traced.advance.constants, (cells, states, counter), (2,)),  # the states are donated
         capacity,
         width,
         traced.training.num_records,
+        traced.training.measure is not None,
     )
 
 

@@ -24,6 +24,7 @@ def provenance() -> dict[str, Any]:
         "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),  # pyright: ignore
         "x64": int(jax.config.jax_enable_x64),  # pyright: ignore
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "cpu_threads": os.environ.get("PJRT_NPROC", "default"),
         "source_revision": _revision(),
     }
 

@@ -1,10 +1,6 @@
 """`run` one training, `sweep` a function of trainings over named axes; both return labeled arrays."""
 
-import contextlib
 import functools
-import queue
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,14 +11,12 @@ import xarray as xr
 from dlcore.core.arguments import ANYTHING, NONE, Constraint, arguments, boolean, function, instance, integer, text
 from dlcore.core.training import Training
 from dlcore.study.axes import Study, check_training, study_of
-from dlcore.study.devices import Constants, DaemonThreads, inside_xla
+from dlcore.study.devices import Constants
 from dlcore.study.program import Block, Program, Traced, build, default_lane_width, trace
 from dlcore.study.progress import progress_bar
 from dlcore.study.results import Table, check_names, no_results, timeline
 from dlcore.study.setup import available_cores, warn_of_idle_cores, warn_of_wrong_gradients
-
-SECONDS_BETWEEN_LOOKS = 0.05  # of the main thread, the only one that sees Ctrl-C
-SECONDS_TO_STOP = 1.0  # for blocks that run, after Ctrl-C
+from dlcore.study.threads import DaemonThreads, Workers
 
 TRAINING = instance(Training, example="dl.training(...)")
 MAKES_TRAININGS = Constraint("a function that returns dl.training(...)", function.accept)
@@ -120,7 +114,7 @@ def _evaluate(
 ) -> xr.Dataset:
     """Trace everything, check it, then run all cells block by block."""
     warn_of_wrong_gradients()
-    so_far = functools.partial(no_results, study)
+    so_far = functools.partial(no_results, study)  # what an interrupt gets, until there is room for results
     try:
         constants = Constants()
         traced = [
@@ -149,10 +143,10 @@ def _run_blocks(
     table: Table,
     progress: bool | None,
 ) -> None:
-    """Hand the blocks to the devices as they fall free; device memory is bounded by blocks x devices."""
+    """Hand the blocks to the devices as they fall free; memory is bounded by one block a device."""
     cells = study.traced_cells()
     compilers = DaemonThreads(available_cores())
-    with progress_bar(len(traced) * study.num_traced_cells, shown=progress) as advance:
+    with progress_bar(len(traced) * study.num_traced_cells, shown=progress) as report:
 
         def run_block(device: jax.Device, program: Program, block: Block) -> Iterator[None]:
             padded = np.pad(block.rows, (0, program.num_lanes - len(block.rows)), mode="edge")
@@ -160,8 +154,7 @@ def _run_blocks(
             for segment in program.segments(device, values):
                 table.put(block, segment)
                 if segment.begin:
-                    count = len(next(iter(segment.records.values()), [None]))
-                    advance(count * len(block.rows) / program.num_records)
+                    report(segment.count * len(block.rows) / program.num_records)
                 yield
 
         try:
@@ -174,70 +167,3 @@ def _run_blocks(
                 workers.finish()
         finally:
             compilers.close()
-
-
-class Workers:
-    """One thread a device, each of which takes the next task when it is free.
-
-    Args:
-      run: `run(device, *task)`, an iterator; between its steps a worker looks whether it has to stop.
-
-    An error in a worker ends the others, and is raised where tasks are submitted or waited for.
-    """
-
-    def __init__(self, devices: Sequence[jax.Device], run: Callable[..., Iterator[Any]]):
-        self._run = run
-        self._tasks: queue.Queue[Any] = queue.Queue(maxsize=2 * len(devices))  # so few programs are built ahead
-        self._stopped = threading.Event()
-        self._errors: list[BaseException] = []
-        self._threads = [
-            threading.Thread(target=self._work, args=(device,), daemon=True, name=f"dlcore {device}")
-            for device in devices
-        ]
-
-    def __enter__(self) -> "Workers":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self._stopped.set()
-        until = time.monotonic() + SECONDS_TO_STOP
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
-
-    def submit(self, *task: Any) -> None:
-        """Queue a task; waits while enough are waiting."""
-        while True:
-            self._raise_errors()
-            with contextlib.suppress(queue.Full):
-                return self._tasks.put(task, timeout=SECONDS_BETWEEN_LOOKS)
-
-    def finish(self) -> None:
-        """Wait until all tasks are done."""
-        for _ in self._threads:
-            self.submit()
-        while any(thread.is_alive() for thread in self._threads):
-            self._raise_errors()
-            for thread in self._threads:
-                thread.join(SECONDS_BETWEEN_LOOKS)
-        self._raise_errors()
-
-    def _raise_errors(self) -> None:
-        if self._errors:
-            raise self._errors[0]
-
-    def _work(self, device: jax.Device) -> None:
-        try:
-            while not self._stopped.is_set():
-                with contextlib.suppress(queue.Empty):
-                    if not (task := self._tasks.get(timeout=SECONDS_BETWEEN_LOOKS)):
-                        return
-                    with inside_xla():
-                        for _ in self._run(device, *task):
-                            if self._stopped.is_set():
-                                return
-                    del task
-        except BaseException as error:  # raised again in the main thread
-            self._errors.append(error)
-            self._stopped.set()

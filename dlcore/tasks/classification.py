@@ -7,9 +7,10 @@ from dlcore.core.arguments import arguments
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
-from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, output_of, squeezed, supervised
+from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised
 from dlcore.losses.checks import check_range
 from dlcore.metrics import accuracy, binary_accuracy
+from dlcore.tasks.outputs import output_of, squeezed
 
 
 @arguments(model=MODEL, data=DATASET, metrics=METRICS, penalty=PENALTY)

@@ -8,9 +8,10 @@ from dlcore.core.arguments import arguments
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import DataError, described
 from dlcore.core.model import Model
-from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, output_of, supervised
+from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised
 from dlcore.losses.checks import check_flags
 from dlcore.metrics import f1, hamming_loss, subset_accuracy
+from dlcore.tasks.outputs import output_of
 
 
 @arguments(model=MODEL, data=DATASET, metrics=METRICS, penalty=PENALTY)

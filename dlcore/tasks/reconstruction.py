@@ -11,9 +11,10 @@ from dlcore.core.arguments import NONE, arguments, function, number
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import ArgumentError, DataError, shown
 from dlcore.core.model import NEEDS_KEY, Model
-from dlcore.core.task import DATASET, MODEL, Task, output_of
+from dlcore.core.task import DATASET, MODEL, Task
 from dlcore.losses.checks import OUTPUTS, WEIGHT, check_shares
 from dlcore.models.autoencoder import reparameterize
+from dlcore.tasks.outputs import output_of
 
 Corruption = Callable[[jax.Array, jax.Array], jax.Array]
 Sparsity = Callable[[jax.Array], jax.Array]

@@ -6,11 +6,12 @@ from dlcore.core.arguments import NONE, arguments, integer
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
-from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, output_of, supervised
+from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised
 from dlcore.data.prepare.vocabulary import PAD
 from dlcore.losses.checks import check_range
 from dlcore.losses.sequences import masked_cross_entropy
 from dlcore.metrics.sequences import masked_accuracy, perplexity
+from dlcore.tasks.outputs import output_of
 
 
 @arguments(model=MODEL, data=DATASET, padding=integer(0) | NONE, metrics=METRICS, penalty=PENALTY)

@@ -13,7 +13,8 @@ from scripts import script_of
 
 import dlcore as dl
 from dlcore.study import devices, executables
-from dlcore.study.devices import Constants, DaemonThreads, Executable
+from dlcore.study.devices import Constants, Executable
+from dlcore.study.threads import DaemonThreads
 
 # Each line: model, optimizer, batch size. What differs between thread pools is in the first two: sums over 512 rows.
 SAME_BITS = """
@@ -261,9 +262,9 @@ COMPILING = """
     task = dl.tasks.regression(dl.Model(init, apply), dl.data.Dataset((x, x[:, 0])))
     def fit(seed):
         return dl.training(jax.random.key(seed), task, optax.sgd(0.01), batch_size=8, num_steps=2, record_every=1)
-    from dlcore.study import sweep
-    finish = sweep.Workers.finish
-    sweep.Workers.finish = lambda self: announce() or finish(self)
+    from dlcore.study import threads
+    finish = threads.Workers.finish
+    threads.Workers.finish = lambda self: announce() or finish(self)
     dl.sweep(fit, seed=np.arange(4))
     print("finished", flush=True)
 """

@@ -95,3 +95,15 @@ def test_numbers_of_several_kinds_share_an_array():
         assert results.s.dtype == np.float32
         expected = [[0, 1] if kind == "int" else [0.25, 1.25] for kind in kinds]
         np.testing.assert_array_equal(results.s, expected)
+
+
+def test_records_without_variables_are_counted():
+    """Catches a number of records taken from the length of an array: cells would never be finished."""
+
+    def advance(state):
+        return state._replace(step=state.step + 1), {}
+
+    start = dl.State(jnp.int32(0), {"w": jnp.ones(2)}, {}, ())
+    results = dl.run(dl.Training(lambda: start, advance, 100), final_params=True)
+    assert "finished" not in results.coords
+    np.testing.assert_array_equal(results["params.w"], [1, 1])

@@ -257,10 +257,8 @@ def _recorded(traced: Traced) -> dict[str, Variable]:
     variables = {}
     for name, leaf in traced.record.items():
         at_start = not first or name in first
-        dtype = jnp.promote_types(leaf.dtype, first[name].dtype if name in first else leaf.dtype)
-        variables[name] = Variable(
-            leaf.shape, _on_host(dtype if at_start else jnp.promote_types(dtype, np.float16)), at_start
-        )
+        dtype = np.promote_types(_on_host(leaf.dtype), _on_host(first[name].dtype if name in first else leaf.dtype))
+        variables[name] = Variable(leaf.shape, dtype if at_start else np.promote_types(dtype, np.float16), at_start)
         if name in first and first[name].shape != leaf.shape:
             raise ArgumentError(
                 f"{name!r} has shape {first[name].shape} in the record at step 0, {leaf.shape} in those after it; "
@@ -300,7 +298,7 @@ def _common(study: Study, parts: Sequence[Mapping[str, Variable]], verb: str) ->
                 "array holds all cells: make them alike, or sweep them apart."
             )
         for name, variable in part.items():
-            dtype = np.dtype(jnp.promote_types(variable.dtype, common[name].dtype))
+            dtype = np.promote_types(variable.dtype, common[name].dtype)
             common[name] = Variable(variable.shape, dtype, variable.at_start and common[name].at_start)
     return common
 
@@ -311,7 +309,7 @@ def _in_words(names: Sequence[str], variables: Mapping[str, Variable]) -> str:
 
 def _on_host(dtype: Any) -> np.dtype:
     """What NumPy, xarray and Zarr hold of a dtype: the small floats that they do not know become float32."""
-    known = np.dtype(dtype).kind in "biuf"
+    known = np.dtype(dtype).kind in "biufc"
     return np.dtype(dtype) if known else np.dtype(np.float32)
 
 
@@ -322,7 +320,7 @@ def _numbers(leaf: Any) -> Any:
 
 def _masked(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """The values as floats, NaN where they are not known."""
-    floats = values.astype(np.result_type(values.dtype, np.float16 if values.dtype.kind in "bf" else np.float64))
+    floats = values.astype(np.result_type(values.dtype, np.float16 if values.dtype.kind in "bfc" else np.float64))
     floats[~known] = np.nan
     return floats
 

@@ -342,3 +342,23 @@ def test_callbacks_are_not_mixed_up():
 
     np.testing.assert_array_equal(study(2), [2, 4])
     np.testing.assert_array_equal(study(3), [3, 6])
+
+
+@pytest.mark.parametrize("value", [np.int32(70000), np.uint8(255), np.complex64(1 + 2j)])
+def test_a_record_missing_at_step_0_keeps_its_value(value):
+    training = dl.Training(
+        lambda: jnp.asarray(value), lambda x: (x, {"x": x, "l": 1.0}), 2, measure=lambda x: {"l": 1.0}
+    )
+    x = dl.run(training).x
+    assert np.isnan(x[0]) and list(x.values[1:]) == [value, value]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(jnp.float32(1.5), jnp.int32(2**24 + 1)), (jnp.int32(-1), jnp.uint32(2**32 - 1))]
+)
+def test_static_cells_of_different_dtypes_share_one_that_holds_both(first, second):
+    def fit(cell):
+        return dl.Training(lambda: 0.0, lambda state: (state, {"x": [first, second][cell]}), 1)
+
+    x = dl.sweep(fit, cell=[0, 1]).x.values
+    assert x[0, 0] == first.item() and x[1, 0] == second.item()

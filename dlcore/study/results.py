@@ -241,7 +241,7 @@ class Table:
                 if not complete:
                     values = _masked(values[:, :, :length] if time else values, known)
                 own = tuple(f"{name}_{i}" for i in range(values.ndim - 2 - len(time)))
-                variable = xr.Variable((*by_kind, *time, *own), values.reshape(*shape, *values.shape[2:]))
+                variable = xr.Variable((*by_kind, *time, *own), values.reshape((*shape, *values.shape[2:])))
                 variables[name] = variable.transpose(*axes, *time, *own)
                 variables[name].attrs = {"description": descriptions[name]} if name in descriptions else {}
         results = xr.Dataset(variables, {**_labeled(axes), **coordinates}, {**provenance(), **attrs})

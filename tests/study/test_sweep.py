@@ -362,3 +362,10 @@ def test_static_cells_of_different_dtypes_share_one_that_holds_both(first, secon
 
     x = dl.sweep(fit, cell=[0, 1]).x.values
     assert x[0, 0] == first.item() and x[1, 0] == second.item()
+
+
+def test_a_run_keeps_a_final_parameter_that_is_a_number():
+    training = dl.Training(
+        lambda: dl.State(jnp.zeros((), jnp.int32), {"w": 1.0}, {}, ()), lambda state: (state, {"x": 1.0}), 2
+    )
+    assert dl.run(training, final_params=True)["params.w"].item() == 1.0

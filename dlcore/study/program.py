@@ -89,12 +89,13 @@ class Block(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """What one call of a program yields: records [n, lanes, ...] each, from record number `begin` on.
+    """What one call of a program yields: records [count, lanes, ...] each, from record number `begin` on.
 
-    states: of the runs after it, on the device; the next call consumes them.
+    At step 0 the records are [lanes, ...]. states: of the runs after it, on the device; the next call consumes them.
     """
 
     begin: int
+    count: int
     records: Mapping[str, np.ndarray]
     states: Any
 
@@ -120,14 +121,14 @@ class Program(NamedTuple):
         """
         cells = jax.device_put(cells, device)
         states, first = self.start.on(device)(cells)
-        yield Segment(0, jax.device_get(first), states)
+        yield Segment(0, 1, jax.device_get(first), states)
         advance, done, n = self.advance.on(device), 0, 1
         while done < self.num_records:
             n = min(n, self.capacity, self.num_records - done)
             began = time.perf_counter()
             states, records = advance(cells, states, np.int32(n))
             records = {name: values[:n] for name, values in jax.device_get(records).items()}
-            yield Segment(done + 1, records, states)
+            yield Segment(done + 1, n, records, states)
             done += n
             n = max(1, min(8 * n, int(n * SECONDS_PER_CALL / (time.perf_counter() - began))))
 

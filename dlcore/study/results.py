@@ -207,11 +207,10 @@ class Table:
         count = len(block.rows)
         if begin < 0:
             return  # no record at step 0
-        lengths = {1} if segment.begin == 0 else {len(values) for values in segment.records.values()}
         for name, values in segment.records.items():
             by_cell = values[:count, None] if segment.begin == 0 else np.moveaxis(values[:, :count], 0, 1)
             self._records[name][block.position, block.rows, begin : begin + by_cell.shape[1]] = by_cell
-        done = begin + max(lengths, default=1)
+        done = begin + segment.count
         if done == self._num_records and self._final:
             final = {"params": segment.states.params, "state": segment.states.model_state}
             for name, values in _by_path(jax.device_get(jax.tree.map(_numbers, final))).items():

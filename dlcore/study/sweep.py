@@ -160,8 +160,7 @@ def _run_blocks(
             for segment in program.segments(device, values):
                 table.put(block, segment)
                 if segment.begin:
-                    count = len(next(iter(segment.records.values()), [None]))
-                    advance(count * len(block.rows) / program.num_records)
+                    advance(segment.count * len(block.rows) / program.num_records)
                 yield
 
         try:

@@ -369,3 +369,15 @@ def test_a_run_keeps_a_final_parameter_that_is_a_number():
         lambda: dl.State(jnp.zeros((), jnp.int32), {"w": 1.0}, {}, ()), lambda state: (state, {"x": 1.0}), 2
     )
     assert dl.run(training, final_params=True)["params.w"].item() == 1.0
+
+
+def test_runs_that_record_nothing_finish():
+    def fit(start):
+        def advance(state):
+            return state._replace(params=state.params + 1), {}
+
+        return dl.Training(lambda: dl.State(0, start * jnp.ones(2), {}, ()), advance, 10)
+
+    results = dl.sweep(fit, start=np.array([0.0, 1.0]), final_params=True)
+    assert results["params"].values.tolist() == [[10, 10], [11, 11]]
+    assert "finished" not in results.coords

@@ -186,6 +186,7 @@ class Workers:
 
     def __init__(self, devices: Sequence[jax.Device], run: Callable[..., Iterator[Any]]):
         self._run = run
+        self._x64 = bool(jax.config.jax_enable_x64)  # `with jax.enable_x64()` holds for one thread only
         self._tasks: queue.Queue[Any] = queue.Queue(maxsize=2 * len(devices))  # so few programs are built ahead
         self._stopped = threading.Event()
         self._errors: list[BaseException] = []
@@ -227,6 +228,10 @@ class Workers:
             raise self._errors[0]
 
     def _work(self, device: jax.Device) -> None:
+        with jax.enable_x64(self._x64):
+            self._work_until_stopped(device)
+
+    def _work_until_stopped(self, device: jax.Device) -> None:
         try:
             while not self._stopped.is_set():
                 with contextlib.suppress(queue.Empty):

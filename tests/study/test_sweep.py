@@ -381,3 +381,12 @@ def test_runs_that_record_nothing_finish():
     results = dl.sweep(fit, start=np.array([0.0, 1.0]), final_params=True)
     assert results["params"].values.tolist() == [[10, 10], [11, 11]]
     assert "finished" not in results.coords
+
+
+def test_a_sweep_inside_enable_x64_computes_in_float64():
+    shift = np.array([1 / 3])
+    with jax.enable_x64(True):
+        results = dl.sweep(
+            lambda start: dl.Training(lambda: start * 1.0, lambda x: (x, {"x": x + shift[0]}), 1), start=shift
+        )
+    assert results.x.dtype == np.float64 and results.x.item() == 2 / 3

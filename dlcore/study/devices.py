@@ -48,9 +48,10 @@ class DaemonThreads:
 
     def close(self) -> None:
         """Cancel the tasks that nobody has begun, and let the threads end."""
-        while not self._tasks.empty():
-            if (item := self._tasks.get()) is not None:
-                item[0].cancel()
+        with contextlib.suppress(queue.Empty):  # the threads take tasks meanwhile
+            while True:
+                if (item := self._tasks.get_nowait()) is not None:
+                    item[0].cancel()
         for _ in range(self._count):
             self._tasks.put(None)
 

@@ -135,7 +135,14 @@ def _times(training: Training, along: str, name: str) -> dict[str, np.ndarray]:
     times = dict(training.coordinates) or {"step": np.arange(training.num_records + 1)}
     if not isinstance(along, str) or along not in times:
         raise ArgumentError(f"along is {along!r}; {name} has the times {', '.join(times)}.")
-    return {key: np.asarray(values)[0 if training.measure else 1 :] for key, values in times.items()}
+    times = {key: np.asarray(values) for key, values in times.items()}
+    for key, values in times.items():
+        if values.shape != (training.num_records + 1,):
+            raise ArgumentError(
+                f"{name}: the coordinate {key!r} has shape {values.shape}, of {training.num_records} records; expects "
+                f"({training.num_records + 1},), the value at step 0 first."
+            )
+    return {key: values[0 if training.measure else 1 :] for key, values in times.items()}
 
 
 def no_results(study: Study) -> xr.Dataset:
@@ -148,6 +155,14 @@ def check_names(study: Study, traced: Sequence[Traced], coordinates: Coordinates
     """Raise `ArgumentError` where an axis has the name of a time or a record, of which results can hold only one."""
     taken = {"finished": "cells", "diverged_at": "cells"}
     taken |= dict.fromkeys(coordinates, "time") | {name: "records" for part in traced for name in part.record}
+    records = {name: leaf.ndim for part in traced for name, leaf in part.record.items()}
+    for name in records:
+        if name in coordinates or name in ("finished", "diverged_at"):
+            raise ArgumentError(
+                f"the record {name!r} has the name of something else in the results; expects another. "
+                f"Record it as e.g. '{name}_value'."
+            )
+    taken |= {f"{name}_{i}": "a dimension" for name, ndim in records.items() for i in range(ndim)}
     for name in study.axes:
         if name in taken:
             raise ArgumentError(

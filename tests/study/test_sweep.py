@@ -390,3 +390,25 @@ def test_a_sweep_inside_enable_x64_computes_in_float64():
             lambda start: dl.Training(lambda: start * 1.0, lambda x: (x, {"x": x + shift[0]}), 1), start=shift
         )
     assert results.x.dtype == np.float64 and results.x.item() == 2 / 3
+
+
+@pytest.mark.parametrize(
+    ("axis", "record", "message"),
+    [
+        ("a", {"step": 1.0}, "the record 'step' has the name of something else"),
+        ("a", {"diverged_at": 1.0}, "the record 'diverged_at' has the name of something else"),
+        ("x_0", {"x": np.ones(2, np.float32)}, "sweep axis 'x_0' has the name of something else"),
+    ],
+)
+def test_names_that_results_cannot_hold_twice_are_refused_before_anything_runs(axis, record, message):
+    def fit(**cell):
+        return dl.Training(lambda: cell[axis] * 1.0, lambda x: (x, record), 1)
+
+    with pytest.raises(dl.ArgumentError, match=message):
+        dl.sweep(fit, **{axis: np.arange(3.0)})
+
+
+def test_a_coordinate_that_does_not_fit_the_records_is_refused():
+    training = dl.Training(lambda: 1.0, lambda x: (x, {"x": x}), 3, coordinates={"step": np.arange(3)})
+    with pytest.raises(dl.ArgumentError, match=r"'step' has shape \(3,\), of 3 records; expects \(4,\)"):
+        dl.run(training)

@@ -350,7 +350,8 @@ def test_a_record_missing_at_step_0_keeps_its_value(value):
         lambda: jnp.asarray(value), lambda x: (x, {"x": x, "l": 1.0}), 2, measure=lambda x: {"l": 1.0}
     )
     x = dl.run(training).x
-    assert np.isnan(x[0]) and list(x.values[1:]) == [value, value]
+    assert np.isnan(x[0])
+    assert list(x.values[1:]) == [value, value]
 
 
 @pytest.mark.parametrize(
@@ -361,7 +362,8 @@ def test_static_cells_of_different_dtypes_share_one_that_holds_both(first, secon
         return dl.Training(lambda: 0.0, lambda state: (state, {"x": [first, second][cell]}), 1)
 
     x = dl.sweep(fit, cell=[0, 1]).x.values
-    assert x[0, 0] == first.item() and x[1, 0] == second.item()
+    assert x[0, 0] == first.item()
+    assert x[1, 0] == second.item()
 
 
 def test_a_run_keeps_a_final_parameter_that_is_a_number():
@@ -389,7 +391,8 @@ def test_a_sweep_inside_enable_x64_computes_in_float64():
         results = dl.sweep(
             lambda start: dl.Training(lambda: start * 1.0, lambda x: (x, {"x": x + shift[0]}), 1), start=shift
         )
-    assert results.x.dtype == np.float64 and results.x.item() == 2 / 3
+    assert results.x.dtype == np.float64
+    assert results.x.item() == 2 / 3
 
 
 @pytest.mark.parametrize(

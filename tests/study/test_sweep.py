@@ -415,3 +415,8 @@ def test_a_coordinate_that_does_not_fit_the_records_is_refused():
     training = dl.Training(lambda: 1.0, lambda x: (x, {"x": x}), 3, coordinates={"step": np.arange(3)})
     with pytest.raises(dl.ArgumentError, match=r"'step' has shape \(3,\), of 3 records; expects \(4,\)"):
         dl.run(training)
+
+
+def test_an_axis_may_have_another_byte_order():
+    results = dl.sweep(lambda a: dl.Training(lambda: a * 1.0, lambda x: (x, {"x": x}), 1), a=np.array([2.0], ">f4"))
+    assert results.x.item() == 2.0

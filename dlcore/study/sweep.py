@@ -186,7 +186,7 @@ class Workers:
 
     def __init__(self, devices: Sequence[jax.Device], run: Callable[..., Iterator[Any]]):
         self._run = run
-        self._x64 = bool(jax.config.jax_enable_x64)  # `with jax.enable_x64()` holds for one thread only
+        self._x64 = bool(jax.config.read("jax_enable_x64"))  # `with jax.enable_x64()` holds for one thread only
         self._tasks: queue.Queue[Any] = queue.Queue(maxsize=2 * len(devices))  # so few programs are built ahead
         self._stopped = threading.Event()
         self._errors: list[BaseException] = []

@@ -107,6 +107,8 @@ def checked_axis(name: str, values: Any) -> np.ndarray | tuple:
         )
     if values.size == 0:
         raise ArgumentError(f"sweep axis {name!r} is empty; expects at least one value.")
+    if isinstance(values, np.ndarray):
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)  # JAX knows no other byte order
     if jax.dtypes.issubdtype(values.dtype, jax.dtypes.extended) or np.dtype(values.dtype).kind not in "biuf":
         raise ArgumentError(
             f"sweep axis {name!r} has dtype {values.dtype}; a traced axis holds numbers (of keys, pass the integer "

@@ -136,7 +136,14 @@ def _times(training: Training, along: str, name: str) -> dict[str, np.ndarray]:
     times = dict(training.coordinates) or {"step": np.arange(training.num_records + 1)}
     if not isinstance(along, str) or along not in times:
         raise ArgumentError(f"along is {along!r}; {name} has the times {', '.join(times)}.")
-    return {key: np.asarray(values)[0 if training.measure else 1 :] for key, values in times.items()}
+    times = {key: np.asarray(values) for key, values in times.items()}
+    for key, values in times.items():
+        if values.shape != (training.num_records + 1,):
+            raise ArgumentError(
+                f"{name}: the coordinate {key!r} has shape {values.shape}, of {training.num_records} records; expects "
+                f"({training.num_records + 1},), the value at step 0 first."
+            )
+    return {key: values[0 if training.measure else 1 :] for key, values in times.items()}
 
 
 def no_results(study: Study) -> xr.Dataset:
@@ -154,6 +161,14 @@ def check_names(study: Study, traced: Sequence[Traced], coordinates: Coordinates
     check_saveable(names, {name: labels(values) for name, values in study.axes.items()})
     taken = {"finished": "cells", "diverged_at": "cells"}
     taken |= dict.fromkeys(coordinates, "time") | dict.fromkeys(names, "records")
+    records = {name: leaf.ndim for part in traced for name, leaf in part.record.items()}
+    for name in records:
+        if name in coordinates or name in ("finished", "diverged_at"):
+            raise ArgumentError(
+                f"the record {name!r} has the name of something else in the results; expects another. "
+                f"Record it as e.g. '{name}_value'."
+            )
+    taken |= {f"{name}_{i}": "a dimension" for name, ndim in records.items() for i in range(ndim)}
     for name in study.axes:
         if name in taken:
             raise ArgumentError(
@@ -244,7 +259,7 @@ class Table:
                 if not complete:
                     values = _masked(values[:, :, :length] if time else values, known)
                 own = tuple(f"{name}_{i}" for i in range(values.ndim - 2 - len(time)))
-                variable = xr.Variable((*by_kind, *time, *own), values.reshape(*shape, *values.shape[2:]))
+                variable = xr.Variable((*by_kind, *time, *own), values.reshape((*shape, *values.shape[2:])))
                 variables[name] = variable.transpose(*axes, *time, *own)
                 variables[name].attrs = {"description": descriptions[name]} if name in descriptions else {}
         results = xr.Dataset(variables, {**_labeled(axes), **coordinates}, {**provenance(), **attrs})
@@ -260,10 +275,8 @@ def _recorded(traced: Traced) -> dict[str, Variable]:
     variables = {}
     for name, leaf in traced.record.items():
         at_start = not first or name in first
-        dtype = jnp.promote_types(leaf.dtype, first[name].dtype if name in first else leaf.dtype)
-        variables[name] = Variable(
-            leaf.shape, _on_host(dtype if at_start else jnp.promote_types(dtype, np.float16)), at_start
-        )
+        dtype = np.promote_types(_on_host(leaf.dtype), _on_host(first[name].dtype if name in first else leaf.dtype))
+        variables[name] = Variable(leaf.shape, dtype if at_start else np.promote_types(dtype, np.float16), at_start)
         if name in first and first[name].shape != leaf.shape:
             raise ArgumentError(
                 f"{name!r} has shape {first[name].shape} in the record at step 0, {leaf.shape} in those after it; "
@@ -303,7 +316,7 @@ def _common(study: Study, parts: Sequence[Mapping[str, Variable]], verb: str) ->
                 "array holds all cells: make them alike, or sweep them apart."
             )
         for name, variable in part.items():
-            dtype = np.dtype(jnp.promote_types(variable.dtype, common[name].dtype))
+            dtype = np.promote_types(variable.dtype, common[name].dtype)
             common[name] = Variable(variable.shape, dtype, variable.at_start and common[name].at_start)
     return common
 
@@ -314,7 +327,7 @@ def _in_words(names: Sequence[str], variables: Mapping[str, Variable]) -> str:
 
 def _on_host(dtype: Any) -> np.dtype:
     """What NumPy, xarray and Zarr hold of a dtype: the small floats that they do not know become float32."""
-    known = np.dtype(dtype).kind in "biuf"
+    known = np.dtype(dtype).kind in "biufc"
     return np.dtype(dtype) if known else np.dtype(np.float32)
 
 
@@ -325,7 +338,7 @@ def _numbers(leaf: Any) -> Any:
 
 def _masked(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """The values as floats, NaN where they are not known."""
-    floats = values.astype(np.result_type(values.dtype, np.float16 if values.dtype.kind in "bf" else np.float64))
+    floats = values.astype(np.result_type(values.dtype, np.float16 if values.dtype.kind in "bfc" else np.float64))
     floats[~known] = np.nan
     return floats
 

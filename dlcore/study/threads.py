@@ -41,9 +41,10 @@ class DaemonThreads:
 
     def close(self) -> None:
         """Cancel the tasks that nobody has begun, and let the threads end."""
-        while not self._tasks.empty():
-            if (item := self._tasks.get()) is not None:
-                item[0].cancel()
+        with contextlib.suppress(queue.Empty):  # the threads take tasks meanwhile
+            while True:
+                if (item := self._tasks.get_nowait()) is not None:
+                    item[0].cancel()
         for _ in range(self._count):
             self._tasks.put(None)
 
@@ -69,6 +70,7 @@ class Workers:
 
     def __init__(self, devices: Sequence[jax.Device], run: Callable[..., Iterator[Any]]):
         self._run = run
+        self._x64 = bool(jax.config.read("jax_enable_x64"))  # `with jax.enable_x64()` holds for one thread only
         self._tasks: queue.Queue[Any] = queue.Queue(maxsize=2 * len(devices))  # so few programs are built ahead
         self._stopped = threading.Event()
         self._errors: list[BaseException] = []
@@ -113,6 +115,10 @@ class Workers:
             raise self._errors[0]
 
     def _work(self, device: jax.Device) -> None:
+        with jax.enable_x64(self._x64):
+            self._work_until_stopped(device)
+
+    def _work_until_stopped(self, device: jax.Device) -> None:
         try:
             while not self._stopped.is_set():
                 with contextlib.suppress(queue.Empty):

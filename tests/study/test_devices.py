@@ -1,7 +1,9 @@
 """One program per device: the same bits on any number of them, one copy of the data on each, and a quick end."""
 
+import queue
 import signal
 import subprocess
+import threading
 import time
 
 import jax
@@ -344,3 +346,16 @@ def test_an_interrupt_before_anything_was_computed():
     with pytest.raises(KeyboardInterrupt) as caught:
         dl.sweep(fit, seed=np.arange(3))
     assert caught.value.results.finished.values.tolist() == [False] * 3  # pyright: ignore
+
+
+def test_closing_does_not_wait_for_a_task_that_a_thread_has_taken():
+    class TakenMeanwhile(queue.SimpleQueue):
+        def empty(self):
+            return False
+
+    threads = DaemonThreads(0)
+    threads._tasks = TakenMeanwhile()
+    closing = threading.Thread(target=threads.close, daemon=True)
+    closing.start()
+    closing.join(5)
+    assert not closing.is_alive()

@@ -342,3 +342,81 @@ def test_callbacks_are_not_mixed_up():
 
     np.testing.assert_array_equal(study(2), [2, 4])
     np.testing.assert_array_equal(study(3), [3, 6])
+
+
+@pytest.mark.parametrize("value", [np.int32(70000), np.uint8(255), np.complex64(1 + 2j)])
+def test_a_record_missing_at_step_0_keeps_its_value(value):
+    training = dl.Training(
+        lambda: jnp.asarray(value), lambda x: (x, {"x": x, "l": 1.0}), 2, measure=lambda x: {"l": 1.0}
+    )
+    x = dl.run(training).x
+    assert np.isnan(x[0])
+    assert list(x.values[1:]) == [value, value]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(jnp.float32(1.5), jnp.int32(2**24 + 1)), (jnp.int32(-1), jnp.uint32(2**32 - 1))]
+)
+def test_static_cells_of_different_dtypes_share_one_that_holds_both(first, second):
+    def fit(cell):
+        return dl.Training(lambda: 0.0, lambda state: (state, {"x": [first, second][cell]}), 1)
+
+    x = dl.sweep(fit, cell=[0, 1]).x.values
+    assert x[0, 0] == first.item()
+    assert x[1, 0] == second.item()
+
+
+def test_a_run_keeps_a_final_parameter_that_is_a_number():
+    training = dl.Training(
+        lambda: dl.State(jnp.zeros((), jnp.int32), {"w": 1.0}, {}, ()), lambda state: (state, {"x": 1.0}), 2
+    )
+    assert dl.run(training, final_params=True)["params.w"].item() == 1.0
+
+
+def test_runs_that_record_nothing_finish():
+    def fit(start):
+        def advance(state):
+            return state._replace(params=state.params + 1), {}
+
+        return dl.Training(lambda: dl.State(0, start * jnp.ones(2), {}, ()), advance, 10)
+
+    results = dl.sweep(fit, start=np.array([0.0, 1.0]), final_params=True)
+    assert results["params"].values.tolist() == [[10, 10], [11, 11]]
+    assert "finished" not in results.coords
+
+
+def test_a_sweep_inside_enable_x64_computes_in_float64():
+    shift = np.array([1 / 3])
+    with jax.enable_x64(True):
+        results = dl.sweep(
+            lambda start: dl.Training(lambda: start * 1.0, lambda x: (x, {"x": x + shift[0]}), 1), start=shift
+        )
+    assert results.x.dtype == np.float64
+    assert results.x.item() == 2 / 3
+
+
+@pytest.mark.parametrize(
+    ("axis", "record", "message"),
+    [
+        ("a", {"step": 1.0}, "the record 'step' has the name of something else"),
+        ("a", {"diverged_at": 1.0}, "the record 'diverged_at' has the name of something else"),
+        ("x_0", {"x": np.ones(2, np.float32)}, "sweep axis 'x_0' has the name of something else"),
+    ],
+)
+def test_names_that_results_cannot_hold_twice_are_refused_before_anything_runs(axis, record, message):
+    def fit(**cell):
+        return dl.Training(lambda: cell[axis] * 1.0, lambda x: (x, record), 1)
+
+    with pytest.raises(dl.ArgumentError, match=message):
+        dl.sweep(fit, **{axis: np.arange(3.0)})
+
+
+def test_a_coordinate_that_does_not_fit_the_records_is_refused():
+    training = dl.Training(lambda: 1.0, lambda x: (x, {"x": x}), 3, coordinates={"step": np.arange(3)})
+    with pytest.raises(dl.ArgumentError, match=r"'step' has shape \(3,\), of 3 records; expects \(4,\)"):
+        dl.run(training)
+
+
+def test_an_axis_may_have_another_byte_order():
+    results = dl.sweep(lambda a: dl.Training(lambda: a * 1.0, lambda x: (x, {"x": x}), 1), a=np.array([2.0], ">f4"))
+    assert results.x.item() == 2.0

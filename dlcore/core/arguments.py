@@ -136,7 +136,7 @@ def number(
     """A real number between the bounds, or a traced scalar; a Boolean is none."""
     bounds = [
         *([f"above {low:g}" if open_low else f"{low:g} or more"] if low > -math.inf else []),
-        *([f"below {high:g}" if open_high else f"at most {high:g}"] if high < math.inf else []),
+        *([f"below {high:g}" if open_high else f"at most {high:g}"] if high < MOST else []),
     ]
     expected = ", ".join(["a finite number" if finite else "a number", *bounds])
 

@@ -94,7 +94,7 @@ def test_variational_draws_in_training_only():
     with pytest.raises(dl.ArgumentError, match="pass key="):
         model.apply(params, state, X, train=True)
     mean = jnp.full((20_000, 1), 2.0)
-    draws = dl.models.drawn(jax.random.key(0), mean, jnp.full((20_000, 1), np.log(9.0)))
+    draws = dl.models.reparameterize(jax.random.key(0), mean, jnp.full((20_000, 1), np.log(9.0)))
     assert abs(float(draws.mean()) - 2) < 0.1
     assert abs(float(draws.std()) - 3) < 0.1
     task = dl.tasks.variational(model, curve(), beta=0.5)
@@ -190,12 +190,12 @@ def test_rates_can_be_swept():
         (lambda: dl.models.convolutional_autoencoder((8, 8), [4], 0), "code_size is 0"),
         (lambda: dl.models.convolutional_autoencoder((4, 4), [4, 4], 2), "block 1: kernel_size is 3.* 2 x 2"),
         (lambda: dl.models.convolutional_autoencoder((4,), [4], 2), r"image_shape is \(4,\)"),
-        (lambda: dl.tasks.masking_noise(1.0), "share of masked inputs is 1; expects less than 1"),
-        (lambda: dl.tasks.masking_noise(-0.1), "share of masked inputs is -0.1"),
-        (lambda: dl.tasks.gaussian_noise(-1.0), "deviation of the noise is -1.0"),
-        (lambda: dl.tasks.l1_activity(-1.0), "strength of the sparsity is -1.0; expects a finite number, 0 or more"),
-        (lambda: dl.tasks.target_activity(0.0, 1.0), "target activity is 0.0"),
-        (lambda: dl.tasks.target_activity(1.0, 1.0), "target activity is 1"),
+        (lambda: dl.tasks.masking_noise(1.0), "masking_noise: share is 1.0; expects .* below 1"),
+        (lambda: dl.tasks.masking_noise(-0.1), "masking_noise: share is -0.1"),
+        (lambda: dl.tasks.gaussian_noise(-1.0), "gaussian_noise: deviation is -1.0"),
+        (lambda: dl.tasks.l1_activity(-1.0), "l1_activity: strength is -1.0; expects a finite number, 0 or more"),
+        (lambda: dl.tasks.target_activity(0.0, 1.0), "target_activity: target is 0.0"),
+        (lambda: dl.tasks.target_activity(1.0, 1.0), "target_activity: target is 1.0"),
         (lambda: dl.tasks.variational(MODEL, curve()), r"variational expects \(mean, log variance\)"),
         (lambda: dl.tasks.variational(MODEL, curve(), beta=-1.0), "beta is -1.0"),
         (

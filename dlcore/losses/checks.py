@@ -149,7 +149,7 @@ def _refuse(
 ) -> None:
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
-        others = f", and {wrong.sum() - 1} more such values" * (wrong.sum() > 1)
+        others = f", and {wrong.sum() - 1} more such values" if wrong.sum() > 1 else ""
         raise DataError(
             f"{name}: labels hold {np.asarray(labels)[index]} at {list(index)}{others}; expects {expected}. {fix}"
         )

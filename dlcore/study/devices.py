@@ -1,9 +1,10 @@
 """Devices: programs are compiled once and loaded on each, and one copy of what they close over is placed there."""
 
+import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -68,17 +69,27 @@ class Executable:
         constants: Constants,
         options: Options | None = None,
     ):
-        self._held, self._constants = held, constants
-        self._loadable = _compiled(lower, device, threads, options)
+        self._held, self._constants, self._threads = held, constants, threads
+        self._compile = functools.partial(_compiled, lower, device, threads, options)
+        self._loadable = self._compile()
         self._bound: dict[int, Callable[..., Any]] = {}
 
     def on(self, device: jax.Device) -> Callable[..., Any]:
         """The function on a device, with its constants there; waits until it is compiled."""
         if device.id not in self._bound:  # each device has one thread, so nobody else sets this entry
-            function = self._loadable.result().on(device)
+            function = self._result().on(device)
             values = [self._constants.placed(value, device) for value in self._held]
             self._bound[device.id] = lambda *arguments: function(values, *arguments)
         return self._bound[device.id]
+
+    def _result(self) -> "_Loadable":
+        try:
+            return self._loadable.result()
+        except CancelledError:  # another study, which had the same program compiled, has ended before it was
+            if self._threads.closed:
+                raise
+            self._loadable = self._compile()
+            return self._loadable.result()
 
 
 class _Loadable:

@@ -277,8 +277,11 @@ def _checked_record(name: str, record: Any) -> dict[str, Any]:
     if nested:
         raise ArgumentError(
             f"{name} records {nested[0]!r}, which holds {described(record[nested[0]])}; expects one array a name. "
-            f"Record its arrays by names of their own, e.g. {nested[0] + '.kernel'!r}."
+            f"Record its arrays by names of their own, e.g. {nested[0] + '.kernel'!r}; of a list make an array."
         )
+    for key, value in record.items():
+        if not hasattr(value, "dtype") and not isinstance(value, int | float | complex):
+            raise ArgumentError(f"{name} records {key!r}, which is {shown(value)}; expects an array or a number.")
     return {key: _as_numbers(value) for key, value in record.items()}
 
 

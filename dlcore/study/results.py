@@ -93,7 +93,12 @@ def _stored(results: xr.Dataset, name: str, expected: jax.ShapeDtypeStruct) -> j
 def _by_path(tree: Any) -> dict[str, Any]:
     """Leaves of a pytree by their path: {"params.layers.0.kernel": leaf, ...}."""
     leaves = jax.tree.leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    named = {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    if len(named) < len(leaves):
+        raise ArgumentError(
+            f"two of the parameters {', '.join(named)} have the same path; expects keys without dots. Rename one."
+        )
+    return named
 
 
 def timeline(study: Study, templates: Sequence[Training], along: str) -> Coordinates:

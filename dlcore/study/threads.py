@@ -29,7 +29,7 @@ class DaemonThreads:
 
     def __init__(self, count: int):
         self._tasks: queue.SimpleQueue[tuple[Future, Callable[[], Any]] | None] = queue.SimpleQueue()
-        self._count = count
+        self._count, self.closed = count, False
         for _ in range(count):
             threading.Thread(target=self._work, daemon=True, name="dlcore").start()
 
@@ -41,6 +41,7 @@ class DaemonThreads:
 
     def close(self) -> None:
         """Cancel the tasks that nobody has begun, and let the threads end."""
+        self.closed = True
         with contextlib.suppress(queue.Empty):  # the threads take tasks meanwhile
             while True:
                 if (item := self._tasks.get_nowait()) is not None:

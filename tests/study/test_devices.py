@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 import time
+from concurrent.futures import CancelledError
 
 import jax
 import jax.numpy as jnp
@@ -139,6 +140,19 @@ def test_a_cache_on_disk_serves_all_devices(tmp_path):
     damaged = lines()
     assert damaged[2] == first[2]
     assert damaged[0] == "4"  # for each device
+
+
+def test_a_program_that_another_study_gave_up(threads):
+    """Catches a study that fails because another one, which shares a program with it, was ended while it compiled."""
+    devices.forget_programs()
+    other = DaemonThreads(0)  # compiles nothing
+    given_up = Executable(lower, jax.devices()[0], [np.full(3, 4, np.float32)], other, Constants())
+    executable = Executable(lower, jax.devices()[0], [np.full(3, 4, np.float32)], threads, Constants())
+    other.close()
+    product, _ = executable.on(jax.devices()[0])(np.float32([1, 2, 3]))
+    np.testing.assert_array_equal(product, [4, 8, 12])
+    with pytest.raises(CancelledError):
+        given_up.on(jax.devices()[0])
 
 
 def test_equal_arrays_are_one():

@@ -37,6 +37,11 @@ def test_default_lane_width_is_bounded():
             lambda s: (s, {"params": {"w": jnp.ones((2, 3))}}),
             r"advance records 'params', which holds float32\[2, 3\]; expects one array a name",
         ),
+        (
+            lambda: 0.0,
+            lambda s: (s, {"name": "adam"}),
+            "advance records 'name', which is 'adam'; expects an array or a",
+        ),
         (lambda: 0.0, lambda s: ((s, s), {"s": s}), "advance gave a state of another structure"),
         (
             lambda: {"w": jnp.zeros(2)},

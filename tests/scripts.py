@@ -13,4 +13,6 @@ def script_of(script: str, *arguments: str) -> dict:
     own = ("XLA_FLAGS", "PJRT_NPROC", "PYTHONWARNINGS")
     environment = {name: value for name, value in os.environ.items() if name not in own}
     environment["PYTHONPATH"] = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
-    return {"args": [sys.executable, "-c", textwrap.dedent(script), *arguments], "env": environment}
+    # A process started in the background ignores Ctrl-C, and so would what it starts.
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    return {"args": [sys.executable, "-c", listening + textwrap.dedent(script), *arguments], "env": environment}

@@ -125,7 +125,7 @@ def test_experiments_measure_judge_and_plot(tmp_path):
     assert verdicts[1].outcome is Outcome.SUPPORTED, "32 times the best rate must fail"
     experiment.plot(results).savefig(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 5000
-    with pytest.raises(dl.ArgumentError, match="did you mean 'learning_rate'"):
+    with pytest.raises(dl.ArgumentError, match="Did you mean 'learning_rate'"):
         load("learnin_rate")
 
 

@@ -13,7 +13,7 @@ from dlcore.core.errors import DataError, described
 Bound = Literal["exact", "at least", "at most", "none"]
 
 LEVEL = number(0, 1, open_low=True, open_high=True)
-LIMIT = number(0, open_low=True)
+LIMIT = number(0, open_low=True, finite=False)
 OBSERVATIONS = array(ndim=1, text="two or more numbers [n]")
 
 
@@ -84,7 +84,7 @@ def paired_ratio(a: np.ndarray, b: np.ndarray, *, limit_a: float, limit_b: float
 
     Args:
       a, b: [n] each: the cost of reaching a target; NaN where the run never did.
-      limit_a, limit_b: the cost that such a run had spent; the truth is larger.
+      limit_a, limit_b: the cost that such a run had spent; the truth is larger. Infinite where there is none.
       level: of the interval.
 
     Returns:
@@ -102,6 +102,11 @@ def paired_ratio(a: np.ndarray, b: np.ndarray, *, limit_a: float, limit_b: float
     b = _checked("paired_ratio: b", b, positive=True, censored=True)
     _check_pairs("paired_ratio: a and b", a, b)
     censored = (bool(np.isnan(a).any()), bool(np.isnan(b).any()))
+    for name, limit, missing in zip("ab", (limit_a, limit_b), censored, strict=True):
+        if missing and math.isinf(limit):
+            raise DataError(
+                f"paired_ratio: {name} has censored runs, limit_{name} is {limit}; expects what they spent."
+            )
     logs = np.log(np.where(np.isnan(a), limit_a, a)) - np.log(np.where(np.isnan(b), limit_b, b))
     interval = _mean_interval(logs, level)
     bounds: dict[tuple[bool, bool], Bound] = {

@@ -139,15 +139,17 @@ def verified(folder: pathlib.Path, manifest: Manifest, key: str) -> bytes:
 def failure(folder: pathlib.Path, manifest: Manifest, key: str, reason: str) -> DataError:
     """Why a file is not as it was: the whole store is gone, is another one, or this file is damaged."""
     try:
-        replaced = read_manifest(folder).identity != manifest.identity
-    except (FileNotFoundError, DataError):
-        replaced = False
+        replaced, gone = read_manifest(folder).identity != manifest.identity, False
+    except FileNotFoundError:  # or another process is just replacing it
+        replaced, gone = False, True
+    except (NotADirectoryError, DataError):
+        replaced, gone = False, False
     if replaced:
         return StaleError(
             f"the results at {folder} were replaced since they were loaded; their values are read when used. "
             "Load them again, or read all at once: dlcore.load(path).load()."
         )
-    if not folder.exists():
+    if gone:
         return StaleError(
             f"the results at {folder} were removed since they were loaded; their values are read when used. "
             "Read all at once before: dlcore.load(path).load()."

@@ -15,7 +15,8 @@ from experiments.__main__ import measured, run
 
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = r"""
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
 import xarray as xr
 import dlcore as dl
 from rich.console import Console

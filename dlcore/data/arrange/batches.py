@@ -81,6 +81,8 @@ def save_position(iterator: Any, path: PathLike) -> None:
     """
     try:
         path = pathlib.Path(path).expanduser()
+        if path.exists() and not path.is_file():  # a device would be replaced by a file
+            raise OSError("it is there and no file")
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         part.write_text(json.dumps(iterator.get_state()))
         part.replace(path)

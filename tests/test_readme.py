@@ -49,7 +49,7 @@ def test_main_job_writes_what_the_readme_lists(tmp_path):
     assert done.returncode == 0, done.stderr
     files = {path.name for path in (tmp_path / "out").iterdir()}
     figures = {"convergence", "batch_size_scaling", "noise_floor", "wells"}
-    assert files == {"report.html", "table.csv", "history.zarr"} | {
+    assert files == {"report.html", "table.csv", "history.zarr", "dlcore.json"} | {
         f"{name}.{kind}" for name in figures for kind in ("png", "svg")
     }
     assert "supported" in done.stdout

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from benchmarks.convergence.measure import CONSECUTIVE, Tuning, size_of
 from benchmarks.convergence.problems import PROBLEMS, BatchSize
-from dlcore.core.errors import ArgumentError
+from dlcore.core.errors import DataError
 from dlcore.evidence import convergence
 
 # Okabe and Ito's palette: told apart by all readers.
@@ -75,7 +75,7 @@ def batch_size_scaling(tunings: Tunings) -> Figure:
             text = f"gap {target:g}"
             try:
                 fit = convergence.fit_scaling(sizes, steps)
-            except ArgumentError:
+            except DataError:  # fewer than two batch sizes arrived
                 text += ": reached by too few"
             else:
                 smooth = np.geomspace(sizes[0], sizes[-1], 60)

@@ -156,7 +156,7 @@ def number(
         below = real < high if open_high else real <= high
         if math.isnan(real) or (finite and math.isinf(real)) or not (above and below):
             raise RefusedError
-        return known
+        return real if abs(real) > MOST else known  # JAX takes no larger integers
 
     return Constraint(expected, accept)
 

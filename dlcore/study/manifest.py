@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import stat
+import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ from dlcore.core.errors import ArgumentError, DataError
 
 NAME = "dlcore.json"
 FORMAT = 1
+WAITS = 10  # for another process that is between the two renames of its swap
+SECONDS_OF_A_SWAP = 0.01
 CODECS = {"bytes", "vlen-utf8", "zstd", "crc32c"}  # none of them runs code that a store brings along
 DTYPES = {
     *("bool", "string", "complex64", "complex128", "float16", "float32", "float64"),
@@ -126,14 +129,25 @@ def check_files(folder: pathlib.Path, manifest: Manifest) -> None:
 def verified(folder: pathlib.Path, manifest: Manifest, key: str) -> bytes:
     """Bytes of a file that are those which were written."""
     try:
-        content = read_regular(folder / key)
-    except FileNotFoundError:
-        raise failure(folder, manifest, key, "is missing") from None
+        content = _read_if_there(folder, manifest, key)
     except OSError as error:
         raise failure(folder, manifest, key, f"cannot be read: {error.strerror or error}") from None
     if hashlib.sha256(content).hexdigest() != manifest.files[key][1]:
         raise failure(folder, manifest, key, "is damaged: its checksum is not the one it was written with")
     return content
+
+
+def _read_if_there(folder: pathlib.Path, manifest: Manifest, key: str) -> bytes:
+    """Bytes of a file; where another process is just replacing the results by equal ones, it is back in a moment."""
+    for attempt in range(WAITS):
+        try:
+            return read_regular(folder / key)
+        except FileNotFoundError:
+            error = failure(folder, manifest, key, "is missing")
+            if isinstance(error, StaleError) or attempt == WAITS - 1:
+                raise error from None
+        time.sleep(SECONDS_OF_A_SWAP)
+    raise AssertionError("unreachable")
 
 
 def failure(folder: pathlib.Path, manifest: Manifest, key: str, reason: str) -> DataError:
@@ -154,7 +168,12 @@ def failure(folder: pathlib.Path, manifest: Manifest, key: str, reason: str) -> 
             f"the results at {folder} were removed since they were loaded; their values are read when used. "
             "Read all at once before: dlcore.load(path).load()."
         )
-    return DataError(f"{folder / key} {reason}. Measure again, or restore the folder from a copy.")
+    kind = MissingError if reason == "is missing" else DataError
+    return kind(f"{folder / key} {reason}. Measure again, or restore the folder from a copy.")
+
+
+class MissingError(DataError):
+    """A file of the store is not there."""
 
 
 class StaleError(DataError):

@@ -14,10 +14,17 @@ from dlcore.core.arguments import path as a_path
 from dlcore.core.errors import DataError
 from dlcore.study.encoding import decoded, encoded
 from dlcore.study.folders import check_output, left_beside, replacing
-from dlcore.study.manifest import StaleError, VerifiedStore, check_files, no_results, read_manifest
+from dlcore.study.manifest import (
+    SECONDS_OF_A_SWAP,
+    WAITS,
+    StaleError,
+    VerifiedStore,
+    check_files,
+    no_results,
+    read_manifest,
+)
 
 RESULTS = instance(xr.Dataset, xr.DataTree, example="what dlcore.sweep returns")
-WAITS = 10  # for another process that is between the two renames of its swap
 
 
 @arguments(results=RESULTS, path=a_path)
@@ -68,13 +75,13 @@ def load(path: str | os.PathLike) -> xr.Dataset | xr.DataTree:
         try:
             return _opened(folder)
         except DataError as error:
-            swapping = isinstance(error, StaleError) or folder != given  # another process may be removing that one
+            swapping = isinstance(error, StaleError | MissingError) or folder != given  # another process may be removing that one
             if not swapping or attempt == WAITS - 1:
                 raise
         except (FileNotFoundError, NotADirectoryError):
             if (attempt and left_beside(given) is None) or attempt == WAITS - 1:
                 raise no_results(pathlib.Path(path)) from None
-        time.sleep(0.01)
+        time.sleep(SECONDS_OF_A_SWAP)
     raise AssertionError("unreachable")
 
 

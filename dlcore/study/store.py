@@ -17,6 +17,7 @@ from dlcore.study.folders import check_output, left_beside, replacing
 from dlcore.study.manifest import (
     SECONDS_OF_A_SWAP,
     WAITS,
+    MissingError,
     StaleError,
     VerifiedStore,
     check_files,
@@ -75,7 +76,8 @@ def load(path: str | os.PathLike) -> xr.Dataset | xr.DataTree:
         try:
             return _opened(folder)
         except DataError as error:
-            swapping = isinstance(error, StaleError | MissingError) or folder != given  # another process may be removing that one
+            # Another process may be swapping, or be removing the one that is left beside.
+            swapping = isinstance(error, StaleError | MissingError) or folder != given
             if not swapping or attempt == WAITS - 1:
                 raise
         except (FileNotFoundError, NotADirectoryError):

@@ -93,7 +93,8 @@ def _program(make: Callable[..., dl.Training], cell: dict[str, jax.ShapeDtypeStr
     traced = trace(make, cell, constants)
     program = build(traced, lane_width=LANE_WIDTH, device=jax.devices()[0], threads=threads, constants=constants)
     for device in jax.devices():
-        program.start.on(device), program.advance.on(device)
+        program.start.on(device)
+        program.advance.on(device)
     threads.close()
     return program
 
@@ -267,6 +268,39 @@ def lane_widths(repeats: int) -> dict[str, float]:
     return {f"width_{name}": 1e3 * value / 128 for name, value in take_turns(sides, repeats).items()}
 
 
+def study_of_one(repeats: int) -> dict[str, float]:
+    """Seconds of dl.run and of dl.sweep over one run of the network, 30 epochs: programs compiled anew, and again."""
+    task = dl.tasks.classification(dl.models.mlp([64, HIDDEN, 10]), dl.data.digits())
+
+    def fit(seed):
+        optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.1, momentum=0.9))
+        return dl.training(jax.random.key(seed), task, optimizer, batch_size=BATCH_SIZE, num_epochs=EPOCHS)
+
+    def run():
+        return dl.run(fit(0))
+
+    def sweep():
+        return dl.sweep(fit, seed=np.array([0]))
+
+    def anew(function):
+        def call():
+            forget_programs()
+            function()
+
+        return call
+
+    again = take_turns({"run": run, "sweep": sweep}, 2 * repeats)
+    compiled = take_turns({"run": anew(run), "sweep": anew(sweep)}, repeats)
+    return {
+        "run_anew_s": compiled["run"],
+        "sweep_anew_s": compiled["sweep"],
+        "sweep_over_run_anew": compiled["sweep"] / compiled["run"],
+        "run_again_s": again["run"],
+        "sweep_again_s": again["sweep"],
+        "sweep_over_run_again": again["sweep"] / again["run"],
+    }
+
+
 MEMORY_SCRIPT = """
 import resource, jax, numpy as np, optax, dlcore as dl
 dl.setup()
@@ -323,6 +357,7 @@ PARTS: dict[str, Part] = {
         compile_time,
         shuffles,
         lane_widths,
+        study_of_one,
         memory,
         import_time,
         small_loops,

@@ -1,6 +1,7 @@
 """Studies whose bits are compared between numbers of devices; each a function of seed and learning rate."""
 
 import jax
+import numpy as np
 import optax
 import small
 from optax import contrib
@@ -33,6 +34,13 @@ SERIES = dl.data.Dataset((DIGITS.train.inputs.reshape(-1, 8, 8), DIGITS.train.ta
 
 EXPERTS = dl.models.mixture_of_experts([dl.models.mlp([64, 8, 10])] * 2, dl.models.linear(64, 2))
 
+POINTS = small.labeled_points()
+DATES = dl.data.dates(jax.random.key(0), 24)
+FRAMED = dl.data.Dataset((DATES.inputs, dl.data.framed(DATES.targets)))
+TRANSLATOR = dl.models.sequence_to_sequence(128, 128, num_units=8, embedding_size=4)
+WAYS = dl.data.Dataset((np.cumsum(np.ones((24, 5, 2), np.float32), axis=1), np.zeros(24, int)))
+PICTURES = dl.data.Dataset(dl.data.scattered_digits(jax.random.key(0), 24, canvas_size=16, max_digits=2))
+
 CASES = {
     "wide_adam": study(WIDE, optax.adam, 512),
     "batch_norm_adam": study(classify(dl.models.mlp([64, 32, 10], normalization="batch", dropout=0.2)), optax.adam, 64),
@@ -51,5 +59,16 @@ CASES = {
     "schedule_free": study(SMALL, lambda rate: contrib.schedule_free_adamw(rate, warmup_steps=2), 64),
     "clipping": study(
         WIDE, lambda rate: optax.chain(optax.clip_by_global_norm(0.1), optax.sgd(rate, momentum=0.9)), 64
+    ),
+    "radial_basis": study(
+        classify(dl.models.radial_basis(POINTS.train.inputs[:4], 1.0, 3, learned=True), POINTS), optax.adam, 6
+    ),
+    "embedding": study(
+        dl.tasks.embedding(dl.models.embedding(dl.models.mlp([4, 8]), 8), POINTS, dl.losses.triplet), optax.adam, 8
+    ),
+    "sequence_to_sequence": study(dl.tasks.translation(TRANSLATOR, FRAMED), optax.adam, 8),
+    "mixture_density": study(dl.tasks.strokes(dl.models.mixture_density(2, num_units=4), WAYS), optax.adam, 8),
+    "grid_detector": study(
+        dl.tasks.detection(dl.models.grid_detector((16, 16), 10, channels=[4, 8]), PICTURES), optax.adam, 8
     ),
 }

@@ -3,7 +3,8 @@
 from dlcore import data, evidence, generation, losses, metrics, models, optimizers, plots, tasks, textbook
 from dlcore.core.errors import ArgumentError, DataError, DlcoreError
 from dlcore.core.model import Model
-from dlcore.core.training import State, Training, training
+from dlcore.core.training import Training, training
+from dlcore.core.update import State
 from dlcore.nn import activations, initializers
 from dlcore.nn.adapters import from_linen, from_nnx
 from dlcore.nn.masked import Masked

@@ -17,7 +17,7 @@ FLOORS = (
     ("tasks",),
     ("evidence", "generation", "plots", "probes", "textbook"),
 )
-MAX_LINES_OF_CORE = 1_100
+MAX_LINES_OF_CORE = 1_500
 
 
 def imports() -> dict[str, set[str]]:

@@ -42,11 +42,11 @@ class Problem(NamedTuple):
 def with_gap(task: Task, gap: Callable[[Any, jax.Array], jax.Array]) -> Task:
     """The task with one more metric, `gap(params, loss)`."""
 
-    def objective(params, state, batch, *, key=None, train=False):
-        loss, (metrics, state) = task.objective(params, state, batch, key=key, train=train)
-        return loss, ({**metrics, "gap": gap(params, loss)}, state)
+    def report(params, outputs, batch):
+        loss, metrics = task.report(params, outputs, batch)
+        return loss, {**metrics, "gap": gap(params, loss)}
 
-    return task._replace(objective=objective)
+    return task._replace(report=report)
 
 
 def least_squares() -> Problem:

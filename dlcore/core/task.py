@@ -13,22 +13,36 @@ from dlcore.core.model import Model, ModelState, Params
 
 Penalty = Callable[[Params], jax.Array]
 Metric = Callable[[Any, Any], jax.Array]
+# Loss and metrics of the outputs for a batch or a whole split: `report(params, outputs, batch) -> (loss [], {name: []})`.
+Report = Callable[[Params, Any, Split], tuple[jax.Array, dict[str, jax.Array]]]
 
 
-class Objective(Protocol):
-    """Loss of a batch, with what else the forward pass yields: `(loss [], (metrics {name: []}, next model state))`."""
+class Forward(Protocol):
+    """The forward pass of a batch: `(outputs, next model state)`; outputs of one row do not depend on other rows.
+
+    In evaluation a split may go through it in pieces, whose outputs are then put together.
+    """
 
     def __call__(
         self, params: Params, state: ModelState, batch: Split, *, key: jax.Array | None = None, train: bool = False
-    ) -> tuple[jax.Array, tuple[dict[str, jax.Array], ModelState]]: ...
+    ) -> tuple[Any, ModelState]: ...
 
 
 class Task(NamedTuple):
-    """A model, the data it is fitted to and the objective; all pure. The functions of `dl.tasks` build one."""
+    """A model, the data it is fitted to, and how a batch is judged; all pure. The functions of `dl.tasks` build one."""
 
     model: Model
     data: Dataset
-    objective: Objective
+    forward: Forward
+    report: Report
+
+    def objective(
+        self, params: Params, state: ModelState, batch: Split, *, key: jax.Array | None = None, train: bool = False
+    ) -> tuple[jax.Array, tuple[dict[str, jax.Array], ModelState]]:
+        """What is minimized, with what else the forward pass yields: `(loss [], (metrics {name: []}, next state))`."""
+        outputs, state = self.forward(params, state, batch, key=key, train=train)
+        loss, metrics = self.report(params, outputs, batch)
+        return loss, (metrics, state)
 
 
 def _accept_metrics(value: Any) -> Any:
@@ -66,16 +80,19 @@ def supervised(
       >>> task = dl.tasks.supervised(dl.models.mlp([4, 3]), dl.data.iris(), dl.losses.softmax_cross_entropy)
     """
 
-    def objective(params, state, batch, *, key=None, train=False):
+    def forward(params, state, batch, *, key=None, train=False):
         output, state = model.apply(params, state, batch.inputs, key=key, train=train)
         if described(output) == "nothing":
             raise DataError(f"supervised: the model's output is {shown(output)}; expects arrays [B, ...].")
+        return output, state
+
+    def report(params, output, batch):
         value = _mean(loss(output, batch.targets), output, batch.targets)
         if penalty is not None:
             value = value + penalty(params)
-        return value, ({name: metric(output, batch.targets) for name, metric in (metrics or {}).items()}, state)
+        return value, {name: metric(output, batch.targets) for name, metric in (metrics or {}).items()}
 
-    return Task(model, data, objective)
+    return Task(model, data, forward, report)
 
 
 def _mean(values: Any, output: Any, targets: Any) -> jax.Array:

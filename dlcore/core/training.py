@@ -9,30 +9,15 @@ import numpy as np
 import optax
 from jax import lax
 
-from dlcore.core.arguments import NONE, Constraint, arguments, instance, integer, one_of, sequence, text, when
+from dlcore.core.arguments import NONE, arguments, instance, integer, one_of, sequence, text
 from dlcore.core.arguments import key as key_constraint
-from dlcore.core.dataset import Split, in_memory, on_device, take
+from dlcore.core.dataset import in_memory, on_device
 from dlcore.core.errors import ArgumentError
-from dlcore.core.model import ModelState, Params
 from dlcore.core.order import SAMPLINGS, Sampling, batch_rows
 from dlcore.core.task import Task
+from dlcore.core.update import INITIALIZATION, OPTIMIZER, ORDER, State, make_update
 
 Record = dict[str, jax.Array]
-
-# Each use of randomness has a key of its own, folded from the root by one of these constants.
-INITIALIZATION, ORDER, NOISE = range(3)
-
-
-class State(NamedTuple):
-    """All that changes during a run; with the run's arguments it determines everything that follows.
-
-    step: completed optimizer updates, a scalar; opt_state: what optax keeps.
-    """
-
-    step: jax.Array
-    params: Params
-    model_state: ModelState
-    opt_state: Any
 
 
 class Training(NamedTuple):
@@ -52,12 +37,6 @@ class Training(NamedTuple):
     measure: Callable[[Any], Record] | None = None
     coordinates: Mapping[str, np.ndarray] = {}
     attrs: Mapping[str, str] = {}
-
-
-OPTIMIZER = Constraint(
-    "an optax.GradientTransformation, e.g. optax.sgd(learning_rate)",
-    when(lambda value: callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))),
-)
 
 
 @arguments(
@@ -115,7 +94,7 @@ def training(
     steps_per_epoch = num_examples // size
     interval, num_records = _schedule(num_epochs, num_steps, record_every, steps_per_epoch)
     splits = _checked_splits(task, evaluate)
-    update = _make_update(key, task, optimizer)
+    update = make_update(key, task, optimizer)
 
     def init():
         params, model_state = task.model.init(jax.random.fold_in(key, INITIALIZATION))
@@ -130,27 +109,17 @@ def training(
             order_key = jax.random.fold_in(key, ORDER)
             rows = batch_rows(order_key, state.step, interval, num_examples, size, sampling)
         train = on_device(task.data.train)
-        state, losses = lax.scan(lambda state, rows: update(state, train, rows), state, rows, length=interval)
+
+        def step(state, rows):
+            state, taken = update(state, train, rows)
+            return state, taken.loss
+
+        state, losses = lax.scan(step, state, rows, length=interval)
         return state, {"batch_loss": jnp.mean(losses), **measure(state)}
 
     steps = interval * np.arange(num_records + 1)
     coordinates = {"step": steps, "epoch": steps / steps_per_epoch, "examples": steps * size}
     return Training(init, advance, num_records, measure, coordinates, _descriptions(splits))
-
-
-def _make_update(key: jax.Array, task: Task, optimizer: optax.GradientTransformation):
-    """`update(state, train, rows) -> (state, loss before it)`: an optimizer step on these rows; None for all."""
-
-    def update(state: State, train: Split, rows: jax.Array | None):
-        batch = train if rows is None else jax.tree.map(lambda values: take(values, rows), train)
-        noise = jax.random.fold_in(jax.random.fold_in(key, NOISE), state.step)
-        loss = jax.value_and_grad(task.objective, has_aux=True)
-        (value, (_, model_state)), gradient = loss(state.params, state.model_state, batch, key=noise, train=True)
-        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        return State(state.step + 1, params, model_state, opt_state), value
-
-    return update
 
 
 def _measure_splits(task: Task, splits: Sequence[str], state: State) -> Record:

@@ -1,6 +1,6 @@
 """Tasks: what is minimized and what is reported, for each kind of target."""
 
-from dlcore.core.task import Metric, Objective, Penalty, Task, l2, supervised
+from dlcore.core.task import Forward, Metric, Penalty, Report, Task, l2, supervised
 from dlcore.tasks.classification import classification
 from dlcore.tasks.detection import detection
 from dlcore.tasks.embeddings import embedding
@@ -20,9 +20,10 @@ from dlcore.tasks.strokes import strokes
 from dlcore.tasks.translation import translation
 
 __all__ = [
+    "Forward",
     "Metric",
-    "Objective",
     "Penalty",
+    "Report",
     "Task",
     "classification",
     "detection",

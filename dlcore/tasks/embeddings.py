@@ -59,22 +59,27 @@ def embedding(
         check_range("embedding, train split", labels, num_classes)
     reported = {"nearest_neighbor_accuracy": nearest_neighbor_accuracy, **(metrics or {})}
 
-    def objective(params, state, batch, *, key=None, train=False):
-        inputs, labels = _examples(batch)
+    def forward(params, state, batch, *, key=None, train=False):
+        inputs, _ = _examples(batch)
         output, next_state = compared.apply(params, state, inputs, key=key, train=train)
         if num_classes is None:
-            embeddings, value = output, jnp.mean(loss(output, labels))
+            return (output, output), next_state
+        # In training nobody asks for the metrics, and the compiler drops this second pass.
+        return (output, model.apply(params, state, inputs, key=key, train=train)[0]), next_state
+
+    def report(params, outputs, batch):
+        (output, embeddings), (_, labels) = outputs, _examples(batch)
+        if num_classes is None:
+            value = jnp.mean(loss(output, labels))
         else:
             known = (labels >= 0) & (labels < num_classes)
             losses = jnp.where(known, loss(output, jnp.where(known, labels, 0)), 0)
             value = jnp.sum(losses) / jnp.sum(known)
-            # In training nobody asks for the metrics, and the compiler drops this second pass.
-            embeddings, _ = model.apply(params, state, inputs, key=key, train=train)
         if penalty is not None:
             value = value + penalty(params)
-        return value, ({name: metric(embeddings, labels) for name, metric in reported.items()}, next_state)
+        return value, {name: metric(embeddings, labels) for name, metric in reported.items()}
 
-    return Task(model, data, objective)
+    return Task(model, data, forward, report)
 
 
 def _examples(batch: Split) -> Split:

@@ -50,7 +50,7 @@ def reconstruction(
     if sparsity is not None:
         _check_parts(model)
 
-    def objective(params, state, batch, *, key=None, train=False):
+    def forward(params, state, batch, *, key=None, train=False):
         x = batch.inputs
         if corruption is not None and train:
             if key is None:
@@ -59,15 +59,18 @@ def reconstruction(
             x = corruption(noise_key, x)
         if sparsity is None:
             output, state = model.apply(params, state, x, key=key, train=train)
-            extra = {}
-        else:
-            code, state = model.parts["encode"].apply(params, state, x, key=key, train=train)
-            output, state = model.parts["decode"].apply(params, state, code, key=key, train=train)
-            extra = {"sparsity": sparsity(code)}
-        error = jnp.mean(loss(output, batch.inputs.reshape(output.shape)))
-        return sum(extra.values(), error), ({"reconstruction": error, **extra}, state)
+            return (output, None), state
+        code, state = model.parts["encode"].apply(params, state, x, key=key, train=train)
+        output, state = model.parts["decode"].apply(params, state, code, key=key, train=train)
+        return (output, code), state
 
-    return Task(model, data, objective)
+    def report(params, outputs, batch):
+        output, code = outputs
+        error = jnp.mean(loss(output, batch.inputs.reshape(output.shape)))
+        extra = {} if sparsity is None else {"sparsity": sparsity(code)}
+        return sum(extra.values(), error), {"reconstruction": error, **extra}
+
+    return Task(model, data, forward, report)
 
 
 @arguments(model=MODEL, data=DATASET, loss=function, beta=WEIGHT)
@@ -99,17 +102,21 @@ def variational(
             f"the model's code is {code}; variational expects (mean, log variance). Build it with variational=True."
         )
 
-    def objective(params, state, batch, *, key=None, train=False):
+    def forward(params, state, batch, *, key=None, train=False):
         if train and key is None:
             raise ArgumentError(NEEDS_KEY)
         (mean, log_variance), state = model.parts["encode"].apply(params, state, batch.inputs, key=key, train=train)
         code = reparameterize(key, mean, log_variance) if train and key is not None else mean
         output, state = model.parts["decode"].apply(params, state, code, key=key, train=train)
+        return (output, mean, log_variance), state
+
+    def report(params, outputs, batch):
+        output, mean, log_variance = outputs
         error = output[0].size * jnp.mean(loss(output, batch.inputs.reshape(output.shape)))
         divergence = 0.5 * jnp.mean(jnp.sum(mean**2 + jnp.exp(log_variance) - 1 - log_variance, axis=-1))
-        return error + beta * divergence, ({"reconstruction": error, "divergence": divergence}, state)
+        return error + beta * divergence, {"reconstruction": error, "divergence": divergence}
 
-    return Task(model, data, objective)
+    return Task(model, data, forward, report)
 
 
 @arguments(logits=OUTPUTS, images=OUTPUTS)

@@ -36,17 +36,18 @@ def strokes(model: Model, data: Dataset, *, penalty: Penalty | None = None) -> T
     for split in data.splits:
         _check(data, split, masked)
 
-    def objective(params, state, batch, *, key=None, train=False):
-        targets = offsets(batch.inputs)
-        x = jnp.pad(targets[:, :-1], ((0, 0), (1, 0), (0, 0)))
-        there = batch.targets[:, 1:] if masked else None
-        mixture, state = model.apply(params, state, Masked(x, there) if masked else x, key=key, train=train)
-        value = jnp.mean(mixture_density(mixture, targets, there))
-        if penalty is not None:
-            value = value + penalty(params)
-        return value, ({}, state)
+    def there(batch):
+        return batch.targets[:, 1:] if masked else None
 
-    return Task(model, data, objective)
+    def forward(params, state, batch, *, key=None, train=False):
+        x = jnp.pad(offsets(batch.inputs)[:, :-1], ((0, 0), (1, 0), (0, 0)))
+        return model.apply(params, state, Masked(x, there(batch)) if masked else x, key=key, train=train)
+
+    def report(params, mixture, batch):
+        value = jnp.mean(mixture_density(mixture, offsets(batch.inputs), there(batch)))
+        return value if penalty is None else value + penalty(params), {}
+
+    return Task(model, data, forward, report)
 
 
 def offsets(points: jax.Array) -> jax.Array:

@@ -37,20 +37,20 @@ def translation(model: Model, data: Dataset, *, penalty: Penalty | None = None) 
     for split in data.splits:
         _check(data, split)
 
-    def objective(params, state, batch, *, key=None, train=False):
+    def forward(params, state, batch, *, key=None, train=False):
+        return model.apply(params, state, (batch.inputs, batch.targets[:, :-1]), key=key, train=train)
+
+    def report(params, logits, batch):
         labels = batch.targets[:, 1:]
-        logits, state = model.apply(params, state, (batch.inputs, batch.targets[:, :-1]), key=key, train=train)
         there = mask(labels)
         value = jnp.mean(masked_cross_entropy(logits, labels, there))
-        if penalty is not None:
-            value = value + penalty(params)
         metrics = {
             "token_accuracy": masked_accuracy(logits, labels, there),
             "exact_match": exact_match(logits, labels, there),
         }
-        return value, (metrics, state)
+        return value if penalty is None else value + penalty(params), metrics
 
-    return Task(model, data, objective)
+    return Task(model, data, forward, report)
 
 
 def _check(data: Dataset, split: str) -> None:

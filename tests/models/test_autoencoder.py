@@ -165,8 +165,9 @@ def test_rates_can_be_swept():
             curve(),
             lambda p, s, b, **k: (
                 noisy.objective(*MODEL.init(jax.random.key(0)), b, **k)[0] + bound.objective(p, s, b, **k)[0],
-                ({}, s),
+                s,
             ),
+            lambda params, loss, batch: (loss, {}),
         )
         return dl.training(jax.random.key(0), task, optax.sgd(0.01), batch_size="full", num_steps=1, evaluate=())
 

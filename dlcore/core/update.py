@@ -1,0 +1,75 @@
+"""One optimizer step."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+from dlcore.core.arguments import Constraint, when
+from dlcore.core.dataset import Split, take
+from dlcore.core.model import ModelState, Params
+from dlcore.core.task import Task
+
+# Each use of randomness has a key of its own, folded from the root by one of these constants.
+INITIALIZATION, ORDER, NOISE = range(3)
+
+
+class State(NamedTuple):
+    """All that changes during a run; with the run's arguments it determines everything that follows.
+
+    step: completed optimizer updates, a scalar; opt_state: what optax keeps.
+    """
+
+    step: jax.Array
+    params: Params
+    model_state: ModelState
+    opt_state: Any
+
+
+OPTIMIZER = Constraint(
+    "an optax.GradientTransformation, e.g. optax.sgd(learning_rate)",
+    when(lambda value: callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))),
+)
+
+
+class Step(NamedTuple):
+    """What one optimizer step was made of.
+
+    loss: of its batch, before the step. gradient: of that loss. updates: what the optimizer added to the parameters.
+    """
+
+    loss: jax.Array
+    gradient: Params
+    updates: Params
+
+
+def make_update(
+    key: jax.Array, task: Task, optimizer: optax.GradientTransformation
+) -> Callable[[State, Split, jax.Array | None], tuple[State, Step]]:
+    """`update(state, train, rows) -> (state, step)`: an optimizer step on these rows of the train split; None for all.
+
+    Optimizers that want more than the gradient (line searches, Polyak steps, sharpness-aware ones, Sophia) get the
+    loss, and functions of the parameters for it and for its gradient, all for the same batch and the same noise.
+    """
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    def update(state, train, rows):
+        batch = train if rows is None else jax.tree.map(lambda values: take(values, rows), train)
+        noise = jax.random.fold_in(jax.random.fold_in(key, NOISE), state.step)
+
+        def objective(params):
+            loss, (_, model_state) = task.objective(params, state.model_state, batch, key=noise, train=True)
+            return loss, model_state
+
+        def loss_of(params):
+            return objective(params)[0]
+
+        (loss, model_state), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
+        more = {"value": loss, "grad": gradient, "value_fn": loss_of, "obj_fn": loss_of}
+        more["grad_fn"] = lambda params, i=0: jax.grad(loss_of)(params)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params, **more)
+        params = optax.apply_updates(state.params, updates)
+        return State(state.step + 1, params, model_state, opt_state), Step(loss, gradient, updates)
+
+    return update

@@ -13,7 +13,7 @@ from dlcore.core.model import Model, ModelState, Params
 
 Penalty = Callable[[Params], jax.Array]
 Metric = Callable[[Any, Any], jax.Array]
-# Loss and metrics of the outputs for a batch or a whole split: `report(params, outputs, batch) -> (loss [], {name: []})`.
+# Loss and metrics of the outputs for a batch or a whole split: `(params, outputs, batch) -> (loss [], {name: []})`.
 Report = Callable[[Params, Any, Split], tuple[jax.Array, dict[str, jax.Array]]]
 
 

@@ -1,34 +1,55 @@
 """`Training`: a run as pure functions, described by `training(...)`, executed by `run` and `sweep`."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import lax
 
-from dlcore.core.arguments import NONE, arguments, instance, integer, one_of, sequence, text
+from dlcore.core.arguments import (
+    NONE,
+    Constraint,
+    arguments,
+    array,
+    function,
+    instance,
+    integer,
+    mapping,
+    one_of,
+    sequence,
+    text,
+    when,
+)
 from dlcore.core.arguments import key as key_constraint
-from dlcore.core.dataset import in_memory, on_device
+from dlcore.core.dataset import in_memory
+from dlcore.core.descent import OPTIMIZER, Descent, State
 from dlcore.core.errors import ArgumentError
-from dlcore.core.order import SAMPLINGS, Sampling, batch_rows
+from dlcore.core.evaluation import Observer
+from dlcore.core.length import length_of
+from dlcore.core.order import SAMPLINGS, Sampling, sampling_of
 from dlcore.core.task import Task
-from dlcore.core.update import INITIALIZATION, OPTIMIZER, ORDER, State, make_update
+from dlcore.core.watching import EarlyStopping, mode_of
 
-Record = dict[str, jax.Array]
+Record = dict[str, Any]
 
 
 class Training(NamedTuple):
     """A run as pure functions; nothing has run yet.
 
     init: `init() -> State`.
-    advance: `advance(State) -> (State, record)`: the optimizer steps up to the next record, and that record.
+    advance: `advance(State) -> (State, record)`: the optimizer steps up to the next record, and that record: names to
+      arrays, to trees of arrays, or to `dlcore.labeled(...)`.
     num_records: how often to advance.
     measure: `measure(State) -> record` without a step, for the record at step 0; None: there is no such record.
     coordinates: name to the value at each record, [num_records + 1] with the one at step 0: "step", "epoch", ...
     attrs: variable to its description.
+    last: in place of `advance` for the last record, where fewer steps are left; None: as the others.
+    parameters: `parameters(State) -> (params, model_state)`, what `final_params` keeps; None: those of the state.
+    continued: `continued(State) -> coordinates` of a run that goes on from there; raises where it cannot.
+
+    A Boolean record "ended" says that a record is its run's last.
     """
 
     init: Callable[[], Any]
@@ -37,6 +58,19 @@ class Training(NamedTuple):
     measure: Callable[[Any], Record] | None = None
     coordinates: Mapping[str, np.ndarray] = {}
     attrs: Mapping[str, str] = {}
+    last: Callable[[Any], tuple[Any, Record]] | None = None
+    parameters: Callable[[Any], tuple[Any, Any]] | None = None
+    continued: Callable[[Any], Mapping[str, np.ndarray]] | None = None
+
+
+def _accept_best(value: Any) -> Any:
+    if isinstance(value, str):
+        return value, mode_of(value, "keep_best")
+    record, mode = when(lambda pair: isinstance(pair, tuple | list) and len(pair) == 2)(value)
+    return text.accept(record), one_of("min", "max").accept(mode)
+
+
+KEEP_BEST = Constraint("the name of a record, or (name, 'min' or 'max')", _accept_best)
 
 
 @arguments(
@@ -48,7 +82,12 @@ class Training(NamedTuple):
     num_steps=integer() | NONE,
     record_every=integer(meaning="optimizer steps") | one_of("epoch"),
     evaluate=sequence(text, text="splits, e.g. ('test',), or () for none") | NONE,
-    sampling=one_of(*SAMPLINGS),
+    sampling=one_of(*SAMPLINGS) | array("biuf", ndim=1, text="the weight of each row [N]"),
+    last_batch=one_of("drop", "keep"),
+    observe=mapping(function) | NONE,
+    evaluate_params=function | NONE,
+    keep_best=KEEP_BEST | NONE,
+    stop=instance(EarlyStopping, example="dl.early_stopping('validation_loss', patience=5)") | NONE,
 )
 def training(
     key: jax.Array,
@@ -60,7 +99,12 @@ def training(
     num_steps: int | None = None,
     record_every: int | Literal["epoch"] = "epoch",
     evaluate: Sequence[str] | None = None,
-    sampling: Sampling = "reshuffle",
+    sampling: Sampling | np.ndarray | jax.Array = "reshuffle",
+    last_batch: Literal["drop", "keep"] = "drop",
+    observe: Mapping[str, Observer] | None = None,
+    evaluate_params: Callable[[State], Any] | None = None,
+    keep_best: str | tuple[str, str] | None = None,
+    stop: EarlyStopping | None = None,
 ) -> Training:
     """Describe the minimization of `task` by `optimizer`.
 
@@ -68,15 +112,25 @@ def training(
       key: a typed key, `jax.random.key(seed)`; consumed. Initialization, data order and noise depend on nothing else.
       optimizer: any optax transformation; built from traced hyperparameters inside a sweep.
       batch_size: examples per step, or "full" for the whole train split, unsampled.
-      num_epochs, num_steps: the length; exactly one of them. An epoch is `num_examples // batch_size` steps: the
-        remainder is left out, other examples each epoch when reshuffling.
+      num_epochs, num_steps: the length; exactly one of them. The last record comes at the end.
       record_every: optimizer steps between records, or "epoch". The data order of one interval is held in memory.
-      evaluate: splits on which loss and metrics are recorded; all that are in memory by default, () for none.
+      evaluate: splits on which loss and metrics are recorded; all that are in memory by default, () for none. Splits
+        too long for memory go through the model in pieces.
       sampling: "reshuffle" (without replacement, a new order each epoch), "shuffle_once" (the same order each epoch),
-        "in_order" (as stored) or "with_replacement".
+        "in_order" (as stored), "with_replacement", "balanced" (with replacement, all classes equally often), or a
+        weight for each row of the train split (with replacement, in proportion to it).
+      last_batch: what an epoch does with the examples that do not fill a batch: "drop" leaves them out, others each
+        epoch when reshuffling; "keep" takes them as a smaller batch. An epoch is the whole number of steps.
+      observe: name to `observer(seen)`, a pure function of an `Observation` (state, task, gradient, updates), recorded
+        with the rest; see `dlcore.labeled` for dimensions with names.
+      evaluate_params: `evaluate_params(State) -> params`: what is evaluated in place of the parameters, e.g. their
+        average.
+      keep_best: the record by which `final_params` keeps the parameters of the best record in place of the last ones.
+      stop: ends a run early; see `early_stopping`.
 
     Returns:
-      A `Training` that records `batch_loss` (mean over the interval), `{split}_loss`, `{split}_{metric}` and `finite`.
+      A `Training` that records `batch_loss` (mean over the examples since the record before), `{split}_loss`,
+      `{split}_{metric}`, `finite`, and what is observed.
 
     Raises:
       ArgumentError: an argument outside its domain.
@@ -87,80 +141,32 @@ def training(
       >>> run.num_records, run.coordinates["step"]
       (2, array([ 0,  6, 12]))
     """
-    num_examples = len(task.data.train.inputs)
-    full = batch_size == "full"
-    size = num_examples if full else int(batch_size)
-    _check_size(task, size, full=full)
-    steps_per_epoch = num_examples // size
-    interval, num_records = _schedule(num_epochs, num_steps, record_every, steps_per_epoch)
+    length = length_of(task.data, batch_size, num_epochs, num_steps, record_every, last_batch)
     splits = _checked_splits(task, evaluate)
-    update = make_update(key, task, optimizer)
-
-    def init():
-        params, model_state = task.model.init(jax.random.fold_in(key, INITIALIZATION))
-        return State(jnp.zeros((), jnp.int32), params, model_state, optimizer.init(params))
-
-    def measure(state):
-        return _measure_splits(task, splits, state)
-
-    def advance(state):
-        rows = None
-        if not full:
-            order_key = jax.random.fold_in(key, ORDER)
-            rows = batch_rows(order_key, state.step, interval, num_examples, size, sampling)
-        train = on_device(task.data.train)
-
-        def step(state, rows):
-            state, taken = update(state, train, rows)
-            return state, taken.loss
-
-        state, losses = lax.scan(step, state, rows, length=interval)
-        return state, {"batch_loss": jnp.mean(losses), **measure(state)}
-
-    steps = interval * np.arange(num_records + 1)
-    coordinates = {"step": steps, "epoch": steps / steps_per_epoch, "examples": steps * size}
-    return Training(init, advance, num_records, measure, coordinates, _descriptions(splits))
-
-
-def _measure_splits(task: Task, splits: Sequence[str], state: State) -> Record:
-    """Whether all parameters are finite, loss and metrics on each split."""
-    finite = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(state.params)]
-    record = {"finite": jnp.all(jnp.asarray(finite))}
-    for split in splits:
-        rows = on_device(getattr(task.data, split))
-        value, (metrics, _) = task.objective(state.params, state.model_state, rows)
-        record |= {f"{split}_{name}": metric for name, metric in {"loss": value, **metrics}.items()}
-    return record
-
-
-def _schedule(num_epochs, num_steps, record_every, steps_per_epoch: int) -> tuple[int, int]:
-    """(steps between records, number of records)."""
-    if (num_epochs is None) == (num_steps is None):
-        raise ArgumentError(
-            f"num_epochs is {num_epochs!r} and num_steps is {num_steps!r}; expects exactly one of them, the length of "
-            "the run."
-        )
-    total = num_steps or num_epochs * steps_per_epoch
-    interval = steps_per_epoch if record_every == "epoch" else record_every
-    if total % interval:
-        raise ArgumentError(
-            f"the run has {total} steps and is recorded every {interval}; expects a multiple. "
-            f"Nearest lengths: num_steps={max(total // interval, 1) * interval} or "
-            f"{(total // interval + 1) * interval}."
-        )
-    return interval, total // interval
-
-
-def _check_size(task: Task, size: int, *, full: bool) -> None:
-    """Refuse a batch larger than the train split, and full batches of streamed data."""
-    num_examples = len(task.data.train.inputs)
-    if full and "train" not in in_memory(task.data):
-        raise ArgumentError('batch_size is "full", the train split is streamed; expects a number of examples per step.')
-    if size > num_examples:
-        raise ArgumentError(
-            f"batch_size is {size}, the train split has {num_examples} examples; expects at most as many. "
-            'Use batch_size="full" for all of them.'
-        )
+    order = sampling_of(sampling, task.data.train.targets, length.examples)
+    descent = Descent(
+        key,
+        task,
+        optimizer,
+        length,
+        order,
+        splits,
+        observe or {},
+        evaluate_params,
+        keep_best,
+        stop,  # pyright: ignore[reportArgumentType]
+    )
+    return Training(
+        descent.init,
+        functools.partial(descent.advance, length.interval),
+        length.num_records,
+        descent.measure,
+        length.coordinates(0),
+        _descriptions(splits, descent),
+        functools.partial(descent.advance, length.rest) if length.rest else None,
+        descent.parameters if keep_best or evaluate_params else None,
+        descent.continued,
+    )
 
 
 def _checked_splits(task: Task, evaluate: Sequence[str] | None) -> tuple[str, ...]:
@@ -172,9 +178,11 @@ def _checked_splits(task: Task, evaluate: Sequence[str] | None) -> tuple[str, ..
     return there if evaluate is None else tuple(evaluate)
 
 
-def _descriptions(splits: Sequence[str]) -> dict[str, str]:
+def _descriptions(splits: Sequence[str], descent: Descent) -> dict[str, str]:
+    """What the records are."""
     return {
         "batch_loss": "mean of the minibatch losses, each before its update, since the previous record",
         "finite": "whether all parameters are finite",
         **{f"{split}_loss": f"objective on the whole {split} split" for split in splits},
+        **({"best_step": f"step of the best {descent.keep_best[0]} so far"} if descent.keep_best else {}),
     }

@@ -18,13 +18,15 @@ INITIALIZATION, ORDER, NOISE = range(3)
 class State(NamedTuple):
     """All that changes during a run; with the run's arguments it determines everything that follows.
 
-    step: completed optimizer updates, a scalar; opt_state: what optax keeps.
+    step: completed optimizer updates, a scalar; opt_state: what optax keeps; watch: what `keep_best` and `stop`
+    remember.
     """
 
     step: jax.Array
     params: Params
     model_state: ModelState
     opt_state: Any
+    watch: Any = ()
 
 
 OPTIMIZER = Constraint(
@@ -70,6 +72,6 @@ def make_update(
         more["grad_fn"] = lambda params, i=0: jax.grad(loss_of)(params)
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params, **more)
         params = optax.apply_updates(state.params, updates)
-        return State(state.step + 1, params, model_state, opt_state), Step(loss, gradient, updates)
+        return State(state.step + 1, params, model_state, opt_state, state.watch), Step(loss, gradient, updates)
 
     return update

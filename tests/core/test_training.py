@@ -9,7 +9,7 @@ import small
 
 import dlcore as dl
 from dlcore.core.order import batch_rows
-from dlcore.core.training import ORDER
+from dlcore.core.update import ORDER
 
 RATE, MOMENTUM = 0.05, 0.9
 

@@ -1,0 +1,121 @@
+"""What is recorded of a state: loss and metrics on whole splits, and what observers make of a step."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+from dlcore.core.dataset import Split, on_device
+from dlcore.core.model import ModelState, Params
+from dlcore.core.task import Task
+
+# Bytes of intermediate results that a forward pass in evaluation may need; longer splits go through it in pieces.
+# Measured: see benchmarks/README.md, "Evaluation in pieces".
+BYTES_OF_PIECE = 1 << 24
+ROWS_MEASURED = 32  # rows of the forward pass that is traced to learn what one row needs
+
+
+class Observation(NamedTuple):
+    """What an observer sees of a run, after its last step.
+
+    state: with step, params, model_state, opt_state. task: of the training. gradient, updates: those of the last step;
+    NaN in the record at step 0, before which there is none.
+    """
+
+    state: Any
+    task: Task
+    gradient: Params
+    updates: Params
+
+
+Observer = Callable[[Observation], Any]
+
+
+def measure_splits(
+    task: Task, splits: Sequence[str], trained: Params, params: Params, model_state: ModelState
+) -> dict[str, Any]:
+    """Whether all parameters are finite; loss and metrics on each split.
+
+    What has no value does not look like a good one: metrics of outputs that are NaN are NaN, and the loss of a run that
+    has diverged is infinite, so that neither a minimum nor a mean over runs passes over it.
+
+    Args:
+      trained: the parameters. params: those to be evaluated.
+    """
+    finite = jnp.all(jnp.asarray([jnp.all(jnp.isfinite(leaf)) for leaf in _floats(trained)]))
+    record = {"finite": finite}
+    for split in splits:
+        rows = on_device(getattr(task.data, split))
+        outputs = outputs_of(task, params, model_state, rows)
+        loss, metrics = task.report(params, outputs, rows)
+        undefined = jnp.any(jnp.asarray([jnp.any(jnp.isnan(leaf)) for leaf in _floats(outputs)]))
+        record[f"{split}_loss"] = diverged_is_infinite(loss, finite & ~undefined)
+        for name, metric in metrics.items():
+            record[f"{split}_{name}"] = jax.tree.map(lambda value, u=undefined: jnp.where(u, jnp.nan, value), metric)
+    return record
+
+
+def diverged_is_infinite(loss: jax.Array, finite: jax.Array) -> jax.Array:
+    """The loss, infinity where it is NaN in a run that is not finite."""
+    return jnp.where(jnp.isnan(loss) & ~finite, jnp.inf, loss)
+
+
+def outputs_of(task: Task, params: Params, model_state: ModelState, rows: Split) -> Any:
+    """The outputs for all rows in evaluation, [N, ...]; long splits go through the forward pass in pieces."""
+
+    def forward(piece):
+        return task.forward(params, model_state, piece)[0]
+
+    num_rows = len(jax.tree.leaves(rows)[0])
+    size = _rows_of_piece(forward, rows, num_rows)
+    piece = jax.eval_shape(forward, _first(rows, size))
+    if size >= num_rows or not all(leaf.ndim and leaf.shape[0] % size == 0 for leaf in jax.tree.leaves(piece)):
+        return forward(rows)
+
+    def one_piece(i, outputs):
+        # The last piece ends with the split; rows that it shares with the one before get the same outputs again.
+        start = jnp.minimum(i * size, num_rows - size)
+        new = forward(jax.tree.map(lambda leaf: lax.dynamic_slice_in_dim(leaf, start, size), rows))
+        put = lax.dynamic_update_slice_in_dim
+        return jax.tree.map(lambda kept, part: put(kept, part, start * (len(part) // size), 0), outputs, new)
+
+    empty = jax.tree.map(lambda leaf: jnp.zeros((leaf.shape[0] // size * num_rows, *leaf.shape[1:]), leaf.dtype), piece)
+    return lax.fori_loop(0, -(-num_rows // size), one_piece, empty)
+
+
+def _rows_of_piece(forward: Callable[[Split], Any], rows: Split, num_rows: int) -> int:
+    """How many rows the forward pass may take at once: all, or so many that a piece of memory holds them."""
+    measured = min(num_rows, ROWS_MEASURED)
+    needed = _bytes_made(jax.make_jaxpr(forward)(_first(rows, measured)).jaxpr)
+    most = max(1, BYTES_OF_PIECE * measured // max(needed, 1))
+    return num_rows if most >= num_rows else -(-num_rows // -(-num_rows // most))
+
+
+def _bytes_made(jaxpr: Jaxpr) -> int:
+    """Bytes of all results of a program's operations; those of a loop's body count once: it reuses their memory."""
+    made = 0
+    for equation in jaxpr.eqns:
+        inner = max((_bytes_made(each) for each in _inside(equation.params)), default=0)
+        made += inner or sum(out.aval.size * out.aval.dtype.itemsize for out in equation.outvars)
+    return made
+
+
+def _inside(parameters: Mapping[str, Any]) -> Iterator[Jaxpr]:
+    for value in parameters.values():
+        for each in value if isinstance(value, tuple | list) else [value]:
+            if isinstance(each, ClosedJaxpr):
+                yield each.jaxpr
+            elif isinstance(each, Jaxpr):
+                yield each
+
+
+def _first(rows: Split, count: int) -> Any:
+    """Shapes and dtypes of so many rows."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape[1:]), leaf.dtype), rows)
+
+
+def _floats(tree: Any) -> list[Any]:
+    return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 from jax import lax
 
+from dlcore.core import description
 from dlcore.core.arguments import NONE, arguments, instance, integer, one_of, sequence, text
 from dlcore.core.arguments import key as key_constraint
 from dlcore.core.dataset import in_memory, on_device
@@ -37,6 +38,12 @@ class Training(NamedTuple):
     measure: Callable[[Any], Record] | None = None
     coordinates: Mapping[str, np.ndarray] = {}
     attrs: Mapping[str, str] = {}
+
+    def __repr__(self) -> str:
+        return description.training(self).text()
+
+    def _repr_html_(self) -> str:
+        return description.training(self).html()
 
 
 @arguments(

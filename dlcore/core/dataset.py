@@ -112,7 +112,10 @@ class Dataset:
         return tuple(split for split in SPLITS if getattr(self, split) is not None)
 
     def __repr__(self) -> str:
-        return description.dataset(self)
+        return description.dataset(self).text()
+
+    def _repr_html_(self) -> str:
+        return description.dataset(self).html()
 
     def plot(self, split: str = "train", *, num_rows: int = 12, kind: str | None = None) -> "Figure":
         """Draw rows spread evenly over a split, each with its target.

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 
+from dlcore.core import description
+
 Params = Any  # a pytree of arrays: what the optimizer changes
 ModelState = Any  # a pytree of arrays: what the forward pass changes (running means); {} for most models
 
@@ -34,3 +36,9 @@ class Model(NamedTuple):
     init: Callable[[jax.Array], tuple[Params, ModelState]]
     apply: Apply
     parts: Mapping[str, "Model"] = MappingProxyType({})
+
+    def __repr__(self) -> str:
+        return description.model(self).text()
+
+    def _repr_html_(self) -> str:
+        return description.model(self).html()

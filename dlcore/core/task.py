@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from dlcore.core import description
 from dlcore.core.arguments import NONE, Constraint, RefusedError, arguments, function, instance, mapping, number
 from dlcore.core.dataset import Dataset, Split
 from dlcore.core.errors import DataError, described, shown
@@ -43,6 +44,12 @@ class Task(NamedTuple):
         outputs, state = self.forward(params, state, batch, key=key, train=train)
         loss, metrics = self.report(params, outputs, batch)
         return loss, (metrics, state)
+
+    def __repr__(self) -> str:
+        return description.task(self).text()
+
+    def _repr_html_(self) -> str:
+        return description.task(self).html()
 
 
 def _accept_metrics(value: Any) -> Any:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import optax
 
+from dlcore.core import description
 from dlcore.core.arguments import (
     NONE,
     Constraint,
@@ -71,6 +72,12 @@ def _accept_best(value: Any) -> Any:
 
 
 KEEP_BEST = Constraint("the name of a record, or (name, 'min' or 'max')", _accept_best)
+
+    def __repr__(self) -> str:
+        return description.training(self).text()
+
+    def _repr_html_(self) -> str:
+        return description.training(self).html()
 
 
 @arguments(

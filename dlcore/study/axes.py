@@ -11,11 +11,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from dlcore.core import description
 from dlcore.core.arguments import ANYTHING, Constraint, arguments, function, instance, integer, sequence
+from dlcore.core.description import Description
 from dlcore.core.errors import ArgumentError, shown, suggest
 from dlcore.core.training import Training
-from dlcore.study.labels import labels, same
+from dlcore.study.labels import labels, name_of, same
 
 # Hyperparameters by their usual names for which a negative value is a mistake.
 NOT_NEGATIVE = ("learning_rate", "lr", "momentum", "weight_decay", "decay_steps", "seed")
@@ -155,21 +155,22 @@ class Study:
         return found
 
     def __repr__(self) -> str:
-        return description.lines(*self._described())
+        return self._described().text()
 
     def _repr_html_(self) -> str:
-        return description.html(*self._described())
+        return self._described().html()
 
-    def _described(self) -> tuple[str, list[tuple[str, ...]]]:
-        num_programs, cells = len(self.programs()), self.num_cells
-        name = getattr(self.fn, "__name__", type(self.fn).__name__)
-        title = f"Study of {name}: {_count(cells, 'cell')}, {_count(num_programs, 'program')}"
-        rows = []
-        for dim, along in self.dims.items():
-            for values in along:
-                kind = "traced" if values.traced is not None else "static"
-                rows.append((dim, str(len(values)), values.name, kind, _excerpt(values.labels)))
-        return title, rows
+    def _described(self) -> Description:
+        rows = [
+            (
+                values.name if values.name == dim else f"{values.name} (dim {dim})",
+                f"{len(values)} {'static' if values.traced is None else 'traced'}: {_excerpt(values.labels)}",
+            )
+            for dim, along in self.dims.items()
+            for values in along
+        ]
+        head = f"{_count(self.num_cells, 'cell')}, {_count(len(self.programs()), 'program')}"
+        return Description(f"Study of {name_of(self.fn)}", head, rows)
 
     def _along_cells(self) -> list[tuple[Values, np.ndarray]]:
         """All values, each with its index in every cell, [num_cells]."""
@@ -200,8 +201,8 @@ def study(fn: Callable[..., Training], /, *points: Points, **axes: Any) -> Study
       ...     return dl.training(jax.random.key(seed), task, optax.sgd(learning_rate), batch_size=30, num_epochs=5)
       >>> dl.study(fit, seed=np.arange(4), learning_rate=np.array([0.01, 0.1]))
       Study of fit: 8 cells, 1 program
-        seed           4  traced  0, 1, 2, 3
-        learning_rate  2  traced  0.01, 0.1
+        seed: 4 traced: 0, 1, 2, 3
+        learning_rate: 2 traced: 0.01, 0.1
     """
     dims: dict[str, tuple[Values, ...]] = {}
     for each in points:

@@ -2,13 +2,16 @@
 
 from dlcore import data, evidence, generation, losses, metrics, models, optimizers, plots, tasks, textbook
 from dlcore.core.errors import ArgumentError, DataError, DlcoreError
+from dlcore.core.labeled import labeled
 from dlcore.core.model import Model
 from dlcore.core.training import Training, training
 from dlcore.core.update import State
+from dlcore.core.watching import early_stopping
 from dlcore.nn import activations, initializers
 from dlcore.nn.adapters import from_linen, from_nnx
 from dlcore.nn.masked import Masked
-from dlcore.study.results import final_params
+from dlcore.study.axes import points, study
+from dlcore.study.parameters import final_params, final_state
 from dlcore.study.setup import setup
 from dlcore.study.store import load, save
 from dlcore.study.sweep import run, sweep
@@ -23,21 +26,26 @@ __all__ = [
     "Training",
     "activations",
     "data",
+    "early_stopping",
     "evidence",
     "final_params",
+    "final_state",
     "from_linen",
     "from_nnx",
     "generation",
     "initializers",
+    "labeled",
     "load",
     "losses",
     "metrics",
     "models",
     "optimizers",
     "plots",
+    "points",
     "run",
     "save",
     "setup",
+    "study",
     "sweep",
     "tasks",
     "textbook",

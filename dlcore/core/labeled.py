@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dlcore.core.arguments import Constraint, RefusedError, arguments, sequence, text, when
+from dlcore.core.arguments import Constraint, RefusedError, arguments, sequence, when
 from dlcore.core.errors import ArgumentError, DataError, described, shown
 
 
@@ -31,7 +31,7 @@ class Field(NamedTuple):
 
 
 def _accept_values(value: Any) -> Any:
-    if not jax.tree.leaves(value) or described(value) == "nothing" and not np.isscalar(jax.tree.leaves(value)[0]):
+    if not jax.tree.leaves(value) or (described(value) == "nothing" and not np.isscalar(jax.tree.leaves(value)[0])):
         raise RefusedError
     return value
 
@@ -44,7 +44,9 @@ def _accept_dimension(value: Any) -> tuple[str, tuple[Any, ...] | None]:
 
 
 VALUES = Constraint("an array, or a tree of arrays of one shape", _accept_values, error=DataError)
-DIMENSIONS = sequence(Constraint("a name or (name, labels)", _accept_dimension), least=1, text="names or (name, labels)")
+DIMENSIONS = sequence(
+    Constraint("a name or (name, labels)", _accept_dimension), least=1, text="names or (name, labels)"
+)
 
 
 @arguments(values=VALUES, dims=DIMENSIONS)
@@ -72,7 +74,9 @@ def labeled(values: Any, *dims: Any) -> Labeled:
         labels[0] = tuple(by_name)
         values = jnp.stack([jnp.asarray(leaf) for leaf in by_name.values()])
     shape = np.shape(values)
-    fits = len(shape) == len(names) and all(each is None or len(each) == n for each, n in zip(labels, shape, strict=True))
+    fits = len(shape) == len(names) and all(
+        each is None or len(each) == n for each, n in zip(labels, shape, strict=True)
+    )
     if not fits or len(set(names)) < len(names):
         raise DataError(
             f"labeled: values have shape {shape}, the dimensions are {', '.join(names)}, with "

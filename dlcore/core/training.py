@@ -63,6 +63,12 @@ class Training(NamedTuple):
     parameters: Callable[[Any], tuple[Any, Any]] | None = None
     continued: Callable[[Any], Mapping[str, np.ndarray]] | None = None
 
+    def __repr__(self) -> str:
+        return description.training(self).text()
+
+    def _repr_html_(self) -> str:
+        return description.training(self).html()
+
 
 def _accept_best(value: Any) -> Any:
     if isinstance(value, str):
@@ -72,12 +78,6 @@ def _accept_best(value: Any) -> Any:
 
 
 KEEP_BEST = Constraint("the name of a record, or (name, 'min' or 'max')", _accept_best)
-
-    def __repr__(self) -> str:
-        return description.training(self).text()
-
-    def _repr_html_(self) -> str:
-        return description.training(self).html()
 
 
 @arguments(

@@ -117,11 +117,7 @@ class Study:
     @property
     def traced(self) -> dict[str, np.ndarray]:
         """The value of each traced parameter in each cell, [num_cells]."""
-        return {
-            values.name: values.traced[index]
-            for values, index in self._along_cells()
-            if values.traced is not None
-        }
+        return {values.name: values.traced[index] for values, index in self._along_cells() if values.traced is not None}
 
     def programs(self) -> list[tuple[dict[str, Any], np.ndarray]]:
         """Each different combination of static values, by name, and the cells that have it, in order."""
@@ -175,7 +171,11 @@ class Study:
     def _along_cells(self) -> list[tuple[Values, np.ndarray]]:
         """All values, each with its index in every cell, [num_cells]."""
         grids = np.meshgrid(*(np.arange(n) for n in self.shape), indexing="ij")
-        return [(values, grid.reshape(-1)) for along, grid in zip(self.dims.values(), grids, strict=True) for values in along]
+        return [
+            (values, grid.reshape(-1))
+            for along, grid in zip(self.dims.values(), grids, strict=True)
+            for values in along
+        ]
 
 
 MAKES_TRAININGS = Constraint("a function that returns dl.training(...)", function.accept)

@@ -19,12 +19,14 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jax.sharding import SingleDeviceSharding
 
 from dlcore.core.errors import ArgumentError, described, shown
+from dlcore.core.labeled import Field, flattened
 from dlcore.core.training import Training
 from dlcore.study.devices import Constants, Executable, Options
 from dlcore.study.threads import DaemonThreads
 
 Cells = dict[str, Any]  # name of an axis to its values, [lanes] each
 
+ENDED = "ended"  # the record that says that a run has ended
 MAX_RECORDS_PER_CALL = 64
 MAX_BYTES_OF_RECORDS = 1 << 22  # of one block, per call
 SECONDS_PER_CALL = 0.2  # aimed at: the host looks after progress and interrupts in between
@@ -55,13 +57,17 @@ class Traced(NamedTuple):
     """A training traced once, for one cell and without lanes; `build` makes a program of it.
 
     training: its static parts; the functions in it belong to the trace. cell: shapes and dtypes of the traced values.
-    start: `cell -> (state, record at step 0)`. advance: `(cell, state) -> (state, record)`.
+    start: `cell -> (state, record at step 0)`. advance: `(cell, state) -> (state, record)`. last: the same for the last
+    record, or None. final: `(cell, state) -> (params, model state)`, or None. fields: dimensions of each record.
     """
 
     training: Training
     cell: Cells
     start: Function
     advance: Function
+    last: Function | None
+    final: Function | None
+    fields: Mapping[str, Field]
 
     @property
     def state(self) -> Any:
@@ -82,7 +88,7 @@ class Traced(NamedTuple):
 class Block(NamedTuple):
     """The unit of work: as many cells as a program has lanes, run to their end on one device.
 
-    position: of the static cell. rows: of its traced cells, [n], n <= lanes.
+    position: of the program. rows: the cells, [n], n <= lanes.
     """
 
     position: int
@@ -94,13 +100,15 @@ class Segment(NamedTuple):
 
     begin: number of its first record; that at step 0 has number 0. count: how many it has; none at step 0 where a
     training does not measure. records: [count, lanes, ...] each. states: of the runs after it, on the device; the next
-    call consumes them.
+    call consumes them. is_last: whether the block ends with it. final: what is kept of the runs, with the last one.
     """
 
     begin: int
     count: int
     records: Mapping[str, np.ndarray]
     states: Any
+    is_last: bool = False
+    final: Any = None
 
 
 class Program(NamedTuple):
@@ -108,66 +116,101 @@ class Program(NamedTuple):
 
     start: `start(cells) -> (states, record)` at step 0; [lanes, ...] each.
     advance: `advance(cells, states, n) -> (states, records)`; n records, [capacity, lanes, ...]; consumes the states.
+    last: in place of `advance` for the last record, or None. final: `final(cells, states)`, what is kept, or None.
     measured: whether there is a record at step 0.
     """
 
     start: Executable
     advance: Executable
+    last: Executable | None
+    final: Executable | None
     capacity: int
     num_lanes: int
     num_records: int
     measured: bool
 
-    def segments(self, device: jax.Device, cells: Cells) -> Iterator[Segment]:
-        """Run one block of lanes to its end on a device, a call at a time.
+    def segments(self, device: jax.Device, cells: Cells, states: Any = None) -> Iterator[Segment]:
+        """Run one block of lanes to its end on a device, a call at a time; it ends early when all its runs have.
 
         Args:
           cells: name to values, [num_lanes].
+          states: to go on from, in place of the start and its record.
         """
         cells = jax.device_put(cells, device)
-        states, first = self.start.on(device)(cells)
-        first = {name: values[None] for name, values in jax.device_get(first).items()}
-        yield Segment(0, int(self.measured), first, states)
-        advance, done, n = self.advance.on(device), 0, 1
-        while done < self.num_records:
-            n = min(n, self.capacity, self.num_records - done)
+        if states is None:
+            states, first = self.start.on(device)(cells)
+            first = {name: values[None] for name, values in jax.device_get(first).items()}
+            yield Segment(0, int(self.measured), first, states)
+        done, n, ended = 0, 1, False
+        while done < self.num_records and not ended:
+            at_last = self.last is not None and done == self.num_records - 1
+            n = min(n, self.capacity, max(1, self.num_records - done - (self.last is not None)))
+            advance = (self.last if self.last is not None and at_last else self.advance).on(device)
             began = time.perf_counter()
             states, records = advance(cells, states, np.int32(n))
             records = {name: values[:n] for name, values in jax.device_get(records).items()}
-            yield Segment(done + 1, n, records, states)
+            ended = bool(np.all(records[ENDED].any(axis=0))) if ENDED in records else False
+            is_last = ended or done + n == self.num_records
+            final = self.final.on(device)(cells, states) if self.final is not None and is_last else None
+            yield Segment(done + 1, n, records, states, is_last, final)
             done += n
             n = max(1, min(8 * n, int(n * SECONDS_PER_CALL / (time.perf_counter() - began))))
 
 
-def trace(make: Callable[[Cells], Training], cell: Cells, constants: Constants) -> Traced:
+def trace(
+    make: Callable[[Cells], Training], cell: Cells, constants: Constants, *, final_params: bool = False
+) -> Traced:
     """Trace `make(cell)`; nothing is compiled.
 
     Args:
       make: the training of one cell; pure, called under a trace.
       cell: name to the scalar's shape and dtype.
       constants: of the study, so that programs share the arrays they close over.
+      final_params: trace what gives the parameters to be kept, too.
 
     Raises:
       ArgumentError: a hand-written training whose functions do not fit together.
     """
-    trainings = []
+    trainings: list[Training] = []
+    fields: dict[str, Field] = {}
+
+    def record_of(who, record):
+        arrays, found = flattened(who, record)
+        for name, field in found.items():
+            if fields.setdefault(name, field) != field:
+                raise ArgumentError(
+                    f"{who} records {name!r} along {field.dims}, at step 0 it was {fields[name].dims}; expects the same "
+                    "dimensions and labels. Let measure and advance record alike."
+                )
+        return arrays
 
     def start(cell):
         training = make(cell)
         trainings.append(training)
         state = training.init()
-        return state, {} if training.measure is None else _checked_record("measure", training.measure(state))
+        return state, {} if training.measure is None else record_of("measure", training.measure(state))
 
-    def advance(cell, state):
-        result = make(cell).advance(state)
-        if not isinstance(result, tuple) or len(result) != 2:
-            raise ArgumentError(f"advance gave {shown(result)}; expects the pair (state, record).")
-        return result[0], _checked_record("advance", result[1])
+    def advanced(function):
+        def advance(cell, state):
+            result = function(make(cell))(state)
+            if not isinstance(result, tuple) or len(result) != 2:
+                raise ArgumentError(f"advance gave {shown(result)}; expects the pair (state, record).")
+            return result[0], record_of("advance", result[1])
+
+        traced = _function(advance, (cell, start_one.result[0]), constants)
+        _check_states(start_one.result[0], traced.result[0])
+        return traced
 
     start_one = _function(start, (cell,), constants)
-    advance_one = _function(advance, (cell, start_one.result[0]), constants)
-    _check_states(start_one.result[0], advance_one.result[0])
-    return Traced(trainings[0], cell, start_one, advance_one)
+    training = trainings[0]
+    last = final = None
+    advance_one = advanced(lambda training: training.advance)
+    if training.last is not None:
+        last = advanced(lambda training: training.last)
+        _check_records(advance_one.result[1], last.result[1])
+    if final_params and training.parameters is not None:
+        final = _function(lambda cell, state: make(cell).parameters(state), (cell, start_one.result[0]), constants)
+    return Traced(training, cell, start_one, advance_one, last, final, fields)
 
 
 def default_lane_width(traced: Traced, platform: str) -> int:
@@ -193,21 +236,25 @@ def build(
     # On a CPU a device's lanes are run by one thread: the others have devices of their own.
     options: Options | None = UNSPLIT if lane_width is not None and device.platform == "cpu" else None
     # What is lowered may be kept for longer than the study, so it must not hold the data: not `traced` itself.
-    start_one, advance_one, one_record = traced.start.call, traced.advance.call, traced.record
+    one_record = traced.record
 
-    def start(values, cells):
-        return lanes(functools.partial(start_one, values))(cells)
+    def of_all(one):
+        return lambda values, *arguments: lanes(functools.partial(one, values))(*arguments)
 
-    def advance(values, cells, states, n):
-        def record_next(i, carry):
-            states, records = carry
-            states, record = lanes(functools.partial(advance_one, values))(cells, states)
-            return states, jax.tree.map(lambda kept, new: kept.at[i].set(new), records, record)
+    def advancing(one):
+        def advance(values, cells, states, n):
+            def record_next(i, carry):
+                states, records = carry
+                states, record = lanes(functools.partial(one, values))(cells, states)
+                return states, jax.tree.map(lambda kept, new: kept.at[i].set(new), records, record)
 
-        empty = jax.tree.map(lambda leaf: jnp.zeros((capacity, width, *leaf.shape), leaf.dtype), one_record)
-        return lax.fori_loop(0, n, record_next, (states, empty))
+            empty = jax.tree.map(lambda leaf: jnp.zeros((capacity, width, *leaf.shape), leaf.dtype), one_record)
+            return lax.fori_loop(0, n, record_next, (states, empty))
 
-    def executable(function, held, arguments, donated):
+        return advance
+
+    def executable(function, made, arguments, donated):
+        held = made.constants
         types = [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in held]
 
         def lower(device):
@@ -219,9 +266,15 @@ def build(
     of_lanes = functools.partial(jax.tree.map, lambda leaf: jax.ShapeDtypeStruct((width, *leaf.shape), leaf.dtype))
     cells, states = of_lanes(traced.cell), of_lanes(traced.state)
     counter = jax.ShapeDtypeStruct((), jnp.int32)
+
+    def recording(made):
+        return executable(advancing(made.call), made, (cells, states, counter), (2,))  # the states are donated
+
     return Program(
-        executable(start, traced.start.constants, (cells,), ()),
-        executable(advance, traced.advance.constants, (cells, states, counter), (2,)),  # the states are donated
+        executable(of_all(traced.start.call), traced.start, (cells,), ()),
+        recording(traced.advance),
+        traced.last and recording(traced.last),
+        traced.final and executable(of_all(traced.final.call), traced.final, (cells, states), ()),
         capacity,
         width,
         traced.training.num_records,
@@ -269,25 +322,14 @@ def _function(function: Callable[..., Any], arguments: tuple, constants: Constan
     return Function(call, [constants.shared(value) for value in closed.consts], result)
 
 
-def _checked_record(name: str, record: Any) -> dict[str, Any]:
-    """The record with keys as numbers; `ArgumentError` unless it maps names to arrays."""
-    if not isinstance(record, Mapping) or not all(isinstance(key, str) for key in record):
-        raise ArgumentError(f"{name} gave the record {shown(record)}; expects a dictionary from names to arrays.")
-    nested = [key for key, value in record.items() if not jax.tree_util.all_leaves([value])]
-    if nested:
-        raise ArgumentError(
-            f"{name} records {nested[0]!r}, which holds {described(record[nested[0]])}; expects one array a name. "
-            f"Record its arrays by names of their own, e.g. {nested[0] + '.kernel'!r}; of a list make an array."
-        )
-    for key, value in record.items():
-        if not hasattr(value, "dtype") and not isinstance(value, int | float | complex):
-            raise ArgumentError(f"{name} records {key!r}, which is {shown(value)}; expects an array or a number.")
-    return {key: _as_numbers(value) for key, value in record.items()}
-
-
-def _as_numbers(value: Any) -> Any:
-    is_key = jax.dtypes.issubdtype(getattr(value, "dtype", np.float32), jax.dtypes.prng_key)
-    return jax.random.key_data(value) if is_key else jnp.asarray(value)
+def _check_records(record: Mapping[str, Any], last: Mapping[str, Any]) -> None:
+    """The last record is like the others."""
+    for name in {**record, **last}:
+        if name not in record or name not in last or record[name].shape != last[name].shape:
+            raise ArgumentError(
+                f"the last record holds {name!r} as {described(last.get(name))}, the others {described(record.get(name))}; "
+                "expects one form. Let last and advance record alike."
+            )
 
 
 def _check_states(before: Any, after: Any) -> None:

@@ -1,42 +1,69 @@
-"""`run` one training, `sweep` a function of trainings over named axes; both return labeled arrays."""
+"""`run` one training, `sweep` a study of trainings; both return labeled arrays."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax.core import Tracer
 
-from dlcore.core.arguments import ANYTHING, NONE, Constraint, arguments, boolean, function, instance, integer, text
+from dlcore.core.arguments import ANYTHING, NONE, arguments, boolean, instance, integer, text
+from dlcore.core.errors import ArgumentError, described, shown
 from dlcore.core.training import Training
-from dlcore.study.axes import Study, check_training, study_of
+from dlcore.study.axes import MAKES_TRAININGS, POINTS, Points, Study, check_training
+from dlcore.study.axes import study as study_of
 from dlcore.study.devices import Constants
 from dlcore.study.program import Block, Program, Traced, build, default_lane_width, trace
 from dlcore.study.progress import progress_bar
-from dlcore.study.results import Table, check_names, no_results, timeline
+from dlcore.study.results import Table, name_of_program, no_results
 from dlcore.study.setup import available_cores, warn_of_idle_cores, warn_of_wrong_gradients
 from dlcore.study.threads import DaemonThreads, Workers
+from dlcore.study.timeline import Timeline
 
 TRAINING = instance(Training, example="dl.training(...)")
-MAKES_TRAININGS = Constraint("a function that returns dl.training(...)", function.accept)
+STUDY = instance(Study, example="dl.study(fit, seed=np.arange(4))") | MAKES_TRAININGS
 
 
-@arguments(training=TRAINING, final_params=boolean, progress=boolean | NONE)
-def run(training: Training, *, final_params: bool = False, progress: bool | None = None) -> xr.Dataset:
+class Options(NamedTuple):
+    """How a study is executed; see `sweep`."""
+
+    along: str
+    lane_width: int | None
+    final_params: bool
+    final_state: bool
+    progress: bool | None
+
+
+@arguments(training=TRAINING, start=ANYTHING, final_params=boolean, final_state=boolean, progress=boolean | NONE)
+def run(
+    training: Training,
+    *,
+    start: Any = None,
+    final_params: bool = False,
+    final_state: bool = False,
+    progress: bool | None = None,
+) -> xr.Dataset:
     """Execute one run, alone on one device.
 
     The fastest way to one run. Its numbers differ from those of the same run in a sweep by float rounding, since the
     compiler orders sums differently for one run and for lanes; for the bits of a sweep, sweep axes of one value.
 
     Args:
-      final_params: keep the last parameters too; see `dlcore.final_params`.
+      start: a state to go on from, in place of the training's first: `dlcore.final_state(results, training)` of a run
+        with `final_state=True`. The training's length is what is added; the records are those after the start. Bit for
+        bit what one longer run gives.
+      final_params: keep the last parameters too, or the best: see `dlcore.final_params`.
+      final_state: keep the last state too: see `dlcore.final_state`.
       progress: show a progress bar; by default where somebody watches.
 
     Returns:
       the records, dim "step", with the one at step 0; coordinates epoch and examples.
 
     Raises:
+      ArgumentError: a state that does not fit the training.
       KeyboardInterrupt: on Ctrl-C; its attribute `results` holds the records so far.
 
     Example:
@@ -44,44 +71,51 @@ def run(training: Training, *, final_params: bool = False, progress: bool | None
       >>> dl.run(training).x.values
       array([0.5  , 0.25 , 0.125], dtype=float32)
     """
-    study = Study(lambda: check_training(training, "the training"), {})
-    return _evaluate(study, "step", lambda traced: None, jax.devices()[:1], final_params, progress)
+    study = Study(lambda: check_training(training, "the training"))
+    options = Options("step", None, final_params, final_state, progress)
+    return _evaluate(study, options, lambda traced: None, jax.devices()[:1], start)
 
 
 @arguments(
-    fn=MAKES_TRAININGS,
+    fn=STUDY,
+    points=POINTS,
     along=text,
     lane_width=integer(1, 4096, meaning="runs side by side on one device") | NONE,
     final_params=boolean,
+    final_state=boolean,
     progress=boolean | NONE,
     axes=ANYTHING,
 )
 def sweep(
-    fn: Callable[..., Training],
-    *,
+    fn: Study | Callable[..., Training],
+    /,
+    *points: Points,
     along: str = "step",
     lane_width: int | None = None,
     final_params: bool = False,
+    final_state: bool = False,
     progress: bool | None = None,
     **axes: Any,
 ) -> xr.Dataset:
-    """Execute `fn(**cell)` for every cell of the product of the axes, compiled into one program per static cell.
+    """Execute a study, compiled into one program for each combination of static values.
 
     A cell's numbers depend on its own values, not on the other cells, their order or number, or the number of devices.
 
     Args:
-      fn: pure; returns `dlcore.training(...)`. Called under a trace, with traced scalars for the array axes.
+      fn: a `dlcore.study`; or a function, of which `sweep(fn, *points, **axes)` makes `study(fn, *points, **axes)`.
+        A parameter of the function that is called like an option of this one is an axis of a study only.
+      points, axes: as in `dlcore.study`.
       along: the dimension of time: "step", "epoch" or "examples", or another coordinate of a hand-written training.
         Cells that record at different steps (several batch sizes) can share "epoch".
       lane_width: runs side by side on one device; chosen by the size of state and records by default. Different widths
         give results that differ by float rounding.
-      final_params: keep each cell's last parameters too; see `dlcore.final_params`.
+      final_params: keep each cell's last parameters too, or its best; see `dlcore.final_params`.
+      final_state: keep each cell's last state too; see `dlcore.final_state`.
       progress: show a progress bar; by default where somebody watches.
-      axes: parameter of `fn` to its values. A NumPy or JAX array [n] is traced and mapped; a list or tuple is static
-        and compiles once per value.
 
     Returns:
-      the records, dims (*axes in the order given, along, ...); coordinates epoch and examples; provenance in attrs.
+      the records, dims (*points and axes in the order given, along, ...); coordinates epoch and examples; provenance in
+      attrs. What a cell lacks is NaN: the time after its end, a record or a part of an array that only others have.
 
     Raises:
       ArgumentError: an axis or parameter that does not fit, before anything compiles.
@@ -94,44 +128,77 @@ def sweep(
       array([[0.5 , 0.25],
              [4.  , 2.  ]], dtype=float32)
     """
-    study = study_of(fn, axes)
+    if isinstance(fn, Study):
+        if points or axes:
+            given = ", ".join(axes) or "points"
+            raise ArgumentError(
+                f"sweep: a study is given, and {given}; expects one or the other. Add them to the study."
+            )
+        study = fn
+    else:
+        study = study_of(fn, *points, **axes)
     devices = jax.devices()
     warn_of_idle_cores()
 
     def width(traced: Traced) -> int:
         return lane_width or default_lane_width(traced, devices[0].platform)
 
-    return _evaluate(study, along, width, devices, final_params, progress)
+    return _evaluate(study, Options(along, lane_width, final_params, final_state, progress), width, devices)
 
 
 def _evaluate(
     study: Study,
-    along: str,
+    options: Options,
     width: Callable[[Traced], int | None],
     devices: Sequence[jax.Device],
-    final_params: bool,
-    progress: bool | None,
+    start: Any = None,
 ) -> xr.Dataset:
     """Trace everything, check it, then run all cells block by block."""
+    if isinstance(jnp.zeros(()), Tracer):
+        raise ArgumentError(
+            "dl.run or dl.sweep is called while JAX traces a function (inside jit, vmap or grad, or in the function of "
+            "another study); expects a call from outside, since it compiles and executes programs itself. Inside, call "
+            "training.init() and training.advance(state)."
+        )
     warn_of_wrong_gradients()
     so_far = functools.partial(no_results, study)  # what an interrupt gets, until there is room for results
     try:
-        constants = Constants()
+        constants, cell = Constants(), study.abstract_cell()
+        programs = study.programs()
         traced = [
-            trace(lambda cell, static=static: study.training({**cell, **static}), study.abstract_cell(), constants)
-            for static in study.static_cells()
+            trace(functools.partial(_training_of, study, static), cell, constants, final_params=options.final_params)
+            for static, _ in programs
         ]
-        coordinates = timeline(study, [part.training for part in traced], along)
-        check_names(study, traced, coordinates)
-        table = Table(study, traced, final_params=final_params)
+        names = [name_of_program(static) for static, _ in programs]
+        states, continued = _going_on(traced[0], start) if start is not None else (None, None)
+        timeline = Timeline(study, [part.training for part in traced], names, options.along, continued)
+        kept = {"final_params": options.final_params, "final_state": options.final_state}
+        table = Table(study, traced, timeline, **kept)
         widths = [width(part) for part in traced]
         attrs = {"lane_width": ", ".join(sorted({str(each or "none") for each in widths}))}
-        so_far = functools.partial(table.dataset, along, coordinates, traced[0].training.attrs, attrs)
-        _run_blocks(study, traced, widths, devices, constants, table, progress)
+        so_far = functools.partial(table.dataset, traced[0].training.attrs, attrs)
+        _run_blocks(study, traced, widths, devices, constants, table, options.progress, states)
     except KeyboardInterrupt as interrupt:
         interrupt.results = so_far()  # pyright: ignore[reportAttributeAccessIssue]
         raise
     return so_far()
+
+
+def _training_of(study: Study, static: Mapping[str, Any], cell: Mapping[str, Any]) -> Training:
+    return study.training({**cell, **static})
+
+
+def _going_on(traced: Traced, start: Any) -> tuple[Any, Mapping[str, np.ndarray] | None]:
+    """The state to go on from as that of one lane, and the coordinates from there on."""
+    expected = traced.state
+    if jax.tree.structure(start) != jax.tree.structure(expected) or described(start) != described(expected):
+        raise ArgumentError(
+            f"start is {shown(described(start))}; expects a state of this training, {shown(described(expected))}. Take it "
+            "from dl.final_state(results, training) of a run with the same model and optimizer."
+        )
+    training = traced.training
+    coordinates = training.coordinates if training.continued is None else training.continued(start)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], start), coordinates
 
 
 def _run_blocks(
@@ -142,28 +209,32 @@ def _run_blocks(
     constants: Constants,
     table: Table,
     progress: bool | None,
+    states: Any,
 ) -> None:
     """Hand the blocks to the devices as they fall free; memory is bounded by one block a device."""
-    cells = study.traced_cells()
+    cells = study.traced
     compilers = DaemonThreads(available_cores())
-    with progress_bar(len(traced) * study.num_traced_cells, shown=progress) as report:
+    with progress_bar(study.num_cells, shown=progress) as report:
 
         def run_block(device: jax.Device, program: Program, block: Block) -> Iterator[None]:
             padded = np.pad(block.rows, (0, program.num_lanes - len(block.rows)), mode="edge")
             values = {name: axis[padded] for name, axis in cells.items()}
-            for segment in program.segments(device, values):
+            reported = 0.0
+            for segment in program.segments(device, values, states):
                 table.put(block, segment)
+                done = 1.0 if segment.is_last else (segment.begin + segment.count - 1) / program.num_records
                 if segment.begin:
-                    report(segment.count * len(block.rows) / program.num_records)
+                    report((done - reported) * len(block.rows))
+                    reported = done
                 yield
 
         try:
             with Workers(devices, run_block) as workers:
                 for position, (part, width) in enumerate(zip(traced, widths, strict=True)):
                     program = build(part, lane_width=width, device=devices[0], threads=compilers, constants=constants)
-                    for begin in range(0, study.num_traced_cells, program.num_lanes):
-                        rows = np.arange(begin, min(begin + program.num_lanes, study.num_traced_cells))
-                        workers.submit(program, Block(position, rows))
+                    _, rows = study.programs()[position]
+                    for begin in range(0, len(rows), program.num_lanes):
+                        workers.submit(program, Block(position, rows[begin : begin + program.num_lanes]))
                 workers.finish()
         finally:
             compilers.close()

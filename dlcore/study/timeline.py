@@ -1,0 +1,126 @@
+"""When the cells of a study record: one axis of time for all."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlcore.core.errors import ArgumentError
+from dlcore.core.training import Training
+from dlcore.study.axes import Study
+
+
+class Timeline:
+    """The times of the records.
+
+    Args:
+      trainings: of the programs, in order. names: of the programs, in words.
+      along: the coordinate that all cells share, e.g. "step".
+      coordinates: of the single program, where it goes on from a state.
+
+    Raises:
+      ArgumentError: cells that record at different values of `along`, other than that some end earlier.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        trainings: Sequence[Training],
+        names: Sequence[str],
+        along: str,
+        continued: Mapping[str, np.ndarray] | None = None,
+    ):
+        self.along, self._study = along, study
+        self._measured = [training.measure is not None and continued is None for training in trainings]
+        times = [
+            _times(training.coordinates if continued is None else continued, training, measured, along, name)
+            for training, measured, name in zip(trainings, self._measured, names, strict=True)
+        ]
+        self._shared = _shared([time[along] for time in times], names, along)
+        self._positions = [np.searchsorted(self._shared, time[along]) for time in times]
+        self._times = times
+        self.names = tuple(dict.fromkeys(name for time in times for name in time))
+
+    def __len__(self) -> int:
+        return len(self._shared)
+
+    def positions(self, program: int, begin: int, count: int) -> np.ndarray:
+        """Where the records number `begin` to `begin + count - 1` of a program are; that at step 0 has number 0."""
+        first = begin - (not self._measured[program])
+        return self._positions[program][max(first, 0) : max(first, 0) + count]
+
+    def coordinates(self, length: int) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+        """Every time at the first records, as xarray takes them: along `along`, and axes on which it depends."""
+        found = {self.along: ((self.along,), self._shared[:length])}
+        for name in self.names:
+            if name != self.along:
+                found[name] = self._coordinate(name, length)
+        return found
+
+    def _coordinate(self, name: str, length: int) -> tuple[tuple[str, ...], np.ndarray]:
+        exact = all(time[name].dtype.kind in "iu" for time in self._times if name in time)
+        rows = np.full((len(self._times), len(self._shared)), np.nan)
+        for row, time, positions in zip(rows, self._times, self._positions, strict=True):
+            if name in time:
+                row[positions] = time[name]
+        rows = rows[:, :length]
+        first = rows[int(np.argmax(np.isfinite(rows).sum(axis=1)))]
+        if np.all((rows == first) | np.isnan(rows)):
+            return (self.along,), _as_counted(first, exact)
+        static = [dim for dim, along in self._study.dims.items() if any(values.traced is None for values in along)]
+        cells = np.empty(self._study.num_cells, int)
+        for number, (_, members) in enumerate(self._study.programs()):
+            cells[members] = number
+        index = tuple(slice(None) if dim in static else 0 for dim in self._study.dims)
+        values = rows[cells.reshape(self._study.shape)[index]]
+        kept = []
+        for dim in static:
+            axis = len(kept)
+            if np.array_equal(values, np.broadcast_to(values.take([0], axis=axis), values.shape), equal_nan=True):
+                values = values.take(0, axis=axis)
+            else:
+                kept.append(dim)
+        return (*kept, self.along), _as_counted(values, exact)
+
+
+def _as_counted(values: np.ndarray, exact: bool) -> np.ndarray:
+    """Integers again, where none is missing."""
+    return values.astype(np.int64) if exact and np.isfinite(values).all() else values
+
+
+def _shared(times: Sequence[np.ndarray], names: Sequence[str], along: str) -> np.ndarray:
+    """The times of all: those of the longest, and the ends of others."""
+    longest = max(range(len(times)), key=lambda i: len(times[i]))
+    for name, time in zip(names, times, strict=True):
+        ends = len(time) < len(times[longest])
+        same = (
+            np.array_equal(time[:-1], times[longest][: len(time) - 1]) if ends else np.array_equal(time, times[longest])
+        )
+        if not same:
+            raise ArgumentError(
+                f"cells record at different values of {along!r}: {names[longest]} at {_excerpt(times[longest])}, {name} "
+                f"at {_excerpt(time)}. Name the time they share, e.g. dl.sweep(..., along='epoch')."
+            )
+    return np.unique(np.concatenate(times)) if len({len(time) for time in times}) > 1 else times[longest]
+
+
+def _excerpt(values: np.ndarray) -> str:
+    """The first few values, for a message."""
+    return ", ".join(f"{value:g}" for value in values[:3]) + (", ..." if len(values) > 3 else "")
+
+
+def _times(
+    coordinates: Mapping[str, Any], training: Training, measured: bool, along: str, name: str
+) -> dict[str, np.ndarray]:
+    """Coordinates at each record; without a record at step 0 they start at the first."""
+    times = dict(coordinates) or {"step": np.arange(training.num_records + 1)}
+    if along not in times:
+        raise ArgumentError(f"along is {along!r}; {name} has the times {', '.join(times)}.")
+    times = {key: np.asarray(values) for key, values in times.items()}
+    for key, values in times.items():
+        if values.shape != (training.num_records + 1,):
+            raise ArgumentError(
+                f"{name}: the coordinate {key!r} has shape {values.shape}, of {training.num_records} records; expects "
+                f"({training.num_records + 1},), the value at step 0 first."
+            )
+    return {key: values[0 if measured else 1 :] for key, values in times.items()}

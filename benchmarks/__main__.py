@@ -5,8 +5,8 @@ import pathlib
 from rich.console import Console
 
 import dlcore as dl
-from dlcore.study.command_line import run_subcommands
-from dlcore.study.folders import check_output
+from dlcore.engine.command_line import run_subcommands
+from dlcore.engine.folders import check_output
 
 
 def convergence(*, quick: bool = False, output: pathlib.Path = pathlib.Path("results/convergence")) -> None:

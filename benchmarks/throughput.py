@@ -21,11 +21,11 @@ import dlcore as dl
 from benchmarks.timing import Part, take_turns
 from dlcore.core.dataset import Split
 from dlcore.core.order import permutation
+from dlcore.engine.axes import study_of
+from dlcore.engine.devices import Constants, forget_programs
+from dlcore.engine.program import Program, build, trace
+from dlcore.engine.threads import DaemonThreads, Workers
 from dlcore.evidence import convergence
-from dlcore.study.axes import study_of
-from dlcore.study.devices import Constants, forget_programs
-from dlcore.study.program import Program, build, trace
-from dlcore.study.threads import DaemonThreads, Workers
 
 EPOCHS, BATCH_SIZE, HIDDEN = 30, 64, 128
 RATES, SEEDS = np.logspace(-3, 0, 16), np.arange(8)

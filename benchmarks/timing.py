@@ -15,10 +15,10 @@ from typing import Any
 
 from dlcore.core.arguments import one_of
 from dlcore.core.errors import ArgumentError
-from dlcore.study.folders import check_parent, unwritable
-from dlcore.study.manifest import sync
-from dlcore.study.provenance import provenance
-from dlcore.study.setup import available_cores
+from dlcore.engine.folders import check_parent, unwritable
+from dlcore.engine.manifest import sync
+from dlcore.engine.provenance import provenance
+from dlcore.engine.setup import available_cores
 
 Part = Callable[[int], dict[str, float]]  # repeats -> name to number
 

@@ -7,14 +7,14 @@ from dlcore.core.model import Model
 from dlcore.core.training import Training, training
 from dlcore.core.update import State
 from dlcore.core.watching import early_stopping
+from dlcore.engine.axes import points, study
+from dlcore.engine.parameters import final_params, final_state
+from dlcore.engine.setup import setup
+from dlcore.engine.store import load, save
+from dlcore.engine.sweep import run, sweep
 from dlcore.nn import activations, initializers
 from dlcore.nn.adapters import from_linen, from_nnx
 from dlcore.nn.masked import Masked
-from dlcore.study.axes import points, study
-from dlcore.study.parameters import final_params, final_state
-from dlcore.study.setup import setup
-from dlcore.study.store import load, save
-from dlcore.study.sweep import run, sweep
 
 __all__ = [
     "ArgumentError",

@@ -11,9 +11,9 @@ from rich.table import Table
 import dlcore as dl
 import experiments
 from dlcore.core.arguments import one_of
+from dlcore.engine.command_line import run_subcommands
+from dlcore.engine.folders import check_output
 from dlcore.evidence.claims import Experiment
-from dlcore.study.command_line import run_subcommands
-from dlcore.study.folders import check_output
 
 
 def names() -> list[str]:

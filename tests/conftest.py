@@ -5,7 +5,7 @@ import jax
 import pytest
 
 import dlcore
-from dlcore.study import devices
+from dlcore.engine import devices
 
 dlcore.setup(num_devices=2, cache=False)
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -8,7 +8,7 @@ PACKAGE = pathlib.Path(__file__).parents[1] / "dlcore"
 # From the ground up: a package imports from itself and from those before it.
 FLOORS = (
     ("core",),
-    ("study",),
+    ("engine",),
     ("nn", "optimizers"),
     ("data",),
     ("losses",),

@@ -15,10 +15,10 @@ from benchmarks.convergence import claims, report
 from benchmarks.convergence.measure import Scale, Tuning, batch_sizes, timed, tuned
 from benchmarks.convergence.problems import PROBLEMS, BatchSize
 from benchmarks.convergence.studies import STUDIES
+from dlcore.engine.folders import replacing
+from dlcore.engine.provenance import provenance
 from dlcore.evidence import convergence
 from dlcore.evidence.claims import Verdict
-from dlcore.study.folders import replacing
-from dlcore.study.provenance import provenance
 
 
 class Results(NamedTuple):

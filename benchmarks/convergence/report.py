@@ -15,8 +15,8 @@ from rich.table import Table
 
 from benchmarks.convergence import figures
 from benchmarks.convergence.problems import PROBLEMS
+from dlcore.engine.provenance import provenance
 from dlcore.evidence.intervals import slope_interval
-from dlcore.study.provenance import provenance
 
 if TYPE_CHECKING:
     from benchmarks.convergence.job import Results

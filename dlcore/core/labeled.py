@@ -51,7 +51,7 @@ DIMENSIONS = sequence(
 
 @arguments(values=VALUES, dims=DIMENSIONS)
 def labeled(values: Any, *dims: Any) -> Labeled:
-    """Give a record's dimensions names, and labels where there are some: observers and hand-written trainings return it.
+    """Give a record's dimensions names, and labels; what observers and hand-written trainings may record.
 
     Args:
       values: an array, one name for each of its dimensions; or a tree of arrays of one shape, e.g. {"first": x, "last":
@@ -74,9 +74,8 @@ def labeled(values: Any, *dims: Any) -> Labeled:
         labels[0] = tuple(by_name)
         values = jnp.stack([jnp.asarray(leaf) for leaf in by_name.values()])
     shape = np.shape(values)
-    fits = len(shape) == len(names) and all(
-        each is None or len(each) == n for each, n in zip(labels, shape, strict=True)
-    )
+    sizes = [n if each is None else len(each) for each, n in zip(labels, shape, strict=False)]
+    fits = len(shape) == len(names) and sizes == list(shape)
     if not fits or len(set(names)) < len(names):
         raise DataError(
             f"labeled: values have shape {shape}, the dimensions are {', '.join(names)}, with "

@@ -12,10 +12,10 @@ import xarray as xr
 from dlcore.core.arguments import arguments, array, function, instance, integer, number, result_of, sequence, text
 from dlcore.core.errors import ArgumentError, DataError, described, shown
 from dlcore.core.training import Training
-from dlcore.study.devices import Constants
-from dlcore.study.program import Program, build, trace
-from dlcore.study.setup import available_cores
-from dlcore.study.threads import DaemonThreads
+from dlcore.engine.devices import Constants
+from dlcore.engine.program import Program, build, trace
+from dlcore.engine.setup import available_cores
+from dlcore.engine.threads import DaemonThreads
 
 
 @arguments(history=instance(xr.Dataset), metric=text, target=number(), along=text, consecutive=integer())

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import dlcore as dl
 from dlcore import optimizers
-from dlcore.study import sweep as sweeping
+from dlcore.engine import sweep as sweeping
 
 X, Y = small.labeled_points().train
 KEY = jax.random.key(0)

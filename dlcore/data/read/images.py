@@ -18,7 +18,7 @@ from dlcore.data.parameters import BYTES, DESCRIBED, SPLITTING, STREAMING
 from dlcore.data.read import archives
 from dlcore.data.read.cache import cached
 from dlcore.data.read.files import MAX_BYTES, PathLike, existing, library
-from dlcore.study.progress import progress_bar
+from dlcore.engine.progress import progress_bar
 
 SPLIT_FOLDERS = {
     **dict.fromkeys(("train", "training"), "train"),

@@ -12,7 +12,7 @@ import urllib.request
 from typing import IO, Any
 
 from dlcore.core.errors import DataError
-from dlcore.study.progress import progress_bar
+from dlcore.engine.progress import progress_bar
 
 TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 3

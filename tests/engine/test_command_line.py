@@ -21,7 +21,7 @@ import xarray as xr
 import dlcore as dl
 from rich.console import Console
 from rich.table import Table
-from dlcore.study.command_line import run_subcommands
+from dlcore.engine.command_line import run_subcommands
 
 def work(path: str, lines: int = 1):
     table = Table("a \u2265 b", title="\u03b1")

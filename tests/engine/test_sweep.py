@@ -15,7 +15,7 @@ import xarray as xr
 from scripts import script_of
 
 import dlcore as dl
-from dlcore.study.program import MAX_RECORDS_PER_CALL
+from dlcore.engine.program import MAX_RECORDS_PER_CALL
 
 WIDTH = 4  # lanes of a device: two devices take 8 cells at once
 SEEDS, RATES = np.arange(3), np.array([0.05, 0.1, 0.3], np.float32)
@@ -256,7 +256,7 @@ def test_progress_counts_whole_studies(monkeypatch):
         yield done.append
         assert sum(done) == pytest.approx(num_runs)
 
-    monkeypatch.setattr(sys.modules["dlcore.study.sweep"], "progress_bar", bar)
+    monkeypatch.setattr(sys.modules["dlcore.engine.sweep"], "progress_bar", bar)
     sweep(seed=np.arange(11))
     assert sum(done) == pytest.approx(11)
     assert len(done) > 2

@@ -21,8 +21,8 @@ from jax.sharding import SingleDeviceSharding
 from dlcore.core.errors import ArgumentError, described, shown
 from dlcore.core.labeled import Field, flattened
 from dlcore.core.training import Training
-from dlcore.study.devices import Constants, Executable, Options
-from dlcore.study.threads import DaemonThreads
+from dlcore.engine.devices import Constants, Executable, Options
+from dlcore.engine.threads import DaemonThreads
 
 Cells = dict[str, Any]  # name of an axis to its values, [lanes] each
 
@@ -179,8 +179,8 @@ def trace(
         for name, field in found.items():
             if fields.setdefault(name, field) != field:
                 raise ArgumentError(
-                    f"{who} records {name!r} along {field.dims}, at step 0 it was {fields[name].dims}; expects the same "
-                    "dimensions and labels. Let measure and advance record alike."
+                    f"{who} records {name!r} along {field.dims}, before it was {fields[name].dims}; expects the "
+                    "same dimensions and labels. Let measure and advance record alike."
                 )
         return arrays
 
@@ -327,8 +327,8 @@ def _check_records(record: Mapping[str, Any], last: Mapping[str, Any]) -> None:
     for name in {**record, **last}:
         if name not in record or name not in last or record[name].shape != last[name].shape:
             raise ArgumentError(
-                f"the last record holds {name!r} as {described(last.get(name))}, the others {described(record.get(name))}; "
-                "expects one form. Let last and advance record alike."
+                f"the last record holds {name!r} as {described(last.get(name))}, the others as "
+                f"{described(record.get(name))}; expects one form. Let last and advance record alike."
             )
 
 

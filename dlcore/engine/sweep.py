@@ -13,15 +13,15 @@ from jax.core import Tracer
 from dlcore.core.arguments import ANYTHING, NONE, arguments, boolean, instance, integer, text
 from dlcore.core.errors import ArgumentError, described, shown
 from dlcore.core.training import Training
-from dlcore.study.axes import MAKES_TRAININGS, POINTS, Points, Study, check_training
-from dlcore.study.axes import study as study_of
-from dlcore.study.devices import Constants
-from dlcore.study.program import Block, Program, Traced, build, default_lane_width, trace
-from dlcore.study.progress import progress_bar
-from dlcore.study.results import Table, name_of_program, no_results
-from dlcore.study.setup import available_cores, warn_of_idle_cores, warn_of_wrong_gradients
-from dlcore.study.threads import DaemonThreads, Workers
-from dlcore.study.timeline import Timeline
+from dlcore.engine.axes import MAKES_TRAININGS, POINTS, Points, Study, check_training
+from dlcore.engine.axes import study as study_of
+from dlcore.engine.devices import Constants
+from dlcore.engine.program import Block, Program, Traced, build, default_lane_width, trace
+from dlcore.engine.progress import progress_bar
+from dlcore.engine.results import Table, name_of_program, no_results
+from dlcore.engine.setup import available_cores, warn_of_idle_cores, warn_of_wrong_gradients
+from dlcore.engine.threads import DaemonThreads, Workers
+from dlcore.engine.timeline import Timeline
 
 TRAINING = instance(Training, example="dl.training(...)")
 STUDY = instance(Study, example="dl.study(fit, seed=np.arange(4))") | MAKES_TRAININGS
@@ -102,9 +102,9 @@ def sweep(
     A cell's numbers depend on its own values, not on the other cells, their order or number, or the number of devices.
 
     Args:
-      fn: a `dlcore.study`; or a function, of which `sweep(fn, *points, **axes)` makes `study(fn, *points, **axes)`.
+      fn: a `dlcore.engine`; or a function, of which `sweep(fn, *points, **axes)` makes `study(fn, *points, **axes)`.
         A parameter of the function that is called like an option of this one is an axis of a study only.
-      points, axes: as in `dlcore.study`.
+      points, axes: as in `dlcore.engine`.
       along: the dimension of time: "step", "epoch" or "examples", or another coordinate of a hand-written training.
         Cells that record at different steps (several batch sizes) can share "epoch".
       lane_width: runs side by side on one device; chosen by the size of state and records by default. Different widths
@@ -193,8 +193,8 @@ def _going_on(traced: Traced, start: Any) -> tuple[Any, Mapping[str, np.ndarray]
     expected = traced.state
     if jax.tree.structure(start) != jax.tree.structure(expected) or described(start) != described(expected):
         raise ArgumentError(
-            f"start is {shown(described(start))}; expects a state of this training, {shown(described(expected))}. Take it "
-            "from dl.final_state(results, training) of a run with the same model and optimizer."
+            f"start is {shown(described(start))}; expects a state of this training, {shown(described(expected))}. Take "
+            "it from dl.final_state(results, training) of a run with the same model and optimizer."
         )
     training = traced.training
     coordinates = training.coordinates if training.continued is None else training.continued(start)

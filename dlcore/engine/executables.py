@@ -20,7 +20,7 @@ import numpy as np
 from jax._src import compiler
 from jax.experimental import serialize_executable
 
-from dlcore.study.setup import machine
+from dlcore.engine.setup import machine
 
 CACHE_HIT = "/jax/compilation_cache/cache_hits"
 EXECUTABLES = ("Executable", "LoadedExecutable")  # classes of jaxlib

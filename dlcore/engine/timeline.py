@@ -7,7 +7,7 @@ import numpy as np
 
 from dlcore.core.errors import ArgumentError
 from dlcore.core.training import Training
-from dlcore.study.axes import Study
+from dlcore.engine.axes import Study
 
 
 class Timeline:
@@ -92,14 +92,11 @@ def _shared(times: Sequence[np.ndarray], names: Sequence[str], along: str) -> np
     """The times of all: those of the longest, and the ends of others."""
     longest = max(range(len(times)), key=lambda i: len(times[i]))
     for name, time in zip(names, times, strict=True):
-        ends = len(time) < len(times[longest])
-        same = (
-            np.array_equal(time[:-1], times[longest][: len(time) - 1]) if ends else np.array_equal(time, times[longest])
-        )
-        if not same:
+        common = len(time) - (len(time) < len(times[longest]))  # the end of a shorter run may lie between
+        if not np.array_equal(time[:common], times[longest][:common]):
             raise ArgumentError(
-                f"cells record at different values of {along!r}: {names[longest]} at {_excerpt(times[longest])}, {name} "
-                f"at {_excerpt(time)}. Name the time they share, e.g. dl.sweep(..., along='epoch')."
+                f"cells record at different values of {along!r}: {names[longest]} at {_excerpt(times[longest])}, "
+                f"{name} at {_excerpt(time)}. Name the time they share, e.g. dl.sweep(..., along='epoch')."
             )
     return np.unique(np.concatenate(times)) if len({len(time) for time in times}) > 1 else times[longest]
 

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import dlcore as dl
-from dlcore.study.encoding import check_saveable
+from dlcore.engine.encoding import check_saveable
 
 LABELS = [
     *(None, 1, "a", (1, ("b", None)), True, b"x", 1.5, -0.0, np.inf, 1j, [1, 2], "two\0words", 2**70),

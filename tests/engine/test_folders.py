@@ -15,9 +15,9 @@ import pytest
 import xarray as xr
 
 import dlcore as dl
-from dlcore.study import folders
-from dlcore.study.folders import check_output
-from dlcore.study.manifest import StaleError
+from dlcore.engine import folders
+from dlcore.engine.folders import check_output
+from dlcore.engine.manifest import StaleError
 
 ROOT = pathlib.Path(__file__).parents[2]
 SAVER = """
@@ -148,7 +148,7 @@ def test_a_full_disk_leaves_the_old_results(tmp_path, monkeypatch):
     def full(file):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("dlcore.study.manifest.sync", full)
+    monkeypatch.setattr("dlcore.engine.manifest.sync", full)
     with pytest.raises(dl.ArgumentError, match=f"cannot write '{tmp_path / 'r'}': No space left on device"):
         dl.save(results(2), tmp_path / "r")
     assert [path.name for path in tmp_path.iterdir()] == ["r"]

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import dlcore as dl
-from dlcore.study import store
+from dlcore.engine import store
 
 
 def results(value=1.0):

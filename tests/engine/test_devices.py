@@ -15,9 +15,9 @@ import pytest
 from scripts import script_of
 
 import dlcore as dl
-from dlcore.study import devices, executables
-from dlcore.study.devices import Constants, Executable
-from dlcore.study.threads import DaemonThreads
+from dlcore.engine import devices, executables
+from dlcore.engine.devices import Constants, Executable
+from dlcore.engine.threads import DaemonThreads
 
 # Each line: model, optimizer, batch size. What differs between thread pools is in the first two: sums over 512 rows.
 SAME_BITS = """
@@ -261,7 +261,7 @@ INTERRUPTED = """
     warnings.simplefilter("ignore")
     dl.setup(num_devices=2, cache=False)
     import small
-    from dlcore.study import results
+    from dlcore.engine import results
 
     def announce(*_):
         print("now", flush=True)
@@ -278,7 +278,7 @@ COMPILING = """
     task = dl.tasks.regression(dl.Model(init, apply), dl.data.Dataset((x, x[:, 0])))
     def fit(seed):
         return dl.training(jax.random.key(seed), task, optax.sgd(0.01), batch_size=8, num_steps=2, record_every=1)
-    from dlcore.study import threads
+    from dlcore.engine import threads
     finish = threads.Workers.finish
     threads.Workers.finish = lambda self: announce() or finish(self)
     dl.sweep(fit, seed=np.arange(4))
@@ -323,7 +323,7 @@ def test_an_interrupt_keeps_what_was_computed(monkeypatch):
     """Catches finished cells that are lost, and unfinished ones whose memory looks like results."""
     import small
 
-    from dlcore.study import results as results_module
+    from dlcore.engine import results as results_module
 
     put, calls = results_module.Table.put, []
 

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import dlcore as dl
-from dlcore.study.manifest import NAME, write_manifest
+from dlcore.engine.manifest import NAME, write_manifest
 
 FILES = ("loss/c/0/0", "loss/zarr.json", "zarr.json", "seed/c/0", "finite/c/0")
 
@@ -146,7 +146,7 @@ def test_metadata_of_the_second_version_is_not_read(runs):
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b", ""])
 def test_a_manifest_does_not_lead_outside(runs, name):
     """Catches files read that are not in the store."""
-    from dlcore.study import manifest
+    from dlcore.engine import manifest
 
     files = {name: (1, "0")}
     text = json.dumps({"format": 1, "sha256": manifest._identity(files), "files": files})

@@ -9,12 +9,12 @@ import xarray as xr
 
 from dlcore.core.errors import ArgumentError
 from dlcore.core.labeled import by_path
-from dlcore.study.axes import Study
-from dlcore.study.encoding import check_saveable
-from dlcore.study.program import ENDED, Block, Segment, Traced
-from dlcore.study.provenance import provenance
-from dlcore.study.records import Variable, as_numbers, common, final, placed, recorded
-from dlcore.study.timeline import Timeline
+from dlcore.engine.axes import Study
+from dlcore.engine.encoding import check_saveable
+from dlcore.engine.program import ENDED, Block, Segment, Traced
+from dlcore.engine.provenance import provenance
+from dlcore.engine.records import Variable, as_numbers, common, final, placed, recorded
+from dlcore.engine.timeline import Timeline
 
 # What results hold besides records, times and axes.
 MADE = {"finished": "cells", "diverged_at": "cells", "ended_at": "cells"}
@@ -118,10 +118,8 @@ class Table:
                 values = values[:, :length] if time else values
                 values = values if known.all() else _masked(values, known, variable)
                 inner = tuple(dim or f"{name}_{i}" for i, dim in enumerate(variable.field.dims))
-                labels |= {
-                    dim: each for dim, each in zip(inner, variable.field.labels, strict=True) if each is not None
-                }
-                variables[name] = xr.Variable((*dims, *time, *inner), values.reshape(*study.shape, *values.shape[1:]))
+                labels |= {dim: each for dim, each in zip(inner, variable.field.labels, strict=True) if each}
+                variables[name] = xr.Variable((*dims, *time, *inner), values.reshape((*study.shape, *values.shape[1:])))
                 variables[name].attrs = {"description": descriptions[name]} if name in descriptions else {}
         coordinates = {**study.coordinates(), **self._timeline.coordinates(length)}
         coordinates |= {dim: ((dim,), _as_labels(each)) for dim, each in labels.items()}
@@ -140,7 +138,7 @@ class Table:
         if ENDED in self._variables:
             length = results.sizes[along]
             ended = (self._records[ENDED][:, :length] > 0) & self._there[:, :length]
-            where = xr.DataArray(ended.reshape(*self._study.shape, length), dims=(*self._study.dims, along))
+            where = xr.DataArray(ended.reshape((*self._study.shape, length)), dims=(*self._study.dims, along))
             text = f"{along} of the record at which the run was stopped"
             found["ended_at"] = _first(results[along], where, along).assign_attrs(description=text)
         return found
@@ -171,8 +169,8 @@ def check_names(study: Study, variables: Mapping[str, Variable], timeline: Timel
             known = dims.setdefault(dim or f"{name}_{i}", (size, labels, name))
             if known[:2] != (size, labels):
                 raise ArgumentError(
-                    f"the records {known[2]!r} and {name!r} have a dimension {dim!r} of different size or labels; expects "
-                    "one set of labels for each name. Name one dimension otherwise."
+                    f"the records {known[2]!r} and {name!r} have a dimension {dim!r} of different size or labels; "
+                    "expects one set of labels for each name. Name one dimension otherwise."
                 )
     taken = MADE | dict.fromkeys(timeline.names, "time") | dict.fromkeys(variables, "records")
     taken |= dict.fromkeys(dims, "a dimension")
@@ -209,14 +207,12 @@ def _kept_arrays(state: Any, given: Any, keeps: tuple[bool, bool]) -> dict[str, 
 
 def parameters_of(state: Any) -> tuple[Any, Any]:
     """Parameters and model state of any training's state: by these names, or the whole of it as parameters."""
-    fields = (
-        state
-        if isinstance(state, Mapping)
-        else getattr(state, "_asdict", lambda: vars(state) if hasattr(state, "__dict__") else {})()
-    )
-    if "params" not in fields:
-        return state, {}
-    return fields["params"], fields.get("model_state", {})
+
+    def find(name, otherwise):
+        return state.get(name, otherwise) if isinstance(state, Mapping) else getattr(state, name, otherwise)
+
+    params = find("params", None)
+    return (state, {}) if params is None else (params, find("model_state", {}))
 
 
 def _room(shape: tuple[int, ...], variable: Variable) -> np.ndarray:

@@ -12,9 +12,9 @@ import xarray as xr
 from dlcore.core.arguments import arguments, instance
 from dlcore.core.arguments import path as a_path
 from dlcore.core.errors import DataError
-from dlcore.study.encoding import decoded, encoded
-from dlcore.study.folders import check_output, left_beside, replacing
-from dlcore.study.manifest import (
+from dlcore.engine.encoding import decoded, encoded
+from dlcore.engine.folders import check_output, left_beside, replacing
+from dlcore.engine.manifest import (
     SECONDS_OF_A_SWAP,
     WAITS,
     MissingError,

@@ -8,14 +8,14 @@ import numpy as np
 
 from dlcore.core.errors import ArgumentError
 from dlcore.core.labeled import Field, by_path
-from dlcore.study.program import Traced
+from dlcore.engine.program import Traced
 
 
 class Variable(NamedTuple):
     """One array of results.
 
-    shape: of one value. dtype: on the host. field: names and labels of its dimensions. whole: whether every cell has all
-    of it, at every record.
+    shape: of one value. dtype: on the host. field: names and labels of its dimensions. whole: whether every cell has
+    all of it, at every record.
     """
 
     shape: tuple[int, ...]
@@ -116,15 +116,10 @@ def as_numbers(leaf: Any) -> Any:
 def _both(a: Variable, b: Variable) -> Variable:
     """A variable that holds both: the larger sizes, all labels."""
     shape, labels = [], []
-    for sizes, known in zip(
-        zip(a.shape, b.shape, strict=True), zip(a.field.labels, b.field.labels, strict=True), strict=True
-    ):
-        if None in known:
-            shape.append(max(sizes))
-            labels.append(None)
-        else:
-            labels.append(tuple(dict.fromkeys((*known[0], *known[1]))))
-            shape.append(len(labels[-1]))
+    for n, m, first, second in zip(a.shape, b.shape, a.field.labels, b.field.labels, strict=True):
+        both = None if first is None or second is None else tuple(dict.fromkeys((*first, *second)))
+        labels.append(both)
+        shape.append(max(n, m) if both is None else len(both))
     dtype = np.promote_types(a.dtype, b.dtype)
     return Variable(tuple(shape), dtype, Field(a.field.dims, tuple(labels)), a.whole and b.whole)
 

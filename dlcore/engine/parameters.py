@@ -12,7 +12,7 @@ from dlcore.core.errors import ArgumentError, shown
 from dlcore.core.labeled import by_path
 from dlcore.core.model import Model, ModelState, Params
 from dlcore.core.training import Training
-from dlcore.study.results import FINAL_STATE, parameters_of
+from dlcore.engine.results import FINAL_STATE, parameters_of
 
 RESULTS = instance(xr.Dataset, example="what dl.run and dl.sweep return")
 CELL = mapping(ANYTHING)

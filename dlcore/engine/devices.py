@@ -11,8 +11,8 @@ from weakref import WeakValueDictionary
 import jax
 import numpy as np
 
-from dlcore.study import executables
-from dlcore.study.threads import DaemonThreads
+from dlcore.engine import executables
+from dlcore.engine.threads import DaemonThreads
 
 MAX_PROGRAMS_KEPT = 64
 

@@ -5,7 +5,6 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ from dlcore.core.arguments import ANYTHING, Constraint, arguments, function, ins
 from dlcore.core.description import Description
 from dlcore.core.errors import ArgumentError, shown, suggest
 from dlcore.core.training import Training
-from dlcore.study.labels import labels, name_of, same
+from dlcore.engine.labels import labels, name_of, same
 
 # Hyperparameters by their usual names for which a negative value is a mistake.
 NOT_NEGATIVE = ("learning_rate", "lr", "momentum", "weight_decay", "decay_steps", "seed")
@@ -79,7 +78,7 @@ def points(name: str = "point", /, **parameters: Any) -> Points:
     Args:
       name: of the dimension in the results, whose coordinates are the parameters.
       parameters: parameter of the function to its values, as many for each; an array is traced, a list static, as in
-        `dlcore.study`.
+        `dlcore.engine`.
 
     Raises:
       ArgumentError: different numbers of values, or values that are none.
@@ -102,7 +101,7 @@ class Study:
     """
 
     fn: Callable[..., Training]
-    dims: Mapping[str, tuple[Values, ...]] = MappingProxyType({})
+    dims: Mapping[str, tuple[Values, ...]] = dataclasses.field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -193,7 +192,7 @@ def study(fn: Callable[..., Training], /, *points: Points, **axes: Any) -> Study
         and compiles once per value; so is a dictionary, whose keys are the labels in the results.
 
     Raises:
-      ArgumentError: a parameter that the function does not have, or lacks, or that is given twice; values that are none.
+      ArgumentError: a parameter that the function does not have, that is lacking or given twice; values that are none.
 
     Example:
       >>> def fit(seed, learning_rate):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import dlcore as dl
-from dlcore.study.devices import Constants
-from dlcore.study.program import LANE_BUDGET, MAX_BYTES_OF_RECORDS, default_lane_width, trace
+from dlcore.engine.devices import Constants
+from dlcore.engine.program import LANE_BUDGET, MAX_BYTES_OF_RECORDS, default_lane_width, trace
 
 
 def traced(state_size: int, record_size: int = 1):

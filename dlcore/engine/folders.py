@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 
 from dlcore.core.errors import ArgumentError, DataError
-from dlcore.study.manifest import NAME, foreign, read_manifest, sync, write_manifest
+from dlcore.engine.manifest import NAME, foreign, read_manifest, sync, write_manifest
 
 TRIES = 200  # of a swap, against other processes that swap at the same moment
 DAY = 86_400  # seconds after which what a process on another machine left behind is stale

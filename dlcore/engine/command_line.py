@@ -9,7 +9,7 @@ from typing import Any
 import tyro
 
 from dlcore.core.errors import DlcoreError
-from dlcore.study.threads import end_if_busy
+from dlcore.engine.threads import end_if_busy
 
 
 class Lenient:

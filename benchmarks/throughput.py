@@ -21,7 +21,7 @@ import dlcore as dl
 from benchmarks.timing import Part, take_turns
 from dlcore.core.dataset import Split
 from dlcore.core.order import permutation
-from dlcore.engine.axes import study_of
+from dlcore.engine.axes import study
 from dlcore.engine.devices import Constants, forget_programs
 from dlcore.engine.program import Program, build, trace
 from dlcore.engine.threads import DaemonThreads, Workers
@@ -69,13 +69,12 @@ def network_study(repeats: int) -> dict[str, float]:
 
 def compiled_study(fit: Callable[..., dl.Training]) -> Callable[[], None]:
     """What `dl.sweep` does after tracing and compiling: the blocks of the study, handed to the devices."""
-    study = study_of(fit, {"seed": SEEDS, "learning_rate": RATES})
-    program = _program(study.training, study.abstract_cell())
-    cells = study.traced_cells()
-    rows = np.arange(study.num_traced_cells).reshape(-1, program.num_lanes)
+    cells = study(fit, seed=SEEDS, learning_rate=RATES)
+    program = _program(cells.training, cells.abstract_cell())
+    rows = np.arange(cells.num_cells).reshape(-1, program.num_lanes)
 
     def run_block(device: jax.Device, block: np.ndarray) -> Iterator[None]:
-        for _ in program.segments(device, {name: values[block] for name, values in cells.items()}):
+        for _ in program.segments(device, {name: values[block] for name, values in cells.traced.items()}):
             yield
 
     def run():

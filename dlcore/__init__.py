@@ -1,6 +1,6 @@
 """dlcore: experiments on how neural networks train, as pure functions compiled by JAX."""
 
-from dlcore import data, evidence, generation, losses, metrics, models, optimizers, plots, tasks, textbook
+from dlcore import data, evidence, generation, losses, metrics, models, optimizers, plots, probes, tasks, textbook
 from dlcore.core.errors import ArgumentError, DataError, DlcoreError
 from dlcore.core.labeled import labeled
 from dlcore.core.model import Model
@@ -42,6 +42,7 @@ __all__ = [
     "optimizers",
     "plots",
     "points",
+    "probes",
     "run",
     "save",
     "setup",

@@ -7,13 +7,15 @@ The message (got, expected, fix) follows from the constraint. Concrete NumPy and
 they hold; traced ones pass where a number may be traced, since they have no value yet.
 """
 
+import contextlib
+import contextvars
 import functools
 import inspect
 import math
 import os
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -36,13 +38,18 @@ class Constraint:
     """What a parameter may be.
 
     expected: completes "expects ...". accept: returns the value to use, or raises `RefusedError` with advice.
-    error: what a refusal is raised as.
+    error: what a refusal is raised as. has_domain: whether it accepts traced numbers of which it would refuse some.
     """
 
     def __init__(
-        self, expected: str, accept: Callable[[Any], Any], *, error: type[DlcoreError] = ArgumentError
+        self,
+        expected: str,
+        accept: Callable[[Any], Any],
+        *,
+        error: type[DlcoreError] = ArgumentError,
+        has_domain: bool = False,
     ) -> None:
-        self.expected, self.accept, self.error = expected, accept, error
+        self.expected, self.accept, self.error, self.has_domain = expected, accept, error, has_domain
 
     def __or__(self, other: "Constraint") -> "Constraint":
         """Either of the two; the first that accepts decides what the value becomes."""
@@ -56,7 +63,8 @@ class Constraint:
                     advice.append(str(refusal))
             raise RefusedError(next(filter(None, advice), ""))
 
-        return Constraint(f"{self.expected}, or {other.expected}", accept, error=self.error)
+        has_domain = self.has_domain or other.has_domain
+        return Constraint(f"{self.expected}, or {other.expected}", accept, error=self.error, has_domain=has_domain)
 
     def __repr__(self) -> str:
         return f"Constraint({self.expected})"
@@ -70,14 +78,42 @@ class Constraint:
         return False
 
     def check(self, name: str, value: Any) -> Any:
-        """The value to use for the parameter `name`; raises `error` with got, expected, fix."""
+        """The value to use for the parameter `name`; raises `error` with got, expected, fix.
+
+        A traced number is noted, if somebody is `noting`: it can be checked once its values are known.
+        """
         try:
-            return self.accept(value)
+            accepted = self.accept(value)
+            if self.has_domain and isinstance(accepted, Tracer) and (notes := _notes.get()) is not None:
+                notes.append(Note(name, self, accepted))
+            return accepted
         except RefusedError as refusal:
             is_array = isinstance(value, np.ndarray | jax.Array) and (value.ndim or self.error is DataError)
             got = described(value) if is_array else shown(value)
             advice = f" {refusal}" if str(refusal) else ""
             raise self.error(f"{name} is {got}; expects {self.expected}.{advice}") from None
+
+
+class Note(NamedTuple):
+    """A traced number that was given as the parameter `name`, and what such a number may be."""
+
+    name: str
+    constraint: Constraint
+    value: Tracer
+
+
+_notes: contextvars.ContextVar[list[Note] | None] = contextvars.ContextVar("notes", default=None)
+
+
+@contextlib.contextmanager
+def noting() -> Iterator[list[Note]]:
+    """The traced numbers that constraints meet inside the block."""
+    notes: list[Note] = []
+    token = _notes.set(notes)
+    try:
+        yield notes
+    finally:
+        _notes.reset(token)
 
 
 def arguments(**constraints: Constraint) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -158,7 +194,7 @@ def number(
             raise RefusedError
         return real if abs(real) > MOST else known  # JAX takes no larger integers
 
-    return Constraint(expected, accept)
+    return Constraint(expected, accept, has_domain=True)
 
 
 def one_of(*names: str) -> Constraint:

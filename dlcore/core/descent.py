@@ -108,7 +108,7 @@ class Descent(NamedTuple):
         def one(carry, rows):
             new, step = update(carry[0], train, rows)
             # The gradient goes from step to step only where somebody looks at it.
-            return (new, step._replace(loss=None) if self.observers else None), step.loss
+            return (new, (step.gradient, step.updates) if self.observers else None), step.loss
 
         def whole_epoch(carry, _):
             full, rest = whole_epoch_rows(order_key, carry[0].step, length.examples, length.size, self.order)
@@ -116,24 +116,23 @@ class Descent(NamedTuple):
             carry, loss = one(carry, rest)
             return carry, (jnp.sum(losses) * length.size + loss * len(rest)) / length.examples
 
-        begin = (state, self._no_step(state) if self.observers else None)
+        begin = (state, self._no_step(state)[1:] if self.observers else None)
         if length.keeps_rest:
             (state, last), losses = lax.scan(whole_epoch, begin, length=num_steps // length.epoch)
         else:
             of_steps = (num_steps, length.examples, length.size, self.order, length.alignment)
             rows = None if length.full else batch_rows(order_key, state.step, *of_steps)
             (state, last), losses = lax.scan(one, begin, rows, length=num_steps)
-        return state, Step(jnp.mean(losses), *(last[1:] if last else (None, None)))
+        return state, Step(jnp.mean(losses), *(last or (None, None)))
 
     def _no_step(self, state: State) -> Step:
         """Gradient and updates before the first step: NaN."""
         if not self.observers:
-            return Step(None, None, None)
+            return Step(jnp.nan * jnp.zeros(()), None, None)
         update = make_update(self.key, self.task, self.optimizer)
         rows = jnp.zeros(self.length.size, jnp.int32)
         step = jax.eval_shape(lambda: update(state, on_device(self.task.data.train), rows)[1])
-        nothing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), step)
-        return nothing._replace(loss=None)
+        return jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), step)
 
     def _watched(self, state: State, record: dict[str, Any], *, first: bool = False) -> State:
         kept = (*self.parameters_now(state), state.step)

@@ -99,8 +99,12 @@ def _bytes_made(jaxpr: Jaxpr) -> int:
     made = 0
     for equation in jaxpr.eqns:
         inner = max((_bytes_made(each) for each in _inside(equation.params)), default=0)
-        made += inner or sum(out.aval.size * out.aval.dtype.itemsize for out in equation.outvars)
+        made += inner or sum(_bytes(out.aval) for out in equation.outvars)
     return made
+
+
+def _bytes(array: Any) -> int:
+    return array.size * array.dtype.itemsize
 
 
 def _inside(parameters: Mapping[str, Any]) -> Iterator[Jaxpr]:

@@ -44,9 +44,7 @@ def _accept_dimension(value: Any) -> tuple[str, tuple[Any, ...] | None]:
 
 
 VALUES = Constraint("an array, or a tree of arrays of one shape", _accept_values, error=DataError)
-DIMENSIONS = sequence(
-    Constraint("a name or (name, labels)", _accept_dimension), least=1, text="names or (name, labels)"
-)
+DIMENSIONS = sequence(Constraint("a name or (name, labels)", _accept_dimension), text="names, or (name, labels)")
 
 
 @arguments(values=VALUES, dims=DIMENSIONS)

@@ -12,6 +12,7 @@ from dlcore.core import description
 from dlcore.core.arguments import (
     NONE,
     Constraint,
+    RefusedError,
     arguments,
     array,
     function,
@@ -72,7 +73,9 @@ class Training(NamedTuple):
 
 def _accept_best(value: Any) -> Any:
     if isinstance(value, str):
-        return value, mode_of(value, "keep_best")
+        if (mode := mode_of(value)) is None:
+            raise RefusedError("Whether less or more is better is not in the name: say keep_best=('NAME', 'max').")
+        return value, mode
     record, mode = when(lambda pair: isinstance(pair, tuple | list) and len(pair) == 2)(value)
     return text.accept(record), one_of("min", "max").accept(mode)
 
@@ -160,8 +163,8 @@ def training(
         splits,
         observe or {},
         evaluate_params,
-        keep_best,
-        stop,  # pyright: ignore[reportArgumentType]
+        keep_best,  # pyright: ignore[reportArgumentType]
+        stop,
     )
     return Training(
         descent.init,

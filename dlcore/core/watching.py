@@ -49,7 +49,13 @@ def early_stopping(
       >>> dl.early_stopping("validation_loss", patience=5)
       EarlyStopping(record='validation_loss', patience=5, min_change=0.0, mode='min')
     """
-    return EarlyStopping(record, patience, min_change, mode or mode_of(record, "early_stopping"))  # pyright: ignore[reportArgumentType]
+    mode = mode or mode_of(record)
+    if mode is None:
+        raise ArgumentError(
+            f"early_stopping: the name {record!r} does not say whether less or more is better; expects a loss, an error, "
+            "an accuracy or the like. Say it: mode='max'."
+        )
+    return EarlyStopping(record, patience, min_change, mode)  # pyright: ignore[reportArgumentType]
 
 
 class Watch(NamedTuple):
@@ -68,15 +74,9 @@ class Watch(NamedTuple):
     ended: Any = ()
 
 
-def mode_of(record: str, who: str) -> str:
-    """Whether less or more of a record is better, by its name."""
-    for mode, endings in BETTER.items():
-        if record.endswith(endings):
-            return mode
-    raise ArgumentError(
-        f"{who}: the name {record!r} does not say whether less or more is better; expects a loss, an error, an "
-        "accuracy or the like. Say it: dl.early_stopping(..., mode='max'), keep_best=('NAME', 'max')."
-    )
+def mode_of(record: str) -> str | None:
+    """Whether less ("min") or more ("max") of a record is better, if its name says so."""
+    return next((mode for mode, endings in BETTER.items() if record.endswith(endings)), None)
 
 
 def first_watch(keep_best: tuple[str, str] | None, stop: EarlyStopping | None, params: Any, model_state: Any) -> Watch:

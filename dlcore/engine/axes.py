@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dlcore.core.arguments import ANYTHING, Constraint, arguments, function, instance, integer, sequence
+from dlcore.core.arguments import ANYTHING, Constraint, arguments, function, instance, integer, sequence, text
 from dlcore.core.description import Description
 from dlcore.core.errors import ArgumentError, shown, suggest
 from dlcore.core.training import Training
@@ -68,10 +68,7 @@ class Points:
         return f"{len(self)} points of {', '.join(values.name for values in self.values)}"
 
 
-NAME = Constraint("the name of the dimension", lambda value: value)
-
-
-@arguments(name=NAME, parameters=ANYTHING)
+@arguments(name=text, parameters=ANYTHING)
 def points(name: str = "point", /, **parameters: Any) -> Points:
     """Values that go together, one cell for each, where axes would take all combinations: a random search.
 
@@ -88,8 +85,6 @@ def points(name: str = "point", /, **parameters: Any) -> Points:
       >>> dl.points(learning_rate=10 ** random.uniform(-3, 0, 20), weight_decay=10 ** random.uniform(-5, -2, 20))
       20 points of learning_rate, weight_decay
     """
-    if not isinstance(name, str):
-        raise ArgumentError(f"points: name is {shown(name)}; expects a string.")
     return Points(name, parameters)
 
 
@@ -216,6 +211,8 @@ def study(fn: Callable[..., Training], /, *points: Points, **axes: Any) -> Study
         if name in dims:
             raise ArgumentError(f"the axis {name!r} has the name of points; expects another: dl.points('NAME', ...).")
         dims[name] = (Values(name, given),)
+    if isinstance(fn, jax.stages.Wrapped):  # compiled by itself it could not return functions
+        fn = inspect.unwrap(fn)
     return Study(fn, dims)
 
 

@@ -86,7 +86,7 @@ def _position(results: xr.Dataset, axis: str, label: Any) -> dict[str, int]:
     """Where a label is, on its dimension; of floats the one that is equal in the axis' precision."""
     if axis not in results.coords or results[axis].ndim != 1:
         known = [str(name) for name, coordinate in results.coords.items() if coordinate.ndim == 1]
-        raise ArgumentError(f"{axis!r} is no axis of these results; they have {', '.join(known)}.")
+        raise ArgumentError(f"{axis!r} is no dimension of these results; they have {', '.join(known)}.")
     known = results[axis].values
     if known.dtype.kind == "f" and isinstance(label, int | float | np.number):
         apart = np.abs(known - label)

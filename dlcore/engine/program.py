@@ -18,11 +18,13 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jax.sharding import SingleDeviceSharding
 
+from dlcore.core.arguments import Note, noting
 from dlcore.core.errors import ArgumentError, described, shown
 from dlcore.core.labeled import Field, flattened
 from dlcore.core.training import Training
 from dlcore.engine.devices import Constants, Executable, Options
 from dlcore.engine.threads import DaemonThreads
+from dlcore.engine.tracing import check_domains, tracer_errors_in_words
 
 Cells = dict[str, Any]  # name of an axis to its values, [lanes] each
 
@@ -58,7 +60,8 @@ class Traced(NamedTuple):
 
     training: its static parts; the functions in it belong to the trace. cell: shapes and dtypes of the traced values.
     start: `cell -> (state, record at step 0)`. advance: `(cell, state) -> (state, record)`. last: the same for the last
-    record, or None. final: `(cell, state) -> (params, model state)`, or None. fields: dimensions of each record.
+    record, or None. final: `(cell, state) -> (params, model state)`, or None. fields: dimensions of each record. check:
+    of the values of cells, [n] each, whether functions that got them traced take them.
     """
 
     training: Training
@@ -68,6 +71,7 @@ class Traced(NamedTuple):
     last: Function | None
     final: Function | None
     fields: Mapping[str, Field]
+    check: Callable[[Mapping[str, np.ndarray]], None]
 
     @property
     def state(self) -> Any:
@@ -184,7 +188,17 @@ def trace(
                 )
         return arrays
 
+    notes: list[Note] = []
+    given: dict[str, Any] = {}
+
     def start(cell):
+        given.update(cell)
+        with noting() as found:
+            result = start_of(cell)
+        notes[:] = found
+        return result
+
+    def start_of(cell):
         training = make(cell)
         trainings.append(training)
         state = training.init()
@@ -201,16 +215,25 @@ def trace(
         _check_states(start_one.result[0], traced.result[0])
         return traced
 
-    start_one = _function(start, (cell,), constants)
-    training = trainings[0]
     last = final = None
-    advance_one = advanced(lambda training: training.advance)
-    if training.last is not None:
-        last = advanced(lambda training: training.last)
-        _check_records(advance_one.result[1], last.result[1])
-    if final_params and training.parameters is not None:
-        final = _function(lambda cell, state: make(cell).parameters(state), (cell, start_one.result[0]), constants)
-    return Traced(training, cell, start_one, advance_one, last, final, fields)
+    with tracer_errors_in_words(cell):
+        start_one = _function(start, (cell,), constants)
+        training = trainings[0]
+        advance_one = advanced(lambda training: training.advance)
+        if training.last is not None:
+            last = advanced(lambda training: training.last)
+            _check_records(advance_one.result[1], last.result[1])
+        if final_params and training.parameters is not None:
+            final = _function(
+                lambda cell, state: _parameters(make(cell), state), (cell, start_one.result[0]), constants
+            )
+    check = functools.partial(check_domains, start_of, notes, given)
+    return Traced(training, cell, start_one, advance_one, last, final, fields, check)
+
+
+def _parameters(training: Training, state: Any) -> tuple[Any, Any]:
+    assert training.parameters is not None
+    return training.parameters(state)
 
 
 def default_lane_width(traced: Traced, platform: str) -> int:

@@ -24,7 +24,7 @@ from dlcore.engine.threads import DaemonThreads, Workers
 from dlcore.engine.timeline import Timeline
 
 TRAINING = instance(Training, example="dl.training(...)")
-STUDY = instance(Study, example="dl.study(fit, seed=np.arange(4))") | MAKES_TRAININGS
+STUDY = MAKES_TRAININGS | instance(Study, example="dl.study(fit, seed=np.arange(4))")
 
 
 class Options(NamedTuple):
@@ -169,6 +169,8 @@ def _evaluate(
             trace(functools.partial(_training_of, study, static), cell, constants, final_params=options.final_params)
             for static, _ in programs
         ]
+        for part, (_, rows) in zip(traced, programs, strict=True):
+            part.check({name: values[rows] for name, values in study.traced.items()})
         names = [name_of_program(static) for static, _ in programs]
         states, continued = _going_on(traced[0], start) if start is not None else (None, None)
         timeline = Timeline(study, [part.training for part in traced], names, options.along, continued)

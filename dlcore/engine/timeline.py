@@ -51,7 +51,7 @@ class Timeline:
 
     def coordinates(self, length: int) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
         """Every time at the first records, as xarray takes them: along `along`, and axes on which it depends."""
-        found = {self.along: ((self.along,), self._shared[:length])}
+        found: dict[str, tuple[tuple[str, ...], np.ndarray]] = {self.along: ((self.along,), self._shared[:length])}
         for name in self.names:
             if name != self.along:
                 found[name] = self._coordinate(name, length)

@@ -181,7 +181,7 @@ def test_batch_sizes_share_epochs():
     np.testing.assert_array_equal(results.epoch, [0, 1, 2])
     assert results.step.dims == ("batch_size", "epoch")
     np.testing.assert_array_equal(results.step, [[0, 4, 8], [0, 1, 2]])
-    assert results.batch_size.values.tolist() == ["6", "full"]
+    assert results.batch_size.values.tolist() == [6, "full"]
     assert results.examples.dims == ("epoch",)
     direct = dl.sweep(fit_line, seed=np.arange(2), batch_size=["full"], lane_width=WIDTH)
     np.testing.assert_array_equal(direct.train_loss.isel(batch_size=0), results.train_loss.isel(batch_size=1))
@@ -400,7 +400,7 @@ def test_a_sweep_inside_enable_x64_computes_in_float64():
     [
         ("a", {"step": 1.0}, "the record 'step' has the name of something else"),
         ("a", {"diverged_at": 1.0}, "the record 'diverged_at' has the name of something else"),
-        ("x_0", {"x": np.ones(2, np.float32)}, "sweep axis 'x_0' has the name of something else"),
+        ("x_0", {"x": np.ones(2, np.float32)}, "axis 'x_0' has the name of something else"),
     ],
 )
 def test_names_that_results_cannot_hold_twice_are_refused_before_anything_runs(axis, record, message):

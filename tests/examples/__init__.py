@@ -16,7 +16,19 @@ import numpy as np
 
 import dlcore as dl
 
-PACKAGES = ("data", "evidence", "generation", "losses", "metrics", "models", "optimizers", "plots", "tasks", "textbook")
+PACKAGES = (
+    "data",
+    "evidence",
+    "generation",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "plots",
+    "probes",
+    "tasks",
+    "textbook",
+)
 MODULES = {"": dl, "activations": dl.activations, "initializers": dl.initializers} | {
     name: getattr(dl, name) for name in PACKAGES
 }

@@ -20,6 +20,7 @@ def halving(start):
 
 
 RESULTS = dl.run(small.fit(0, 0.1, num_epochs=1), final_params=True)
+STATE = dl.run(halving(1.0), final_state=True)
 
 
 @functools.cache
@@ -34,13 +35,26 @@ EXAMPLES = {
     "load": lambda: {"path": stored()},
     "save": lambda: {"results": RESULTS, "path": pathlib.Path(tempfile.mkdtemp()) / "runs.zarr"},
     "final_params": lambda: {"results": RESULTS, "model": small.MODEL, "cell": {}},
-    "run": lambda: {"training": halving(1.0), "final_params": False, "progress": False},
+    "final_state": lambda: {"results": STATE, "training": halving(1.0), "cell": {}},
+    "early_stopping": lambda: {"record": "test_loss", "patience": 2, "min_change": 0.0, "mode": "min"},
+    "labeled": lambda: {"values": jnp.ones((2, 3)), "dims": ("row", ("column", ["a", "b", "c"]))},
+    "points": lambda: {"name": "point", "parameters": {"start": np.array([1.0, 2.0])}},
+    "study": lambda: {"fn": halving, "points": (), "axes": {"start": np.array([1.0, 2.0])}},
+    "run": lambda: {
+        "training": halving(1.0),
+        "start": None,
+        "final_params": False,
+        "final_state": False,
+        "progress": False,
+    },
     "setup": lambda: {"num_devices": jax.device_count(), "cache": False},
     "sweep": lambda: {
         "fn": halving,
+        "points": (),
         "along": "step",
         "lane_width": 2,
         "final_params": False,
+        "final_state": False,
         "progress": False,
         "axes": {"start": np.array([1.0, 2.0])},
     },
@@ -54,6 +68,11 @@ EXAMPLES = {
         "record_every": "epoch",
         "evaluate": ("train",),
         "sampling": "reshuffle",
+        "last_batch": "drop",
+        "observe": {"step": lambda seen: seen.state.step},
+        "evaluate_params": lambda state: state.params,
+        "keep_best": "train_loss",
+        "stop": dl.early_stopping("train_loss", patience=2),
     },
     "from_linen": lambda: {"module": linen.Dense(2), "example_inputs": jnp.ones((1, 4))},
     "from_nnx": lambda: {"build": lambda rngs: nnx.Linear(4, 2, rngs=rngs), "parts": ()},

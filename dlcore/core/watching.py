@@ -52,8 +52,8 @@ def early_stopping(
     mode = mode or mode_of(record)
     if mode is None:
         raise ArgumentError(
-            f"early_stopping: the name {record!r} does not say whether less or more is better; expects a loss, an error, "
-            "an accuracy or the like. Say it: mode='max'."
+            f"early_stopping: the name {record!r} does not say whether less or more is better; expects a loss, an "
+            "error, an accuracy or the like. Say it: mode='max'."
         )
     return EarlyStopping(record, patience, min_change, mode)  # pyright: ignore[reportArgumentType]
 

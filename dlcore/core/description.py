@@ -32,11 +32,11 @@ class Description(NamedTuple):
 
     def html(self) -> str:
         """For a notebook: the head above a table of the rows."""
-        cell = "style='text-align: left; vertical-align: top; padding: 0 1em 0 0'"
-        rows = "".join(
-            f"<tr><td {cell}>{html.escape(label)}</td><td {cell}>{html.escape(text)}</td></tr>"
-            for label, text in self.rows
-        )
+        style = "style='text-align: left; vertical-align: top; padding: 0 1em 0 0'"
+        rows = ""
+        for label, text in self.rows:
+            first = f"<td {style}>{html.escape(label)}</td><td {style}>" if label else f"<td {style} colspan='2'>"
+            rows += f"<tr>{first}{html.escape(text)}</td></tr>"
         return f"<div><b>{html.escape(self.title)}</b>: {html.escape(self.head)}<table>{rows}</table></div>"
 
 

@@ -32,13 +32,16 @@ class Description(NamedTuple):
         return "\n".join(lines)
 
     def html(self) -> str:
-        """For a notebook: the head above a table of the rows."""
-        style = "style='text-align: left; vertical-align: top; padding: 0 1em 0 0'"
-        rows = ""
-        for label, text in self.rows:
-            first = f"<td {style}>{html.escape(label)}</td><td {style}>" if label else f"<td {style} colspan='2'>"
-            rows += f"<tr>{first}{html.escape(text)}</td></tr>"
-        return f"<div><b>{html.escape(self.title)}</b>: {html.escape(self.head)}<table>{rows}</table></div>"
+        """For a notebook: the head and what stands by itself, above a table of the other rows."""
+        cell = "<td style='text-align: left; vertical-align: top; padding: 0 1em 0 0'>"
+        alone = "".join(f"<br>{html.escape(text)}" for label, text in self.rows if not label)
+        rows = "".join(
+            f"<tr>{cell}{html.escape(label)}</td>{cell}{html.escape(text)}</td></tr>"
+            for label, text in self.rows
+            if label
+        )
+        title, head = html.escape(self.title), html.escape(self.head)
+        return f"<div><b>{title}</b>: {head}{alone}<table>{rows}</table></div>"
 
 
 def model(value: Any) -> Description:

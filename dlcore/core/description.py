@@ -1,5 +1,6 @@
 """What models, data sets, tasks and trainings print about themselves; nothing is computed, and nothing raises."""
 
+import functools
 import html
 import textwrap
 from collections.abc import Callable, Sequence
@@ -31,13 +32,16 @@ class Description(NamedTuple):
         return "\n".join(lines)
 
     def html(self) -> str:
-        """For a notebook: the head above a table of the rows."""
-        cell = "style='text-align: left; vertical-align: top; padding: 0 1em 0 0'"
+        """For a notebook: the head and what stands by itself, above a table of the other rows."""
+        cell = "<td style='text-align: left; vertical-align: top; padding: 0 1em 0 0'>"
+        alone = "".join(f"<br>{html.escape(text)}" for label, text in self.rows if not label)
         rows = "".join(
-            f"<tr><td {cell}>{html.escape(label)}</td><td {cell}>{html.escape(text)}</td></tr>"
+            f"<tr>{cell}{html.escape(label)}</td>{cell}{html.escape(text)}</td></tr>"
             for label, text in self.rows
+            if label
         )
-        return f"<div><b>{html.escape(self.title)}</b>: {html.escape(self.head)}<table>{rows}</table></div>"
+        title, head = html.escape(self.title), html.escape(self.head)
+        return f"<div><b>{title}</b>: {head}{alone}<table>{rows}</table></div>"
 
 
 def model(value: Any) -> Description:
@@ -52,11 +56,12 @@ def model(value: Any) -> Description:
 
 def task(value: Any) -> Description:
     """The model, the data and what is reported of them."""
+    params = functools.cache(lambda: _initial(value.model)[0])
     return Description(
         "Task",
-        _attempt(lambda: f"a model of {_size(_initial(value.model)[0])} on {value.data.name}"),
+        _attempt(lambda: f"a model of {_size(params())} on {value.data.name}"),
         [
-            ("params", _attempt(lambda: _arrays(_initial(value.model)[0]))),
+            ("params", _attempt(lambda: _arrays(params()))),
             ("data", _attempt(lambda: f"{value.data.name}, {_rows_and_shapes(value.data)}")),
             ("reports", _attempt(lambda: _names(_reported(value)))),
         ],
@@ -65,11 +70,9 @@ def task(value: Any) -> Description:
 
 def training(value: Any) -> Description:
     """Its length, where on the axes of time it records, and what."""
-    start = " and the one at step 0" * (value.measure is not None)
-    records = "1 record" if value.num_records == 1 else f"{_number(value.num_records)} records"
     return Description(
         "Training",
-        f"{records}{start}" + _attempt(lambda: _steps(value), ""),
+        _attempt(lambda: _length(value)) + _attempt(lambda: _steps(value), ""),
         [("recorded at", _attempt(lambda: _times(value))), ("records", _attempt(lambda: _recorded(value)))],
     )
 
@@ -143,7 +146,8 @@ def _first(words: Sequence[str], most: int) -> str:
 
 
 def _parts(value: Any) -> list[tuple[str, str]]:
-    return [("parts", _attempt(lambda: ", ".join(value.parts)))] if value.parts else []
+    names = _attempt(lambda: ", ".join(value.parts or ()))
+    return [("parts", names)] if names else []
 
 
 def _reported(value: Any) -> dict[str, Any]:
@@ -171,6 +175,11 @@ def _recorded(value: Any) -> str:
     if value.measure is None:  # `advance` may take long to trace
         return _names(described) if described else "what its function advance returns"
     return _names(described | jax.eval_shape(lambda: value.measure(value.init())))
+
+
+def _length(value: Any) -> str:
+    records = "1 record" if value.num_records == 1 else f"{_number(value.num_records)} records"
+    return records + " and the one at step 0" * (value.measure is not None)
 
 
 def _steps(value: Any) -> str:

@@ -6,8 +6,19 @@ import sys
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
+
+RUNS, COMPILING = "runs", "compiling"  # runs are compiled before the first of them moves
 
 
 class _Speed(ProgressColumn):
@@ -15,23 +26,38 @@ class _Speed(ProgressColumn):
         return Text(f"{task.speed:.3g} {task.description}/s" if task.speed else "", style="progress.data.speed")
 
 
+class _Time(ProgressColumn):
+    """Time gone while compiling, of which nobody knows how long it takes; then the time left."""
+
+    max_refresh = 0.5
+
+    def __init__(self):
+        super().__init__()
+        self._elapsed, self._left = TimeElapsedColumn(), TimeRemainingColumn()
+
+    def render(self, task: Task) -> Text:
+        return (self._elapsed if task.description == COMPILING else self._left).render(task)
+
+
 @contextlib.contextmanager
-def progress_bar(num_runs: int, *, shown: bool | None = None, label: str = "runs") -> Iterator[Callable[[float], None]]:
-    """Yields `advance(runs)`, to be called with the (fraction of) runs just done.
+def progress_bar(num_runs: int, *, shown: bool | None = None, label: str = RUNS) -> Iterator[Callable[[float], None]]:
+    """Yields `advance(runs)`, to be called with the (fraction of) runs just done; before that they are compiled.
 
     Args:
       shown: None shows the bar where somebody watches: in a terminal or a notebook.
+      label: what is counted, in the plural; only runs are compiled.
     """
     console = Console(file=sys.stderr)
     widgets = importlib.util.find_spec("ipywidgets") is not None  # in the extra [notebook]; rich warns without it
     watched = widgets if console.is_jupyter else console.is_terminal
     columns = (
+        SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         _Speed(),
-        TimeRemainingColumn(),
+        _Time(),
     )
     with Progress(*columns, console=console, transient=True, disable=not (watched if shown is None else shown)) as bar:
-        task = bar.add_task(label, total=num_runs)
-        yield lambda runs: bar.advance(task, runs)
+        task = bar.add_task(COMPILING if label == RUNS else label, total=num_runs)
+        yield lambda runs: bar.update(task, advance=runs, description=label)

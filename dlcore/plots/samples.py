@@ -206,7 +206,7 @@ def _visible(text: str) -> str:
 
 
 def _subplots(lines: int, columns: int, size: tuple[float, float]):
-    from matplotlib import figure as figures  # 0.5 s to import; a Figure needs no window, and none is left open
+    from dlcore.plots.figures import ShownFigure  # imports matplotlib
 
-    figure = figures.Figure(figsize=size, layout="constrained")
+    figure = ShownFigure(figsize=size, layout="constrained")
     return figure, figure.subplots(lines, columns, squeeze=False)

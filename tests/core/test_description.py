@@ -61,8 +61,10 @@ def test_trainings():
         (Task(1, 2, 3, 4), "Task: unknown, AttributeError"),  # pyright: ignore
         (small.CLASSIFICATION._replace(report=None), "Task: a model of 43 parameters (float32) on points"),
         (dl.Training(None, None, "many", 4, 5, 6), "Training: 'many' records"),  # pyright: ignore
+        (dl.Model(None, None, np.ones(2)), "Model: its init fails, "),  # pyright: ignore
+        (dl.Training(None, None, np.ones(2)), "Training: unknown, ValueError"),  # pyright: ignore
     ],
-    ids=["raises", "no_pair", "no_model", "no_task", "no_report", "no_training"],
+    ids=["raises", "no_pair", "no_model", "no_task", "no_report", "no_training", "no_parts", "no_number"],
 )
 def test_what_is_broken_still_prints(thing, first):
     """Catches a message about a broken thing that is itself an error, or as long as a traceback."""
@@ -91,7 +93,7 @@ def test_html_is_escaped_and_says_the_same():
     for thing in (data, task, task.model, small.fit(0)):
         page = thing._repr_html_()
         assert "<script>" not in page
-        assert page.count("<tr>") == len(repr(thing).splitlines()) - 1
+        assert page.count("<tr>") + page.count("<br>") == len(repr(thing).splitlines()) - 1
     assert "&lt;script&gt;" in data._repr_html_()
 
 

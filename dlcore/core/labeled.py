@@ -134,13 +134,29 @@ def _plain(who: str, name: str, value: Any) -> Any:
     """An array without names of dimensions; keys as numbers."""
     if isinstance(value, Labeled):
         return value
-    if not hasattr(value, "dtype") and not isinstance(value, int | float | complex):
+    if not hasattr(value, "dtype") and not isinstance(value, int | float | complex | bool):
         raise ArgumentError(
             f"{who} records {name!r}, which is {shown(value)}; expects an array, a number, or a tree of them."
         )
     is_key = jax.dtypes.issubdtype(getattr(value, "dtype", np.float32), jax.dtypes.prng_key)
-    array = jax.random.key_data(value) if is_key else jnp.asarray(value)
+    if not is_key and np.dtype(getattr(value, "dtype", np.float32)).kind in "OSUMm":
+        raise ArgumentError(f"{who} records {name!r}, which is {shown(value)}; expects numbers.")
+    array = jax.random.key_data(value) if is_key else _number(who, name, value)
     return Labeled(array, (None,) * array.ndim, (None,) * array.ndim)  # pyright: ignore[reportArgumentType]
+
+
+def _number(who: str, name: str, value: Any) -> jax.Array:
+    """In the dtype that JAX computes with, unless that changes a known number."""
+    if not isinstance(value, int | float | np.number):
+        return jnp.asarray(value)
+    array = np.asarray(value)
+    with np.errstate(over="ignore"):
+        converted = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
+    if np.isfinite(array) and (not np.isfinite(converted) or (array.dtype.kind in "iu" and converted != array)):
+        raise ArgumentError(
+            f"{who} records {name!r}, which is {shown(value)}; expects a number that fits {converted.dtype}."
+        )
+    return jnp.asarray(converted)
 
 
 def _is_labeled(value: Any) -> bool:

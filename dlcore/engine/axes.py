@@ -9,11 +9,13 @@ from typing import Any
 
 import jax
 import numpy as np
+import pandas as pd
 
-from dlcore.core.arguments import ANYTHING, Constraint, arguments, function, instance, integer, sequence, text
+from dlcore.core.arguments import ANYTHING, Constraint, arguments, function, instance, sequence, text
 from dlcore.core.description import Description
 from dlcore.core.errors import ArgumentError, shown, suggest
 from dlcore.core.training import Training
+from dlcore.engine.checks import check_training
 from dlcore.engine.labels import labels, name_of, same
 
 # Hyperparameters by their usual names for which a negative value is a mistake.
@@ -141,7 +143,7 @@ class Study:
         for dim, along in self.dims.items():
             if (dim,) != tuple(values.name for values in along):
                 found[dim] = ((dim,), np.arange(len(along[0])))
-            found |= {values.name: ((dim,), values.labels) for values in along}
+            found |= {values.name: ((dim,), _as_given(values.labels)) for values in along}
         return found
 
     def __repr__(self) -> str:
@@ -234,14 +236,6 @@ def _check_parameters(fn: Callable[..., Training], given: Sequence[str]) -> None
         )
 
 
-def check_training(training: Any, name: str) -> Training:
-    """The argument, if it is a `Training`."""
-    if not isinstance(training, Training):
-        raise ArgumentError(f"{name} gave a {type(training).__name__}; expects a Training, from dl.training(...).")
-    integer(meaning="records").check(f"{name}: num_records", training.num_records)
-    return training
-
-
 def _numbers(name: str, values: Any) -> np.ndarray:
     """The values of a traced axis as they were given."""
     if isinstance(values, range):
@@ -286,6 +280,11 @@ def _check_range(name: str, values: Any, converted: Any) -> None:
         whole = name not in INTEGERS or new == int(new) if math.isfinite(new) else False
         if not fits or not whole or (name in NOT_NEGATIVE and value < 0):
             raise ArgumentError(f"axis {name!r} holds {value} at position {position}; expects {expected}.")
+
+
+def _as_given(labels: np.ndarray) -> Any:
+    """Labels as xarray takes them without turning None into NaN."""
+    return pd.Index(labels, dtype=object) if labels.dtype == object else labels
 
 
 def _count(number: int, noun: str) -> str:

@@ -114,6 +114,8 @@ def _stored(results: xr.Dataset, name: str, expected: jax.ShapeDtypeStruct, opti
             numbers = numbers[own]
     if numbers.shape != shape or _padded(numbers):
         axes = [f"{dim}=..." for dim in values.dims if dim in results.coords]
+        if _padded(numbers):
+            raise ArgumentError(f"{name!r} is shorter than {shape} in this run; expects the model that was trained.")
         raise ArgumentError(
             f"{name!r} has shape {values.shape}, one run of this model has {shape}. "
             + (f"Choose one run: {', '.join(axes)}." if axes else "Pass the model that was trained.")

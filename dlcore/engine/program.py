@@ -19,9 +19,10 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jax.sharding import SingleDeviceSharding
 
 from dlcore.core.arguments import Note, noting
-from dlcore.core.errors import ArgumentError, described, shown
+from dlcore.core.errors import ArgumentError, shown
 from dlcore.core.labeled import Field, flattened
 from dlcore.core.training import Training
+from dlcore.engine.checks import check_records, check_state, check_states
 from dlcore.engine.devices import Constants, Executable, Options
 from dlcore.engine.threads import DaemonThreads
 from dlcore.engine.tracing import check_domains, tracer_errors_in_words
@@ -181,7 +182,8 @@ def trace(
     def record_of(who, record):
         arrays, found = flattened(who, record)
         for name, field in found.items():
-            if fields.setdefault(name, field) != field:
+            known = fields.setdefault(name, field)
+            if len(known.dims) == len(field.dims) and known != field:
                 raise ArgumentError(
                     f"{who} records {name!r} along {field.dims}, before it was {fields[name].dims}; expects the "
                     "same dimensions and labels. Let measure and advance record alike."
@@ -201,7 +203,7 @@ def trace(
     def start_of(cell):
         training = make(cell)
         trainings.append(training)
-        state = training.init()
+        state = check_state(training.init())
         return state, {} if training.measure is None else record_of("measure", training.measure(state))
 
     def advanced(function):
@@ -212,7 +214,7 @@ def trace(
             return result[0], record_of("advance", result[1])
 
         traced = _function(advance, (cell, start_one.result[0]), constants)
-        _check_states(start_one.result[0], traced.result[0])
+        check_states(start_one.result[0], traced.result[0])
         return traced
 
     last = final = None
@@ -222,7 +224,7 @@ def trace(
         advance_one = advanced(lambda training: training.advance)
         if training.last is not None:
             last = advanced(lambda training: training.last)
-            _check_records(advance_one.result[1], last.result[1])
+        check_records(advance_one.result[1], (last or advance_one).result[1])
         if final_params and training.parameters is not None:
             final = _function(
                 lambda cell, state: _parameters(make(cell), state), (cell, start_one.result[0]), constants
@@ -343,28 +345,3 @@ def _function(function: Callable[..., Any], arguments: tuple, constants: Constan
         return jax.tree.unflatten(structure, flat(*jax.tree.leaves(arguments)))
 
     return Function(call, [constants.shared(value) for value in closed.consts], result)
-
-
-def _check_records(record: Mapping[str, Any], last: Mapping[str, Any]) -> None:
-    """The last record is like the others."""
-    for name in {**record, **last}:
-        if name not in record or name not in last or record[name].shape != last[name].shape:
-            raise ArgumentError(
-                f"the last record holds {name!r} as {described(last.get(name))}, the others as "
-                f"{described(record.get(name))}; expects one form. Let last and advance record alike."
-            )
-
-
-def _check_states(before: Any, after: Any) -> None:
-    """A state keeps its structure, shapes and dtypes over a step."""
-    if jax.tree.structure(before) != jax.tree.structure(after):
-        raise ArgumentError(
-            f"advance gave a state of another structure: {jax.tree.structure(after)} for {jax.tree.structure(before)}; "
-            "expects the same."
-        )
-    for (path, old), new in zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True):
-        if (old.shape, old.dtype) != (new.shape, new.dtype):
-            raise ArgumentError(
-                f"advance turned state{jax.tree_util.keystr(path)} from {described(old)} into {described(new)}; a "
-                "state keeps its shapes and dtypes. Start with that dtype, or convert it back."
-            )

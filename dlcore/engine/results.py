@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from dlcore.core.errors import ArgumentError
+from dlcore.core.errors import ArgumentError, shown
 from dlcore.core.labeled import by_path
 from dlcore.engine.axes import Study
 from dlcore.engine.encoding import check_saveable
@@ -146,7 +146,7 @@ class Table:
 
 def name_of_program(static: Mapping[str, Any]) -> str:
     """Static values in words, for a message."""
-    return ", ".join(f"{name}={value!r}" for name, value in static.items()) or "the run"
+    return ", ".join(f"{name}={shown(value)}" for name, value in static.items()) or "the run"
 
 
 def check_names(study: Study, variables: Mapping[str, Variable], timeline: Timeline) -> None:

@@ -13,8 +13,9 @@ from jax.core import Tracer
 from dlcore.core.arguments import ANYTHING, NONE, arguments, boolean, instance, integer, text
 from dlcore.core.errors import ArgumentError, described, shown
 from dlcore.core.training import Training
-from dlcore.engine.axes import MAKES_TRAININGS, POINTS, Points, Study, check_training
+from dlcore.engine.axes import MAKES_TRAININGS, POINTS, Points, Study
 from dlcore.engine.axes import study as study_of
+from dlcore.engine.checks import check_training
 from dlcore.engine.devices import Constants
 from dlcore.engine.program import Block, Program, Traced, build, default_lane_width, trace
 from dlcore.engine.progress import progress_bar
@@ -225,9 +226,8 @@ def _run_blocks(
             for segment in program.segments(device, values, states):
                 table.put(block, segment)
                 done = 1.0 if segment.is_last else (segment.begin + segment.count - 1) / program.num_records
-                if segment.begin:
-                    report((done - reported) * len(block.rows))
-                    reported = done
+                report(max(0.0, done - reported) * len(block.rows))
+                reported = max(done, 0.0)
                 yield
 
         try:

@@ -1,5 +1,6 @@
 """When the cells of a study record: one axis of time for all."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,12 @@ class Timeline:
     ):
         self.along, self._study = along, study
         self._measured = [training.measure is not None and continued is None for training in trainings]
+        if len(set(self._measured)) > 1:
+            one, other = self._measured.index(True), self._measured.index(False)
+            raise ArgumentError(
+                f"{names[one]} has a record at step 0, {names[other]} has none; expects the same of all cells. Give "
+                "all trainings a measure, or none."
+            )
         times = [
             _times(training.coordinates if continued is None else continued, training, measured, along, name)
             for training, measured, name in zip(trainings, self._measured, names, strict=True)
@@ -64,9 +71,9 @@ class Timeline:
             if name in time:
                 row[positions] = time[name]
         rows = rows[:, :length]
-        first = rows[int(np.argmax(np.isfinite(rows).sum(axis=1)))]
-        if np.all((rows == first) | np.isnan(rows)):
-            return (self.along,), _as_counted(first, exact)
+        known = functools.reduce(lambda some, more: np.where(np.isnan(some), more, some), rows)
+        if np.all((rows == known) | np.isnan(rows)):
+            return (self.along,), _as_counted(known, exact)
         static = [dim for dim, along in self._study.dims.items() if any(values.traced is None for values in along)]
         cells = np.empty(self._study.num_cells, int)
         for number, (_, members) in enumerate(self._study.programs()):
@@ -113,11 +120,4 @@ def _times(
     times = dict(coordinates) or {"step": np.arange(training.num_records + 1)}
     if along not in times:
         raise ArgumentError(f"along is {along!r}; {name} has the times {', '.join(times)}.")
-    times = {key: np.asarray(values) for key, values in times.items()}
-    for key, values in times.items():
-        if values.shape != (training.num_records + 1,):
-            raise ArgumentError(
-                f"{name}: the coordinate {key!r} has shape {values.shape}, of {training.num_records} records; expects "
-                f"({training.num_records + 1},), the value at step 0 first."
-            )
-    return {key: values[0 if measured else 1 :] for key, values in times.items()}
+    return {key: np.asarray(values)[0 if measured else 1 :] for key, values in times.items()}

@@ -80,7 +80,7 @@ def _check(note: Note, values: np.ndarray, cells: Mapping[str, Any]) -> None:
     for position, value in enumerate(values):
         if note.constraint.refuses(value):
             where = ", ".join(f"{name}={axis[position]:.6g}" for name, axis in cells.items())
-            note.constraint.check(f"at {where}, {note.name}", value)
+            note.constraint.check(f"at {where}, {note.name}", value.item())
 
 
 def _of_this_trace(note: Note, cell: Mapping[str, Any]) -> bool:

@@ -312,19 +312,6 @@ def test_a_training_given_to_sweep():
         dl.sweep(fit(0), seed=SEEDS)
 
 
-@pytest.mark.compiles
-def test_cells_with_other_records():
-    """Catches variables of some cells filled with whatever memory held."""
-
-    def records(seed, splits):
-        task = small.CLASSIFICATION
-        return dl.training(jax.random.key(seed), task, optax.sgd(0.1), batch_size=6, num_epochs=2, evaluate=splits)
-
-    results = dl.sweep(records, seed=SEEDS, splits=[("train", "test"), ("train",)])
-    assert np.isfinite(results.train_loss).all()
-    assert np.isnan(results.test_loss).any(["seed", "step"]).values.tolist() == [False, True]
-
-
 @pytest.mark.parametrize("num_devices", [0, -1, 2.0, True, "2"])
 def test_bad_number_of_devices(num_devices):
     """Catches a request silently replaced by the default."""

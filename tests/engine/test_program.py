@@ -32,16 +32,21 @@ def test_default_lane_width_is_bounded():
         (lambda: 0.0, lambda s: s, r"advance gave .*; expects the pair \(state, record\)"),
         (lambda: 0.0, lambda s: (s, s), r"advance gave the record .*; expects a dictionary from names to arrays"),
         (lambda: 0.0, lambda s: (s, {1: s}), "expects a dictionary from names to arrays"),
+        (lambda: 0.0, lambda s: (s, {"name": "adam"}), "advance records 'name', which is 'adam'; expects an array, a"),
+        (lambda: 0.0, lambda s: (s, {"w": {"name": "adam"}}), "records 'w.name', which is 'adam'; expects an array"),
+        (lambda: 0.0, lambda s: (s, {"w": np.array("a")}), "records 'w', which is array.'a'.*; expects numbers"),
         (
             lambda: 0.0,
-            lambda s: (s, {"params": {"w": jnp.ones((2, 3))}}),
-            r"advance records 'params', which holds float32\[2, 3\]; expects one array a name",
+            lambda s: (s, {"w": 2**40}),
+            "records 'w', which is 1099511627776; expects a number that fits int32",
         ),
-        (
-            lambda: 0.0,
-            lambda s: (s, {"name": "adam"}),
-            "advance records 'name', which is 'adam'; expects an array or a",
-        ),
+        (lambda: 0.0, lambda s: (s, {"a.b": s, "a": {"b": jnp.ones(2)}}), "advance records 'a.b' twice"),
+        (lambda: 0.0, lambda s: (s, {"finite": s}), r"the record 'finite' is float32\[\]; expects one Boolean"),
+        (lambda: None, lambda s: (s, {"s": 0}), "init gave None; expects a state"),
+        (lambda: {"w": 1.0, "name": "adam"}, lambda s: (s, {"s": 0}), r"state\['name'\] is 'adam'; expects arrays"),
+        (lambda key: 0.0, lambda s: (s, {"s": s}), "init is .*; expects a function that takes no argument"),
+        (lambda: 0.0, lambda s, i: (s, {"s": s}), "advance is .*; expects a function that takes the state, its one"),
+        (0.0, lambda s: (s, {"s": s}), "init is 0.0; expects a function"),
         (lambda: 0.0, lambda s: ((s, s), {"s": s}), "advance gave a state of another structure"),
         (
             lambda: {"w": jnp.zeros(2)},
@@ -73,19 +78,13 @@ def test_records_before_and_after_the_first_step():
 
 def test_final_parameters_are_checked_before_anything_runs(monkeypatch):
     """Catches shapes that differ between cells, found when all the work is done."""
-    import small
-
     monkeypatch.setattr(jax.stages.Lowered, "compile", None)
 
-    def fit(width):
-        task = dl.tasks.classification(dl.models.mlp([4, width, 3]), small.labeled_points())
-        return dl.training(jax.random.key(0), task, dl.optimizers.by_name("sgd", 0.1), batch_size=6, num_epochs=1)
+    def bare(start):
+        return dl.Training(lambda: jnp.ones(range(1, start + 1)), lambda s: (s, {"sum": s.sum()}), 2)
 
-    with pytest.raises(dl.ArgumentError, match=r"width=6 has parameters .*kernel \[4, 6\].*; width=5"):
-        dl.sweep(fit, width=[5, 6], final_params=True)
-    bare = dl.Training(lambda: {"w": jnp.zeros(3)}, lambda s: (s, {"w": s["w"].sum()}), 2)
-    with pytest.raises(dl.ArgumentError, match="final_params: the state is a dict; expects one with params"):
-        dl.run(bare, final_params=True)
+    with pytest.raises(dl.ArgumentError, match=r"start=2 has params \[1, 2\], start=1 has params \[1\]; one array"):
+        dl.sweep(bare, start=[1, 2], final_params=True)
 
 
 def test_numbers_of_several_kinds_share_an_array():

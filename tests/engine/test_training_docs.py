@@ -52,7 +52,7 @@ def test_newton():
         assert ours.gradient_norm.max() < 1e-5
         exact = LogisticRegression(C=1 / (len(inputs) * penalty), tol=1e-10, max_iter=1_000).fit(inputs, labels)
         theirs = np.append(exact.coef_[0], exact.intercept_)
-        np.testing.assert_allclose(ours.weights, np.tile(theirs, (3, 1)), atol=1e-3)
+        np.testing.assert_allclose(ours.weights, np.tile(theirs, (3, 1)), atol=5e-3)
 
 
 @pytest.mark.parametrize("position", [0, 1])

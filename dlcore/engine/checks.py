@@ -45,7 +45,9 @@ def check_state(state: Any) -> Any:
     if state is None:
         raise ArgumentError("init gave None; expects a state, a tree of arrays. Does it lack a return?")
     for path, leaf in jax.tree_util.tree_leaves_with_path(state):
-        is_array = isinstance(leaf, jax.Array | np.ndarray | np.generic) and leaf.dtype.kind not in "OSUMm"
+        is_array = isinstance(leaf, jax.Array) or (
+            isinstance(leaf, np.ndarray | np.generic) and leaf.dtype.kind not in "OSUMm"
+        )
         if not is_array and not isinstance(leaf, int | float | complex):
             raise ArgumentError(
                 f"init gave a state whose part state{jax.tree_util.keystr(path)} is {shown(leaf)}; expects arrays. "

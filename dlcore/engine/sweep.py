@@ -132,9 +132,7 @@ def sweep(
     if isinstance(fn, Study):
         if points or axes:
             given = ", ".join(axes) or "points"
-            raise ArgumentError(
-                f"sweep: a study is given, and {given}; expects one or the other. Add them to the study."
-            )
+            raise ArgumentError(f"sweep: a study and {given} are given; expects one or the other: study(fn, {given}).")
         study = fn
     else:
         study = study_of(fn, *points, **axes)

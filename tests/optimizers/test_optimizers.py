@@ -16,14 +16,8 @@ STEPS = np.arange(0, 25)
 
 # name: (schedule of a rate, its formula of rate and step in NumPy)
 SCHEDULES = {
-    "constant": (optimizers.constant, lambda r, t: r + 0 * t),
     "inverse_time": (lambda r: optimizers.inverse_time(r, 4), lambda r, t: r / (1 + t / 4)),
     "step_decay": (lambda r: optimizers.step_decay(r, every=4, factor=0.5), lambda r, t: r * 0.5 ** (t // 4)),
-    "exponential": (lambda r: optimizers.exponential(r, decay_steps=4, factor=0.5), lambda r, t: r * 0.5 ** (t / 4)),
-    "cosine": (
-        lambda r: optimizers.cosine(r, num_steps=10),
-        lambda r, t: r * (1 + np.cos(np.pi * np.minimum(t, 10) / 10)) / 2,
-    ),
     "warm_up": (
         lambda r: optimizers.warm_up(optimizers.inverse_time(r, 4), num_steps=5),
         lambda r, t: np.where(t < 5, r * t / 5, r / (1 + np.maximum(t - 5, 0) / 4)),

@@ -250,10 +250,11 @@ def test_errors_about_traced_values_pass():
     def own(params):
         raise dl.DataError("of our own")
 
+    training = fit(changed(update=branching), 1)(0.1)
     with pytest.raises(jax.errors.TracerBoolConversionError):
-        dl.run(fit(changed(update=branching), 1)(0.1))
+        training.advance(training.init())
     with pytest.raises(dl.DataError, match=r"^of our own"):
-        dl.run(fit(changed(init=own), 1)(0.1))
+        fit(changed(init=own), 1)(0.1).init()
 
 
 def test_more_is_of_the_same_batch_and_noise():

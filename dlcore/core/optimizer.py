@@ -60,7 +60,7 @@ def checked(optimizer: Any) -> Checked:
             raise ArgumentError(f"optimizer gives {shown(result)}; expects the pair (updates, state).")
         new_updates, new_state = result
         _check_same("its state", state, new_state)
-        _check_same("updates", params, new_updates, dtypes=False)
+        _check_same("updates", updates if params is None else params, new_updates, dtypes=False)
         return new_updates, new_state
 
     return Checked(init, update)
@@ -99,7 +99,9 @@ def _words(function: Callable[..., Any], call: str) -> Iterator[None]:
     except Exception as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         name = _culprit(error) or getattr(function, "__qualname__", type(function).__name__).partition(".<locals>")[0]
-        hint = " Let sam be the outermost, with clipping in the optimizer inside it." if "'sam." in f"'{reason}" else ""
+        hint = (
+            " Let sam be the outermost, with clipping in the optimizer inside it." if reason.startswith("sam.") else ""
+        )
         raise ArgumentError(
             f"optimizer fails in {name}, called as {call}: {reason.rstrip('.')}.{hint} docs/optimizers.md says what an "
             "optimizer gets."
@@ -107,13 +109,12 @@ def _words(function: Callable[..., Any], call: str) -> Iterator[None]:
 
 
 def _culprit(error: Exception) -> str | None:
-    """The innermost of optax' transformations that the error went through."""
-    names = [
-        frame.f_code.co_qualname.partition(".<locals>")[0]
-        for frame, _ in traceback.walk_tb(error.__traceback__)
-        if frame.f_globals.get("__name__", "").startswith("optax") and "<locals>" in frame.f_code.co_qualname
-    ]
-    return f"optax' {names[-1]}" if names else None
+    """The innermost transformation of optax that the error went through."""
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_qualname
+        if module.startswith("optax") and "<locals>" in name:
+            return f"optax.{'contrib.' if '.contrib' in module else ''}{name.partition('.<locals>')[0]}"
+    return None
 
 
 def _check_same(what: str, before: Any, after: Any, *, dtypes: bool = True) -> None:
@@ -135,7 +136,7 @@ def _difference(before: Any, after: Any) -> str:
     try:
         jax.tree.map(lambda *leaves: None, before, after)
     except ValueError as error:
-        return " ".join(str(error).split())
+        return " ".join(str(error).split())[:300]
     return f"Got {shown(jax.tree.structure(after))}."
 
 

@@ -56,7 +56,7 @@ def make_update(
             loss, (_, model_state) = task.objective(params, state.model_state, batch, key=noise, train=True)
             return loss, model_state
 
-        def loss_of(params, obj_fn=None, grad_fn=None):  # optax' line searches hand over what they do not know
+        def loss_of(params, obj_fn=None, grad_fn=None):  # optax's line searches hand over what they do not know
             return objective(params)[0]
 
         (loss, model_state), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)

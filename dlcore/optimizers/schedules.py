@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
-import optax
 
 from dlcore.core.arguments import MOST, arguments, function, number, result_of
 from dlcore.core.errors import ArgumentError, shown
@@ -70,4 +69,9 @@ def warm_up(schedule: Schedule, *, num_steps: int) -> Schedule:
     first = result_of("warm_up: schedule", schedule, 0)
     if number().refuses(first):
         raise ArgumentError(f"warm_up: schedule gives {shown(first)} at step 0; expects a finite number.")
-    return optax.join_schedules([optax.linear_schedule(0.0, first, num_steps), schedule], [num_steps])
+
+    def rate(step):
+        rising = first * (jnp.minimum(step, num_steps) / num_steps)
+        return jnp.where(step < num_steps, rising, schedule(jnp.maximum(step - num_steps, 0)))
+
+    return rate

@@ -63,7 +63,7 @@ def _source(make):
 
 
 CYCLE = {"init_value": 0.0, "warmup_steps": 3, "decay_steps": 15}
-# name: (optax' own of a number, that number); none of them takes a traced one.
+# name: (optax's own of a number, that number); none of them takes a traced one.
 THEIRS = {
     "warmup_cosine_decay_schedule": (lambda rate: optax.warmup_cosine_decay_schedule(0.0, rate, 5, 30), 0.25),
     "sgdr_schedule": (lambda rate: optax.sgdr_schedule([CYCLE | {"peak_value": rate}] * 2), 0.25),
@@ -76,7 +76,7 @@ THEIRS = {
 
 @pytest.mark.parametrize("name", THEIRS)
 def test_what_is_written_instead_of_a_schedule(name):
-    """Catches a formula that differs from optax', and an optax that takes the traced number after all."""
+    """Catches a formula that differs from optax's, and an optax that takes the traced number after all."""
     theirs, number = THEIRS[name]
     instead = run(of("Schedules"))["INSTEAD"]
     assert set(instead) == set(THEIRS)

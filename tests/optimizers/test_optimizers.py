@@ -57,6 +57,23 @@ def test_every_period_of_step_decay_drops_on_time(traced):
     assert [float(one(step)) for step in (40, 41, 81, 82)] == [1, 0.5, 0.5, 0.25]
 
 
+def test_every_number_of_a_schedule_may_be_traced():
+    """Catches a schedule that looks at its number of steps or its factor when it is built."""
+
+    def rates(steps, factor):
+        made = [
+            optimizers.inverse_time(RATE, steps),
+            optimizers.step_decay(RATE, every=steps, factor=factor),
+            optimizers.warm_up(optimizers.inverse_time(RATE, steps), num_steps=steps),
+        ]
+        return jnp.stack(
+            [jax.vmap(lambda t, schedule=schedule: schedule(t) * jnp.float32(1))(STEPS) for schedule in made]
+        )
+
+    for steps in (jnp.int32(4), jnp.float32(4)):
+        np.testing.assert_allclose(jax.jit(rates)(steps, jnp.float32(0.5)), rates(4, 0.5), rtol=1e-6)
+
+
 PARAMS = {"kernel": np.linspace(-1, 1, 6).reshape(2, 3).astype(np.float32), "bias": np.float32([0.5, -2.0, 1.0])}
 TARGET = jax.tree.map(lambda leaf: 3 * np.flip(leaf), PARAMS)
 

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from dlcore.core.arguments import Constraint, RefusedError
-from dlcore.core.errors import ArgumentError, DlcoreError, described, shown
+from dlcore.core.errors import ArgumentError, DlcoreError, shown
 
 # State of an optimizer that cannot work here, to what it is and what to write instead.
 REFUSED = {
@@ -21,8 +20,8 @@ REFUSED = {
     ),
     optax.contrib.DifferentiallyPrivateAggregateState: (
         "contains optax.contrib.differentially_private_aggregate, as dpsgd does, which expects a gradient for each "
-        "example; a training gives the mean over the batch. For clipping and noise without a guarantee of privacy: "
-        "optax.chain(optax.clip_by_global_norm(bound), optax.noisy_sgd(learning_rate, key=key))."
+        "example; a training gives their mean. For clipping and noise without a guarantee of privacy: optax.chain("
+        "optax.clip_by_global_norm(bound), optax.noisy_sgd(learning_rate, key=key))."
     ),
     optax.MonitorState: (
         "contains optax.monitor, whose state gets its entries in the first update; a training is a loop, whose state "
@@ -120,15 +119,13 @@ def _culprit(error: Exception) -> str | None:
 def _check_same(what: str, before: Any, after: Any, *, dtypes: bool = True) -> None:
     """Refuse another structure, other shapes or dtypes; without `dtypes` only imaginary parts, which would be lost."""
     if jax.tree.structure(before) != jax.tree.structure(after):
-        raise ArgumentError(
-            f"optimizer gives {what} in another structure; expects that of before. {_difference(before, after)}"
-        )
-    for (path, old), new in zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True):
-        same_dtype = _dtype(old) == _dtype(new) if dtypes else _is_complex(old) or not _is_complex(new)
-        if jnp.shape(old) != jnp.shape(new) or not same_dtype:
-            raise ArgumentError(
-                f"optimizer gives {what}{jax.tree_util.keystr(path)} as {described(new)}; expects {described(old)}."
-            )
+        difference = _difference(before, after)
+        raise ArgumentError(f"optimizer gives {what} in another structure; expects that of before. {difference}")
+    for (path, leaf), new_leaf in zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True):
+        old, new = jax.typeof(leaf), jax.typeof(new_leaf)
+        loses = old.dtype != new.dtype if dtypes else new.dtype.kind == "c" != old.dtype.kind
+        if old.shape != new.shape or loses:
+            raise ArgumentError(f"optimizer gives {what}{jax.tree_util.keystr(path)} as {new}; expects {old}.")
 
 
 def _difference(before: Any, after: Any) -> str:
@@ -138,11 +135,3 @@ def _difference(before: Any, after: Any) -> str:
     except ValueError as error:
         return " ".join(str(error).split())[:300]
     return f"Got {shown(jax.tree.structure(after))}."
-
-
-def _dtype(leaf: Any) -> Any:
-    return getattr(leaf, "dtype", None) or jnp.result_type(leaf)
-
-
-def _is_complex(leaf: Any) -> bool:
-    return jnp.issubdtype(_dtype(leaf), jnp.complexfloating)

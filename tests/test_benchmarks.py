@@ -34,6 +34,14 @@ def test_noisy_quadratic_is_the_published_problem(published):
     np.testing.assert_allclose(published.test_loss.isel(step=0), 353.446764, rtol=1e-6)
 
 
+def test_the_interval_is_of_whole_steps():
+    """Catches a quotient times its divisor cut to a step less: 24000 / 91 * 91 is below 24000."""
+    rows = np.zeros((91, 1), np.float32)
+    task = dl.tasks.regression(dl.models.linear(1), dl.data.Dataset((rows, rows[:, 0])))
+    problem = PROBLEMS["least_squares"]()._replace(task=task, epochs={1: 24000 / 91}, name="unlisted")
+    assert measure.interval(problem, 1) == 24000 // measure.DEFAULT_RECORDS
+
+
 @pytest.mark.parametrize(
     ("rate", "epoch", "value", "recomputed", "deviation"),
     [(0.015849, 1, 105.445, None, None), (0.015849, 100, 87.5182, 87.41, 0.20), (0.001, 100, 95.8527, 95.880, 0.027)],

@@ -66,7 +66,7 @@ def steps_per_epoch(problem: Problem, batch_size: BatchSize) -> int:
 
 def interval(problem: Problem, batch_size: BatchSize) -> int:
     """Steps between records. The same for every length of run, so that all of them share a compiled program."""
-    steps = int(problem.epochs[batch_size] * steps_per_epoch(problem, batch_size))
+    steps = round(problem.epochs[batch_size] * steps_per_epoch(problem, batch_size))  # 24000 / 91 * 91 is below 24000
     return max(1, steps // RECORDS.get(problem.name, DEFAULT_RECORDS))
 
 

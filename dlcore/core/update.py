@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from dlcore.core.arguments import Constraint, when
 from dlcore.core.dataset import Split, take
 from dlcore.core.model import ModelState, Params
+from dlcore.core.optimizer import OPTIMIZER
 from dlcore.core.task import Task
 
 # Each use of randomness has a key of its own, folded from the root by one of these constants.
@@ -27,12 +27,6 @@ class State(NamedTuple):
     model_state: ModelState
     opt_state: Any
     watch: Any = ()
-
-
-OPTIMIZER = Constraint(
-    "an optax.GradientTransformation, e.g. optax.sgd(learning_rate)",
-    when(lambda value: callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))),
-)
 
 
 class Step(NamedTuple):
@@ -54,7 +48,7 @@ def make_update(
     Optimizers that want more than the gradient (line searches, Polyak steps, sharpness-aware ones, Sophia) get the
     loss, and functions of the parameters for it and for its gradient, all for the same batch and the same noise.
     """
-    optimizer = optax.with_extra_args_support(optimizer)
+    optimizer = OPTIMIZER.check("make_update: optimizer", optimizer)
 
     def update(state, train, rows):
         batch = train if rows is None else jax.tree.map(lambda values: take(values, rows), train)
@@ -64,7 +58,7 @@ def make_update(
             loss, (_, model_state) = task.objective(params, state.model_state, batch, key=noise, train=True)
             return loss, model_state
 
-        def loss_of(params):
+        def loss_of(params, obj_fn=None, grad_fn=None):  # optax's line searches hand over what they do not know
             return objective(params)[0]
 
         (loss, model_state), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)

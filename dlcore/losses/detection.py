@@ -61,7 +61,10 @@ def grid_detection(
     cell = jnp.asarray([size / count for size, count in zip(image_size, grid, strict=True)], targets.dtype)
     there = targets[..., 0] > 0
     centers, sizes = _center_and_size(targets[..., 2:], cell)
-    inside = jnp.clip(jnp.floor(centers).astype(int), 0, jnp.asarray(grid).reshape(1, 1, 2) - 1)
+    # Compiled, `centers` may be products with a reciprocal, which puts an object on a border into the cell before.
+    middle = (targets[..., 2:4] + targets[..., 4:]) / 2
+    inside = jnp.floor_divide(middle, cell.reshape(1, 1, 2)).astype(int)
+    inside = jnp.clip(inside, 0, jnp.asarray(grid).reshape(1, 1, 2) - 1)
     here = jax.nn.one_hot(inside[..., 0] * grid[1] + inside[..., 1], grid[0] * grid[1], dtype=bool) & there[..., None]
     holds = here.any(axis=1)  # [B, cells]
     first = jnp.argmax(here, axis=1)  # the object that each cell answers for

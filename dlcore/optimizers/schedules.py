@@ -1,10 +1,9 @@
-"""Learning-rate schedules: functions of the step, made of numbers that may be traced."""
+"""Learning-rate schedules that optax lacks, or has for known numbers only: functions of the step."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
-import optax
 
 from dlcore.core.arguments import MOST, arguments, function, number, result_of
 from dlcore.core.errors import ArgumentError, shown
@@ -15,17 +14,6 @@ Schedule = Callable[[Any], Any]
 RATE = number(0)
 STEPS = number(1, MOST)
 FACTOR = number(0, open_low=True)
-
-
-@arguments(learning_rate=RATE)
-def constant(learning_rate: Scalar) -> Schedule:
-    """The same learning rate at every step.
-
-    Example:
-      >>> dl.optimizers.constant(0.1)(1000)
-      0.1
-    """
-    return optax.constant_schedule(learning_rate)
 
 
 @arguments(learning_rate=RATE, decay_steps=number(0, open_low=True, finite=False))
@@ -67,35 +55,6 @@ def step_decay(learning_rate: Scalar, *, every: int, factor: Scalar = 0.1) -> Sc
     return rate
 
 
-@arguments(learning_rate=RATE, decay_steps=STEPS, factor=FACTOR)
-def exponential(learning_rate: Scalar, *, decay_steps: int, factor: Scalar = 0.5) -> Schedule:
-    """`learning_rate * factor ** (step / decay_steps)`: the same relative decay at every step.
-
-    Args:
-      learning_rate: at step 0.
-      decay_steps: steps in which the rate is multiplied by `factor`.
-      factor: below 1 to decay.
-
-    Example:
-      >>> float(dl.optimizers.exponential(1.0, decay_steps=10)(20))
-      0.25
-    """
-    return optax.exponential_decay(learning_rate, transition_steps=decay_steps, decay_rate=factor)
-
-
-@arguments(learning_rate=RATE, num_steps=STEPS)
-def cosine(learning_rate: Scalar, *, num_steps: int) -> Schedule:
-    """Half a cosine from `learning_rate` at step 0 to zero at `num_steps`, and zero from there on.
-
-    Reference: Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, ICLR 2017.
-
-    Example:
-      >>> round(float(dl.optimizers.cosine(0.5, num_steps=100)(50)), 6)
-      0.25
-    """
-    return optax.cosine_decay_schedule(learning_rate, decay_steps=num_steps)
-
-
 @arguments(schedule=function, num_steps=STEPS)
 def warm_up(schedule: Schedule, *, num_steps: int) -> Schedule:
     """Raise the rate linearly from zero to `schedule(0)` in `num_steps` steps, then follow the schedule from its start.
@@ -103,11 +62,16 @@ def warm_up(schedule: Schedule, *, num_steps: int) -> Schedule:
     Reference: Goyal et al., Accurate, large minibatch SGD: training ImageNet in 1 hour, 2017, sec. 2.2.
 
     Example:
-      >>> schedule = dl.optimizers.warm_up(dl.optimizers.constant(1.0), num_steps=4)
+      >>> schedule = dl.optimizers.warm_up(optax.constant_schedule(1.0), num_steps=4)
       >>> [float(schedule(step)) for step in (0, 1, 4)]
       [0.0, 0.25, 1.0]
     """
     first = result_of("warm_up: schedule", schedule, 0)
     if number().refuses(first):
         raise ArgumentError(f"warm_up: schedule gives {shown(first)} at step 0; expects a finite number.")
-    return optax.join_schedules([optax.linear_schedule(0.0, first, num_steps), schedule], [num_steps])
+
+    def rate(step):
+        rising = first * (jnp.minimum(step, num_steps) / num_steps)
+        return jnp.where(step < num_steps, rising, schedule(jnp.maximum(step - num_steps, 0)))
+
+    return rate

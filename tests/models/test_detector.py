@@ -82,6 +82,17 @@ def test_loss_is_zero_for_perfect_cells_and_counts_each_error():
     np.testing.assert_allclose(got, [np.log(2) * (2 + 0.25 * 14)], rtol=1e-5)
 
 
+@pytest.mark.parametrize("cell", [41, 47, 55])
+def test_an_object_on_a_border_belongs_to_the_cell_that_begins_there(cell):
+    """Catches a division that becomes a product with a reciprocal when compiled: 41 / 41 is then below 1."""
+    low, high = cell - 3, cell + 3
+    targets = np.array([[[1, 2, low, low, high, high]]], np.float32)
+    right = perfect(targets, grid=2, size=2 * cell)
+    assert right.objectness[0, 1, 1] > 0
+    loss = jax.jit(lambda cells, targets: dl.losses.grid_detection(cells, targets, image_size=(2 * cell, 2 * cell)))
+    assert loss(right, targets)[0] < 1e-6
+
+
 def test_search_drops_boxes_that_overlap_a_better_one_of_their_class():
     """Catches suppression across classes or images, and boxes in another order than their scores."""
     cells = perfect(TARGETS, grid=4, size=8)

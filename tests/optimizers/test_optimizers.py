@@ -16,14 +16,8 @@ STEPS = np.arange(0, 25)
 
 # name: (schedule of a rate, its formula of rate and step in NumPy)
 SCHEDULES = {
-    "constant": (optimizers.constant, lambda r, t: r + 0 * t),
     "inverse_time": (lambda r: optimizers.inverse_time(r, 4), lambda r, t: r / (1 + t / 4)),
     "step_decay": (lambda r: optimizers.step_decay(r, every=4, factor=0.5), lambda r, t: r * 0.5 ** (t // 4)),
-    "exponential": (lambda r: optimizers.exponential(r, decay_steps=4, factor=0.5), lambda r, t: r * 0.5 ** (t / 4)),
-    "cosine": (
-        lambda r: optimizers.cosine(r, num_steps=10),
-        lambda r, t: r * (1 + np.cos(np.pi * np.minimum(t, 10) / 10)) / 2,
-    ),
     "warm_up": (
         lambda r: optimizers.warm_up(optimizers.inverse_time(r, 4), num_steps=5),
         lambda r, t: np.where(t < 5, r * t / 5, r / (1 + np.maximum(t - 5, 0) / 4)),
@@ -61,6 +55,23 @@ def test_every_period_of_step_decay_drops_on_time(traced):
     np.testing.assert_array_equal(found, np.broadcast_to([1, 0.5, 0.5**6, 0.5**7], edges.shape))
     one = jax.jit(optimizers.step_decay(1.0, every=41, factor=0.5))
     assert [float(one(step)) for step in (40, 41, 81, 82)] == [1, 0.5, 0.5, 0.25]
+
+
+def test_every_number_of_a_schedule_may_be_traced():
+    """Catches a schedule that looks at its number of steps or its factor when it is built."""
+
+    def rates(steps, factor):
+        made = [
+            optimizers.inverse_time(RATE, steps),
+            optimizers.step_decay(RATE, every=steps, factor=factor),
+            optimizers.warm_up(optimizers.inverse_time(RATE, steps), num_steps=steps),
+        ]
+        return jnp.stack(
+            [jax.vmap(lambda t, schedule=schedule: schedule(t) * jnp.float32(1))(STEPS) for schedule in made]
+        )
+
+    for steps in (jnp.int32(4), jnp.float32(4)):
+        np.testing.assert_allclose(jax.jit(rates)(steps, jnp.float32(0.5)), rates(4, 0.5), rtol=1e-6)
 
 
 PARAMS = {"kernel": np.linspace(-1, 1, 6).reshape(2, 3).astype(np.float32), "bias": np.float32([0.5, -2.0, 1.0])}

@@ -6,7 +6,8 @@ from dlcore.core.model import Model
 from dlcore.core.training import Training, training
 from dlcore.core.update import State
 from dlcore.nn import activations, initializers
-from dlcore.nn.adapters import from_linen, from_nnx
+from dlcore.nn.adapters import from_nnx
+from dlcore.nn.linen_adapter import from_linen
 from dlcore.nn.masked import Masked
 from dlcore.study.results import final_params
 from dlcore.study.setup import setup

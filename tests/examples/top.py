@@ -55,6 +55,6 @@ EXAMPLES = {
         "evaluate": ("train",),
         "sampling": "reshuffle",
     },
-    "from_linen": lambda: {"module": linen.Dense(2), "example_inputs": jnp.ones((1, 4))},
+    "from_linen": lambda: {"module": linen.Dense(2), "example_inputs": jnp.ones((1, 4)), "switch": {}},
     "from_nnx": lambda: {"build": lambda rngs: nnx.Linear(4, 2, rngs=rngs), "parts": ()},
 }

@@ -13,7 +13,8 @@ from dlcore.engine.setup import setup
 from dlcore.engine.store import load, save
 from dlcore.engine.sweep import run, sweep
 from dlcore.nn import activations, initializers
-from dlcore.nn.adapters import from_linen, from_nnx
+from dlcore.nn.adapters import from_nnx
+from dlcore.nn.linen_adapter import from_linen
 from dlcore.nn.masked import Masked
 
 __all__ = [

@@ -1,4 +1,7 @@
-"""Metrics: each takes outputs and targets of a whole split and returns a scalar, if it does not say otherwise."""
+"""Metrics: each takes outputs and targets of a whole split and returns a scalar, if it does not say otherwise.
+
+If one of the outputs is NaN, so is the metric.
+"""
 
 from dlcore.metrics.classification import (
     accuracy,

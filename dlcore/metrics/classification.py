@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from dlcore.core.arguments import arguments, array, integer, number, one_of
 from dlcore.core.errors import ArgumentError
 from dlcore.losses.checks import FLAGS, LABELS, LOGITS, OUTPUTS, check_flags, check_labels
+from dlcore.metrics.undefined import nan_where_nan
 
 Average = Literal["micro", "macro", "none"]
 COUNTED = {
@@ -31,7 +32,7 @@ def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Array(0.5, dtype=float32)
     """
     check_labels("accuracy", logits, labels)
-    return jnp.mean(jnp.argmax(logits, axis=-1) == labels)
+    return nan_where_nan(logits, jnp.mean(jnp.argmax(logits, axis=-1) == labels))
 
 
 @arguments(logits=OUTPUTS, labels=FLAGS)
@@ -42,7 +43,7 @@ def binary_accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Array(0.5, dtype=float32)
     """
     check_flags("binary_accuracy", logits, labels)
-    return jnp.mean((logits > 0) == (labels > 0))
+    return nan_where_nan(logits, jnp.mean((logits > 0) == (labels > 0)))
 
 
 @arguments(logits=LOGITS, labels=LABELS, k=integer())
@@ -56,19 +57,23 @@ def top_k_accuracy(logits: jax.Array, labels: jax.Array, *, k: int = 5) -> jax.A
     if k > logits.shape[-1]:
         raise ArgumentError(f"top_k_accuracy: k is {k}, there are {logits.shape[-1]} classes; expects at most as many.")
     _, classes = jax.lax.top_k(logits, k)
-    return jnp.mean(jnp.any(classes == labels[..., None], axis=-1))
+    return nan_where_nan(logits, jnp.mean(jnp.any(classes == labels[..., None], axis=-1)))
 
 
 @arguments(logits=LOGITS, labels=LABELS)
 def confusion_matrix(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Examples by label (row) and largest logit (column): [N, num_classes], [N] -> [num_classes, num_classes].
 
+    Counts are integers, which cannot be NaN: an example with NaN among its logits is counted nowhere, so that the sum
+    is less than N.
+
     >>> dl.metrics.confusion_matrix(jnp.array([[2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 0])).tolist()
     [[1, 1], [0, 0]]
     """
     check_labels("confusion_matrix", logits, labels)
     num_classes = logits.shape[-1]
-    return jnp.zeros((num_classes, num_classes), int).at[labels, jnp.argmax(logits, axis=-1)].add(1)
+    known = ~jnp.isnan(logits).any(axis=-1)
+    return jnp.zeros((num_classes, num_classes), int).at[labels, jnp.argmax(logits, axis=-1)].add(known)
 
 
 @arguments(logits=OUTPUTS, labels=FLAGS)
@@ -79,7 +84,7 @@ def subset_accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Array(0., dtype=float32)
     """
     check_flags("subset_accuracy", logits, labels)
-    return jnp.mean(jnp.all((logits > 0) == (labels > 0), axis=-1))
+    return nan_where_nan(logits, jnp.mean(jnp.all((logits > 0) == (labels > 0), axis=-1)))
 
 
 @arguments(logits=OUTPUTS, labels=FLAGS)
@@ -90,7 +95,7 @@ def hamming_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Array(0.5, dtype=float32)
     """
     check_flags("hamming_loss", logits, labels)
-    return jnp.mean((logits > 0) != (labels > 0))
+    return nan_where_nan(logits, jnp.mean((logits > 0) != (labels > 0)))
 
 
 @arguments(**COUNTED)
@@ -111,7 +116,7 @@ def precision(
       Array(0.5, dtype=float32)
     """
     counts = _counts("precision", logits, labels, average)
-    return _averaged(counts.hits, counts.predicted, average, zero_division)
+    return nan_where_nan(logits, _averaged(counts.hits, counts.predicted, average, zero_division))
 
 
 @arguments(**COUNTED)
@@ -127,7 +132,7 @@ def recall(
       Array(0.25, dtype=float32)
     """
     counts = _counts("recall", logits, labels, average)
-    return _averaged(counts.hits, counts.actual, average, zero_division)
+    return nan_where_nan(logits, _averaged(counts.hits, counts.actual, average, zero_division))
 
 
 @arguments(**COUNTED)
@@ -143,7 +148,8 @@ def f1(
       Array(0.5, dtype=float32)
     """
     counts = _counts("f1", logits, labels, average)
-    return _averaged(2 * counts.hits, counts.predicted + counts.actual, average, zero_division)
+    both = counts.predicted + counts.actual
+    return nan_where_nan(logits, _averaged(2 * counts.hits, both, average, zero_division))
 
 
 class _Counts(NamedTuple):

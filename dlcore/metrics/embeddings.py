@@ -7,6 +7,7 @@ from dlcore.core.arguments import arguments
 from dlcore.core.errors import DataError, described
 from dlcore.losses.checks import LABELS
 from dlcore.losses.embeddings import EMBEDDINGS, GAUSSIAN, mutual_likelihood_scores
+from dlcore.metrics.undefined import nan_where_nan
 from dlcore.nn.distances import squared_distances
 from dlcore.nn.embeddings import Gaussian
 
@@ -38,4 +39,5 @@ def nearest_neighbor_accuracy(embeddings: jax.Array | Gaussian, labels: jax.Arra
         return labels[jnp.argmax(others)] == labels[position]
 
     embeddings, labels = jax.tree.map(jnp.asarray, (embeddings, labels))
-    return jnp.mean(jax.lax.map(is_right, jnp.arange(len(labels)), batch_size=min(len(labels), 256)))
+    right = jax.lax.map(is_right, jnp.arange(len(labels)), batch_size=min(len(labels), 256))
+    return nan_where_nan(embeddings, jnp.mean(right))

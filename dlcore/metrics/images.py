@@ -1,5 +1,6 @@
 """Metrics of images, and of boxes found in them. Boxes are (top, left, bottom, right)."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -56,7 +57,8 @@ def box_iou(boxes: Any, others: Any) -> Any:
 
     overlap = area(xp.maximum(boxes[..., :2], others[..., :2]), xp.minimum(boxes[..., 2:], others[..., 2:]))
     union = area(boxes[..., :2], boxes[..., 2:]) + area(others[..., :2], others[..., 2:]) - overlap
-    return xp.where(union > 0, overlap / xp.where(union > 0, union, 1), 0)
+    empty = union <= 0  # not so where the corners are NaN
+    return xp.where(empty, 0, overlap / xp.where(empty, 1, union))
 
 
 class Boxes(NamedTuple):
@@ -91,7 +93,7 @@ def detection_average_precision(
     overlaps it most is wrong. "coco" matches to the best true box that is still free and takes the mean of precisions
     at 101 recalls; its usual thresholds are 0.5, 0.55, ..., 0.95. Both use the highest precision at that recall or
     beyond. Classes without a true box do not count. COCO's limit of 100 boxes per image and its crowd regions are left
-    out.
+    out. NaN if a score is NaN.
 
     Raises:
       DataError: no true box, arrays that do not fit each other. ArgumentError: a threshold outside (0, 1], an unknown
@@ -109,6 +111,8 @@ def detection_average_precision(
     found, true = _checked_boxes("found", found), _checked_boxes("true", true)
     if not len(true.boxes):
         raise DataError("detection_average_precision: there is no true box; expects at least one.")
+    if np.isnan(found.scores).any():
+        return math.nan
     values = []
     for label in np.unique(true.classes):
         found_rows, true_rows = found.classes == label, true.classes == label

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from dlcore.core.arguments import arguments
 from dlcore.losses.checks import OUTPUTS, check_same_shape
+from dlcore.metrics.undefined import nan_where_nan
 
 
 @arguments(predictions=OUTPUTS, targets=OUTPUTS)
@@ -19,7 +20,8 @@ def r2(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     check_same_shape("r2", predictions, targets)
     residual = jnp.sum((targets - predictions) ** 2)
     total = jnp.sum((targets - targets.mean(axis=0, keepdims=True)) ** 2)
-    return jnp.where(total > 0, 1 - residual / jnp.where(total > 0, total, 1), residual == 0)
+    value = jnp.where(total > 0, 1 - residual / jnp.where(total > 0, total, 1), residual == 0)
+    return nan_where_nan((predictions, targets), value)
 
 
 @arguments(predictions=OUTPUTS, targets=OUTPUTS)

@@ -9,6 +9,7 @@ import optax
 from dlcore.core.arguments import NONE, arguments
 from dlcore.losses.checks import LABELS, check_labels
 from dlcore.losses.sequences import MASK, STEP_LOGITS
+from dlcore.metrics.undefined import nan_where_nan
 from dlcore.nn.masked import checked_mask
 
 
@@ -29,7 +30,8 @@ def masked_accuracy(logits: jax.Array, labels: jax.Array, mask: Any) -> jax.Arra
     """
     mask = checked_mask(mask, labels.shape, "masked_accuracy")
     check_labels("masked_accuracy", logits, labels, where=mask)
-    return jnp.sum(mask & (jnp.argmax(logits, axis=-1) == labels)) / jnp.maximum(mask.sum(), 1)
+    share = jnp.sum(mask & (jnp.argmax(logits, axis=-1) == labels)) / jnp.maximum(mask.sum(), 1)
+    return nan_where_nan(logits, share, mask[..., None])
 
 
 @arguments(logits=STEP_LOGITS, labels=LABELS, mask=MASK | NONE)
@@ -60,4 +62,5 @@ def exact_match(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> jax.Ar
     """
     mask = checked_mask(mask, labels.shape, "exact_match")
     check_labels("exact_match", logits, labels, where=mask)
-    return jnp.mean(jnp.all((jnp.argmax(logits, axis=-1) == labels) | ~mask, axis=1))
+    share = jnp.mean(jnp.all((jnp.argmax(logits, axis=-1) == labels) | ~mask, axis=1))
+    return nan_where_nan(logits, share, mask[..., None])

@@ -15,6 +15,7 @@ from jax.core import Tracer
 from dlcore.core.arguments import arguments
 from dlcore.core.errors import DataError
 from dlcore.losses.checks import FLAGS, OUTPUTS, check_flags
+from dlcore.metrics.undefined import nan_where_nan
 
 
 class Threshold(NamedTuple):
@@ -32,7 +33,8 @@ def roc_auc(scores: jax.Array, same: jax.Array) -> jax.Array:
     Array(1., dtype=float32)
     """
     _, true_rates, false_rates = _roc("roc_auc", scores, same)
-    return jnp.sum((false_rates[1:] - false_rates[:-1]) * (true_rates[1:] + true_rates[:-1])) / 2
+    area = jnp.sum((false_rates[1:] - false_rates[:-1]) * (true_rates[1:] + true_rates[:-1])) / 2
+    return nan_where_nan(scores, area)
 
 
 @arguments(scores=OUTPUTS, same=FLAGS)
@@ -48,7 +50,8 @@ def equal_error_rate(scores: jax.Array, same: jax.Array) -> jax.Array:
     gaps = false_rates + true_rates - 1  # false acceptance minus false refusal; rises from -1 to 1
     after = jnp.argmax(gaps >= 0)
     share = -gaps[after - 1] / (gaps[after] - gaps[after - 1])
-    return false_rates[after - 1] + share * (false_rates[after] - false_rates[after - 1])
+    rate = false_rates[after - 1] + share * (false_rates[after] - false_rates[after - 1])
+    return nan_where_nan(scores, rate)
 
 
 @arguments(scores=OUTPUTS, same=FLAGS)
@@ -64,7 +67,7 @@ def best_threshold(scores: jax.Array, same: jax.Array) -> Threshold:
     num_same = jnp.sum(same > 0)
     accuracies = (true_rates * num_same + (1 - false_rates) * (len(scores) - num_same)) / len(scores)
     best = jnp.argmax(accuracies)
-    return Threshold(thresholds[best], accuracies[best])
+    return nan_where_nan(scores, Threshold(thresholds[best], accuracies[best]))
 
 
 @arguments(scores=OUTPUTS, same=FLAGS)
@@ -90,7 +93,7 @@ def average_precision(scores: jax.Array, relevant: jax.Array) -> jax.Array:
     _, hits, accepted = _accepted(scores, relevant)
     precisions = hits / jnp.maximum(accepted, 1)
     gained = hits[1:] - hits[:-1]
-    return jnp.sum(gained * precisions[1:]) / hits[-1]
+    return nan_where_nan(scores, jnp.sum(gained * precisions[1:]) / hits[-1])
 
 
 def _roc(name: str, scores: jax.Array, same: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

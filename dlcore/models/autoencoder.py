@@ -13,7 +13,7 @@ from dlcore.core.errors import ArgumentError, DataError, shown
 from dlcore.core.model import Model
 from dlcore.nn import activations, initializers
 from dlcore.nn.activations import ACTIVATION, Activation
-from dlcore.nn.adapters import from_nnx
+from dlcore.nn.adapters import built_in
 from dlcore.nn.blocks import WIDTH, WINDOW, check_single_piece, shrunk
 from dlcore.nn.convolution import Convolution, TransposedConvolution
 from dlcore.nn.images import IMAGE_SHAPE, as_images, with_channels
@@ -331,7 +331,7 @@ def _model(name: str, encoder: Callable, decoder: Callable, code_size: int, vari
     def build(rngs):
         return Autoencoder(name, encoder, decoder, code_size, variational, rngs)
 
-    return from_nnx(build, parts=("encode", "decode"))
+    return built_in(build, parts=("encode", "decode"))
 
 
 def _check_sides(widths: tuple[int, ...], back: tuple[int, ...], tied: bool, variational: bool) -> None:

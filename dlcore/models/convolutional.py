@@ -12,7 +12,7 @@ from dlcore.core.errors import ArgumentError, shown
 from dlcore.core.model import Model
 from dlcore.nn import activations, initializers
 from dlcore.nn.activations import ACTIVATION, Activation
-from dlcore.nn.adapters import from_nnx
+from dlcore.nn.adapters import built_in
 from dlcore.nn.blocks import (
     NORMALIZATION,
     PADDING,
@@ -130,8 +130,10 @@ def convolutional(
       channels: outputs of each block's convolution.
       kernel_size, padding: of the convolutions, padding "SAME" or "VALID"; one for all or one for each block.
       activation: name or function, after each convolution and hidden dense layer.
-      normalization: None, "batch", "group" (the most groups up to 8 that divide the channels) or "layer" (over all
-        pixels and channels of an image).
+      normalization: None, "batch" (running averages are the model's state; that of the variance is of the biased one,
+        divided by the number of values n, as Flax has it), "batch_unbiased" (divided by n - 1, as PyTorch has it; the
+        same in training), "group" (the most groups up to 8 that divide the channels) or "layer" (over all pixels and
+        channels of an image). Batch normalization refuses to train on one value per feature.
       pool: "max", "average" or None; of pool_size x pool_size pixels every pool_strides (pool_size by default).
       global_pooling: the head sees the mean over the pixels, not every pixel.
       head: units of the hidden dense layers; () for none.
@@ -164,7 +166,7 @@ def convolutional(
         "dense_init": initializers.by_name(initializer if head_initializer is None else head_initializer),
         "bias_init": initializers.by_name(bias_initializer),
     }
-    return from_nnx(lambda rngs: Convolutional(shape, channels, blocks, widths, **options, rngs=rngs))
+    return built_in(lambda rngs: Convolutional(shape, channels, blocks, widths, **options, rngs=rngs))
 
 
 @arguments(image_shape=IMAGE_SHAPE, num_classes=WIDTH)

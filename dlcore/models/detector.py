@@ -16,7 +16,7 @@ from dlcore.core.model import Model
 from dlcore.metrics import Boxes, box_iou
 from dlcore.nn import activations, initializers
 from dlcore.nn.activations import ACTIVATION, Activation
-from dlcore.nn.adapters import from_nnx
+from dlcore.nn.adapters import built_in
 from dlcore.nn.blocks import WIDTH, ConvolutionalBlock, Pooling
 from dlcore.nn.convolution import Convolution
 from dlcore.nn.images import IMAGE_SHAPE, as_images, with_channels
@@ -120,7 +120,7 @@ def grid_detector(
     """
     shape, weights = with_channels(image_shape), initializers.by_name(initializer)
     activations.num_pieces(activation)
-    return from_nnx(lambda rngs: GridDetector(shape, channels, num_classes, activation, weights, rngs))
+    return built_in(lambda rngs: GridDetector(shape, channels, num_classes, activation, weights, rngs))
 
 
 def cell_size(grid: Sequence[int], image_size: Sequence[int]) -> tuple[float, float]:

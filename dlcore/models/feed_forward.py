@@ -12,7 +12,7 @@ from dlcore.core.errors import DataError
 from dlcore.core.model import Model
 from dlcore.nn import activations, initializers
 from dlcore.nn.activations import ACTIVATION, Activation
-from dlcore.nn.adapters import from_nnx
+from dlcore.nn.adapters import built_in
 from dlcore.nn.blocks import NORMALIZATION, NORMALIZATIONS, WIDTH, drops
 from dlcore.nn.dropout import DROPOUT, Dropout
 from dlcore.nn.initializers import INITIALIZER, Initializer
@@ -148,8 +148,10 @@ def mlp(
       activation: name (see `dl.activations.ACTIVATIONS`) or function, after each hidden layer.
       initializer: name (see `dl.initializers.INITIALIZERS`) or function of (key, shape, dtype), for the weights.
       dropout: share of the hidden units that is dropped in training, in [0, 1); may be traced.
-      normalization: "batch" (running averages are the model's state), "layer", "group" (the most groups up to 8 that
-        divide the units) or None.
+      normalization: "batch" (running averages are the model's state; that of the variance is of the biased one, divided
+        by the number of values n, as Flax has it), "batch_unbiased" (divided by n - 1, as PyTorch has it; the same in
+        training), "layer", "group" (the most groups up to 8 that divide the units) or None. Batch normalization
+        refuses to train on one value per feature.
       skip: add a hidden layer's inputs to its outputs, after everything else, so that a path without any
         nonlinearity remains; where the widths differ, a learned linear map of them without bias.
       output_activation: of the last layer. Losses of class labels take logits: "identity".
@@ -170,4 +172,4 @@ def mlp(
     weights = initializers.by_name(initializer)
     for function in functions:
         activations.num_pieces(function)
-    return from_nnx(lambda rngs: MLP(widths, functions, weights, dropout, normalization, skip, rngs))
+    return built_in(lambda rngs: MLP(widths, functions, weights, dropout, normalization, skip, rngs))

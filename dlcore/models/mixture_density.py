@@ -9,7 +9,7 @@ from flax import nnx
 from dlcore.core.arguments import arguments, boolean, integer, number
 from dlcore.core.errors import DataError, described
 from dlcore.core.model import Model
-from dlcore.nn.adapters import from_nnx
+from dlcore.nn.adapters import built_in
 from dlcore.nn.masked import Masked, checked_mask
 from dlcore.nn.mixture import Mixture, MixtureLayer
 from dlcore.nn.recurrent import CELL, NUM_LAYERS, NUM_UNITS, RecurrentStack
@@ -66,7 +66,7 @@ def mixture_density(
             cell, num_mixtures, num_units, num_layers, rngs=rngs, pen=pen, min_deviation=min_deviation
         )
 
-    return from_nnx(build, parts=("start", "step"))
+    return built_in(build, parts=("start", "step"))
 
 
 class MixtureDensity(nnx.Module):

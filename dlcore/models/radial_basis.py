@@ -12,7 +12,7 @@ from dlcore.core.arguments import arguments, array, boolean, instance, number, t
 from dlcore.core.errors import ArgumentError, DataError, described
 from dlcore.core.model import Model, ModelState, Params
 from dlcore.nn import initializers
-from dlcore.nn.adapters import from_nnx
+from dlcore.nn.adapters import built_in
 from dlcore.nn.blocks import WIDTH
 from dlcore.nn.initializers import INITIALIZER, Initializer
 from dlcore.nn.radial_basis import CENTERS, RadialBasis
@@ -90,7 +90,7 @@ def radial_basis(
         )
     widths = _checked_widths(widths, len(centers))
     weights = initializers.by_name(initializer)
-    return from_nnx(
+    return built_in(
         lambda rngs: RadialBasisNetwork(centers, widths, num_outputs, learned, weights, rngs), parts=("features",)
     )
 

@@ -11,7 +11,7 @@ from dlcore.core.arguments import NONE, arguments, boolean, integer, number, one
 from dlcore.core.errors import ArgumentError, DataError, described
 from dlcore.core.model import Model
 from dlcore.data.prepare.vocabulary import PAD
-from dlcore.nn.adapters import from_nnx
+from dlcore.nn.adapters import built_in
 from dlcore.nn.dropout import DROPOUT
 from dlcore.nn.initializers import INITIALIZER, Initializer
 from dlcore.nn.masked import Masked, checked_mask
@@ -103,7 +103,7 @@ def recurrent(
             cell, *sizes, layers, rngs=rngs, output=output, num_tokens=num_tokens, padding=padding, stateful=stateful
         )
 
-    model = from_nnx(build, parts=() if bidirectional else ("initial", "step"))
+    model = built_in(build, parts=() if bidirectional else ("initial", "step"))
     jax.eval_shape(model.init, jax.random.key(0))  # an initializer is tried out here, not when first used
     return model
 

@@ -11,7 +11,7 @@ from dlcore.core.errors import ArgumentError
 from dlcore.core.model import Model
 from dlcore.nn import activations, initializers
 from dlcore.nn.activations import ACTIVATION, Activation
-from dlcore.nn.adapters import from_nnx
+from dlcore.nn.adapters import built_in
 from dlcore.nn.blocks import WIDTH, ConvolutionalBlock, check_single_piece
 from dlcore.nn.images import IMAGE_SHAPE, as_images, with_channels
 from dlcore.nn.initializers import INITIALIZER, Initializer
@@ -110,7 +110,7 @@ def resnet(
         raise ArgumentError(f"resnet: depth is {depth}; expects 6 n + 2 layers: 8, 14, 20, ... Nearest: {nearest}.")
     check_single_piece("resnet", "channels", function)
     widths = [width, *(factor * width for factor in (1, 2, 4) for _ in range((depth - 2) // 6))]
-    return from_nnx(lambda rngs: ResidualNetwork(shape, widths, num_classes, function, weights, rngs))
+    return built_in(lambda rngs: ResidualNetwork(shape, widths, num_classes, function, weights, rngs))
 
 
 def _normalized(

@@ -11,7 +11,7 @@ from dlcore.core.arguments import NONE, arguments, boolean, integer, one_of
 from dlcore.core.errors import ArgumentError, DataError, described
 from dlcore.core.model import Model
 from dlcore.data.prepare.vocabulary import PAD
-from dlcore.nn.adapters import from_nnx
+from dlcore.nn.adapters import built_in
 from dlcore.nn.attention import AdditiveAttention, DotAttention, attended
 from dlcore.nn.dropout import DROPOUT, Dropout
 from dlcore.nn.masked import checked_mask
@@ -92,7 +92,7 @@ def sequence_to_sequence(
             cell, *sizes, rngs=rngs, attention=attention, bidirectional=bidirectional, dropout=dropout
         )
 
-    return from_nnx(build, parts=("encode", "step", *(() if attention is None else ("attend",))))
+    return built_in(build, parts=("encode", "step", *(() if attention is None else ("attend",))))
 
 
 class Memory(NamedTuple):

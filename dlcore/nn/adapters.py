@@ -1,19 +1,18 @@
-"""Adapters: Flax modules as pure models."""
+"""The adapter of Flax NNX modules: pure models of them."""
 
 import functools
-import inspect
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import linen, nnx
-from flax.errors import InvalidRngError
+from flax import nnx
 
-from dlcore.core.arguments import arguments, array, function, instance, sequence, text
+from dlcore.core.arguments import Constraint, RefusedError, arguments, sequence, text
 from dlcore.core.errors import ArgumentError, DataError, DlcoreError, described
 from dlcore.core.model import NEEDS_KEY, Model
+from dlcore.nn.normalization import check_batch, num_values
 from dlcore.nn.observation import failing_layer, watched, within
 
 
@@ -22,20 +21,17 @@ class _Adapter:
 
     def __init__(self, build: Callable[[nnx.Rngs], nnx.Module]):
         self.build = build
-        self.template: Any = None
-
-    def __getstate__(self):
-        return {"build": self.build, "template": None}
 
     def init(self, key):
         _, params, _, state = _split(self.build(nnx.Rngs(key)))
         return nnx.to_pure_dict(params), nnx.to_pure_dict(state)
 
+    def template(self):
+        # Shapes only. Made at each use: what `build` reads may be another by then. It takes some milliseconds.
+        return _split(nnx.eval_shape(lambda: self.build(nnx.Rngs(0))))
+
     def apply(self, params, state, x, *, key=None, train=False, method="__call__"):
-        if self.template is None:
-            # Shapes only, and made once: the graph definition is static and the same for every key.
-            self.template = _split(nnx.eval_shape(lambda: self.build(nnx.Rngs(0))))
-        graphdef, params_template, streams, state_template = self.template
+        graphdef, params_template, streams, state_template = self.template()
         if train and key is None and jax.tree.leaves(streams):
             raise ArgumentError(NEEDS_KEY)
         filled = [
@@ -51,27 +47,89 @@ class _Adapter:
 
         module = merged()
         try:
-            with watched(module):
+            with watched(module, _check_batch if train and _has_batch_norm(module) else None):
                 output = getattr(module, method)(x)
         except (TypeError, ValueError) as error:
             if isinstance(error, DlcoreError):
                 raise
             raise _named(error, merged(), method, x) from error
-        return output, nnx.to_pure_dict(_split(module)[3])
+        return output, like(nnx.to_pure_dict(_split(module)[3]), state)
 
 
-@arguments(build=function, parts=sequence(text, text="names of methods"))
+class _BuiltIn(_Adapter):
+    """The same for a `build` that reads nothing that changes: the template is made once, for models applied eagerly.
+
+    Floats are as wide as JAX's default. Under x64 the draws of float32 are widened: both precisions start alike.
+    """
+
+    kept: Any = None
+
+    def __getstate__(self):
+        return {"build": self.build}
+
+    def init(self, key):
+        return jax.tree.map(_widened, super().init(key))
+
+    def template(self):
+        if self.kept is None:
+            self.kept = super().template()
+        return self.kept
+
+
+def built_in(build: Callable[[nnx.Rngs], nnx.Module], *, parts: Sequence[str] = ()) -> Model:
+    """`from_nnx` for the models of this package."""
+    return _model(_BuiltIn(build), parts)
+
+
+def like(state: Any, before: Any) -> Any:
+    """A model's next state in the dtypes of the one before: a run carries it from step to step."""
+    leaves, structure = jax.tree.flatten(state)
+    dtypes = [jnp.result_type(leaf) for leaf in jax.tree.leaves(before)]
+    if len(dtypes) != len(leaves):
+        return state
+    return jax.tree.unflatten(
+        structure,
+        [
+            leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.dtype != dtype else leaf
+            for leaf, dtype in zip(leaves, dtypes, strict=True)
+        ],
+    )
+
+
+def _widened(leaf: jax.Array) -> jax.Array:
+    return leaf.astype(float) if leaf.dtype == jnp.float32 and jnp.result_type(float) != jnp.float32 else leaf
+
+
+def _accept_build(value: Any) -> Any:
+    if isinstance(value, nnx.Module):
+        kind = type(value).__name__
+        raise RefusedError(
+            f"This is a module that is made already: pass the class, from_nnx({kind}), or "
+            f"from_nnx(lambda rngs: {kind}(..., rngs=rngs))."
+        )
+    if not callable(value):
+        raise RefusedError
+    return value
+
+
+BUILD = Constraint("a class or function that makes an nnx.Module of nnx.Rngs", _accept_build)
+
+
+@arguments(build=BUILD, parts=sequence(text, text="names of methods"))
 def from_nnx(build: Callable[[nnx.Rngs], nnx.Module], *, parts: Sequence[str] = ()) -> Model:
     """Make a pure `Model` of a Flax NNX module. cloudpickle can pickle it where it can pickle `build`.
 
     Args:
-      build: `build(rngs) -> module`, with `module(x)` the forward pass. What it builds must not depend on random
-        values except through the module's arrays. `nnx.Param`s become `params`, all else but random streams `state`.
+      build: `build(rngs) -> module`, with `module(x)` the forward pass; a class or a function, not a module. It is
+        called for init and whenever the model is applied or traced, so that what it reads may change in between. What
+        it builds must not depend on random values except through the module's arrays. `nnx.Param`s become `params`,
+        all else but random streams `state`.
       parts: further methods of the module, of one argument each (any pytree); each becomes a part of the model.
 
     Raises:
-      DataError: on apply, where a layer does not fit its inputs (the message names the layer), and where params or
-        state are those of another model.
+      ArgumentError: a module in place of its class.
+      DataError: on apply, where a layer does not fit its inputs (the message names the layer), where params or state
+        are those of another model, or where a batch normalization gets one value per feature in training.
 
     Example:
       >>> from flax import nnx
@@ -80,13 +138,29 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module], *, parts: Sequence[str] = 
       >>> params["kernel"].shape
       (4, 2)
     """
-    adapter = _Adapter(build)
+    return _model(_Adapter(build), parts)
+
+
+def _model(adapter: _Adapter, parts: Sequence[str]) -> Model:
     named = {part: Model(adapter.init, functools.partial(adapter.apply, method=part)) for part in parts}
     return Model(adapter.init, adapter.apply, MappingProxyType(named))
 
 
 def _split(module: nnx.Module) -> Any:
     return nnx.split(module, nnx.Param, nnx.RngState, ...)
+
+
+def _has_batch_norm(module: nnx.Module) -> bool:
+    return any(isinstance(layer, nnx.BatchNorm) for _, layer in nnx.iter_modules(module))
+
+
+def _check_batch(path: str, layer: nnx.Module, inputs: tuple, options: dict[str, Any]) -> None:
+    """Refuse a call of a batch normalization that would take its statistics from one value per feature."""
+    if not isinstance(layer, nnx.BatchNorm) or options.get("mask") is not None or layer.axis_name is not None:
+        return
+    given = inputs[1] if len(inputs) > 1 else options.get("use_running_average")
+    if inputs and not (layer.use_running_average if given is None else given):
+        check_batch(path or "itself", type(layer).__name__, inputs[0], num_values(inputs[0], layer.axis))
 
 
 def _named(error: Exception, module: nnx.Module, method: str, x: Any) -> Exception:
@@ -134,65 +208,3 @@ def inside(path: str, model: "Model") -> "Model":
             return model.apply(params, state, x, key=key, train=train)
 
     return model._replace(apply=apply)
-
-
-INPUTS = array(text="an array or shape-dtype struct like the inputs") | instance(jax.ShapeDtypeStruct)
-# Name of a keyword argument of a Linen module that switches to training, to its value in training.
-SWITCHES = {"train": True, "training": True, "is_training": True, "deterministic": False, "use_running_average": False}
-
-
-@arguments(module=instance(linen.Module), example_inputs=INPUTS)
-def from_linen(module: linen.Module, example_inputs: Any) -> Model:
-    """Make a pure `Model` of a Flax Linen module.
-
-    Args:
-      module: its `__call__` takes the inputs and, if it behaves differently in training, one of the keyword arguments
-        `train`, `training`, `is_training`, `deterministic` or `use_running_average`. Random streams of any name
-        ("dropout", "noise") draw from the key given to apply.
-      example_inputs: an array [B, ...] or shape-dtype struct like the inputs to come; only shape and dtype are used.
-
-    Raises:
-      ArgumentError: a Boolean argument of another name, which may be such a switch.
-
-    Example:
-      >>> from flax import linen
-      >>> model = dl.from_linen(linen.Dense(2), jax.ShapeDtypeStruct((1, 4), jnp.float32))
-      >>> model.init(jax.random.key(0))[0]["kernel"].shape
-      (4, 2)
-    """
-    switches = _switches(module)
-
-    def mode(train: bool) -> dict[str, Any]:
-        return {name: train is training for name, training in switches.items()}
-
-    def init(key):
-        inputs = jnp.zeros(example_inputs.shape, example_inputs.dtype)
-        variables = dict(module.init(key, inputs, **mode(train=False)))
-        return variables.pop("params", {}), variables
-
-    def apply(params, state, x, *, key=None, train=False):
-        # Linen takes a stream that it was not given from "params".
-        rngs = {} if key is None else {"dropout": key, "params": jax.random.fold_in(key, 1)}
-        variables = {"params": params, **state}
-        if not train:
-            return module.apply(variables, x, rngs=rngs, **mode(train)), state
-        try:
-            output, changed = module.apply(variables, x, rngs=rngs, mutable=list(state), **mode(train))
-        except InvalidRngError as error:
-            raise ArgumentError(NEEDS_KEY) from error
-        return output, {**state, **changed}
-
-    return Model(init, apply)
-
-
-def _switches(module: linen.Module) -> dict[str, bool]:
-    """The module's switches, with their values in training."""
-    parameters = inspect.signature(type(module).__call__).parameters
-    for name, parameter in parameters.items():
-        if name not in SWITCHES and isinstance(parameter.default, bool):
-            raise ArgumentError(
-                f"from_linen: the module's __call__ takes {name}={parameter.default}, which would never change; "
-                f"expects a switch to training of the name {', '.join(SWITCHES)}. Rename it, or make it an attribute "
-                "of the module."
-            )
-    return {name: training for name, training in SWITCHES.items() if name in parameters}

@@ -15,12 +15,16 @@ from dlcore.nn.activations import Activation
 from dlcore.nn.convolution import POOLS, Convolution
 from dlcore.nn.dropout import Dropout
 from dlcore.nn.initializers import Initializer
+from dlcore.nn.normalization import BatchNorm
 
 # Without `use_fast_variance=False` Flax takes E[x^2] - E[x]^2, which cancels where a mean is large. Batch statistics
 # move by a tenth each step, as PyTorch's do; Flax's own hundredth outlasts a short run.
 # Each is called with (width, axes, rngs); axes: of a row, (-1,) or (-3, -2, -1) for images, which "layer" goes over.
 NORMALIZATIONS: dict[str, Callable[..., nnx.Module]] = {
-    "batch": lambda width, axes, rngs: nnx.BatchNorm(width, momentum=0.9, use_fast_variance=False, rngs=rngs),
+    "batch": lambda width, axes, rngs: BatchNorm(width, momentum=0.9, use_fast_variance=False, rngs=rngs),
+    "batch_unbiased": lambda width, axes, rngs: BatchNorm(
+        width, momentum=0.9, use_fast_variance=False, unbiased=True, rngs=rngs
+    ),
     "group": lambda width, axes, rngs: nnx.GroupNorm(
         width, num_groups=math.gcd(width, 8), epsilon=1e-5, use_fast_variance=False, rngs=rngs
     ),

@@ -11,6 +11,8 @@ from flax import nnx
 
 # observer(path, layer, call, inputs): stands in for `call()`, the layer's own call, and returns what the layer shall.
 Observer = Callable[[str, nnx.Module, Callable[[], Any], tuple], Any]
+# check(path, layer, inputs, options) of a call with these positional and keyword arguments; may raise.
+Check = Callable[[str, nnx.Module, tuple, dict[str, Any]], None]
 
 _observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 _prefix: ContextVar[str] = ContextVar("prefix", default="")
@@ -38,14 +40,14 @@ def within(part: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def watched(root: nnx.Module) -> Iterator[None]:
-    """Show the calls of the layers of `root` to the observer, if there is one."""
+def watched(root: nnx.Module, check: Check | None = None) -> Iterator[None]:
+    """Show the calls of the layers of `root` to the observer, if there is one; `check` sees each beforehand."""
     observer = _observer.get()
-    if observer is None:
+    if observer is None and check is None:
         yield
         return
     found = list(nnx.iter_modules(root))
-    layers = {id(layer): (_prefix.get() + ".".join(map(str, path)), layer) for path, layer in found if path}
+    layers = {id(layer): (".".join(map(str, path)), layer) for path, layer in found}
     kinds = {type(layer) for _, layer in layers.values() if callable(layer)}
     originals = {kind: kind.__call__ for kind in kinds}
     own = {kind for kind in kinds if "__call__" in vars(kind)}
@@ -55,7 +57,11 @@ def watched(root: nnx.Module) -> Iterator[None]:
         def call(layer, *args, **kwargs):
             run = functools.partial(original, layer, *args, **kwargs)
             path, known = layers.get(id(layer), ("", None))
-            return observer(path, layer, run, args) if known is layer else run()
+            if known is not layer:
+                return run()
+            if check is not None:
+                check(_prefix.get() + path, layer, args, kwargs)
+            return observer(_prefix.get() + path, layer, run, args) if observer is not None and path else run()
 
         return call
 

@@ -74,6 +74,6 @@ EXAMPLES = {
         "keep_best": "train_loss",
         "stop": dl.early_stopping("train_loss", patience=2),
     },
-    "from_linen": lambda: {"module": linen.Dense(2), "example_inputs": jnp.ones((1, 4))},
+    "from_linen": lambda: {"module": linen.Dense(2), "example_inputs": jnp.ones((1, 4)), "switch": {}},
     "from_nnx": lambda: {"build": lambda rngs: nnx.Linear(4, 2, rngs=rngs), "parts": ()},
 }

@@ -1,5 +1,6 @@
 """Metrics against scikit-learn, sacrebleu and published numbers; what does not fit is refused."""
 
+import functools
 import sys
 
 import golden_values
@@ -67,6 +68,69 @@ def test_metrics_of_real_values_equal_scikit_learn():
     for name in ("r2", "mean_absolute_error"):
         value = getattr(metrics, name)(CLASSES["logits"], golden["targets"])
         assert value == pytest.approx(float(golden[name]), rel=1e-5)
+
+
+NAN = np.float32("nan")
+STEPS = {"labels": np.zeros((2, 3), int), "mask": np.array([[True] * 3, [True, True, False]])}
+OF_NAN = {
+    "accuracy": (np.ones((4, 3), np.float32), {"labels": np.zeros(4, int)}),
+    "top_k_accuracy": (np.ones((4, 3), np.float32), {"labels": np.zeros(4, int), "k": 2}),
+    **dict.fromkeys(("precision", "recall", "f1"), (np.ones((4, 3), np.float32), {"labels": np.zeros(4, int)})),
+    **dict.fromkeys(
+        ("binary_accuracy", "subset_accuracy", "hamming_loss"),
+        (np.ones((4, 2), np.float32), {"labels": np.array([[0, 1]] * 4)}),
+    ),
+    **dict.fromkeys(
+        ("r2", "mean_absolute_error", "psnr"), (np.ones((4, 1), np.float32), {"targets": np.zeros((4, 1))})
+    ),
+    **dict.fromkeys(("masked_accuracy", "perplexity", "exact_match"), (np.ones((2, 3, 4), np.float32), STEPS)),
+    "nearest_neighbor_accuracy": (np.arange(4, dtype=np.float32)[:, None], {"labels": np.zeros(4, int)}),
+    **dict.fromkeys(
+        ("roc_auc", "equal_error_rate", "best_threshold", "accuracy_at_best_threshold"),
+        (np.arange(4, dtype=np.float32), {"same": np.array([0, 1, 0, 1])}),
+    ),
+    "average_precision": (np.arange(4, dtype=np.float32), {"relevant": np.array([0, 1, 0, 1])}),
+}
+
+
+@pytest.mark.parametrize("name", OF_NAN)
+def test_metrics_of_nan_are_nan(name):
+    """Catches a diverged network that scores the share of class 0, and one NaN that is outvoted by the other rows."""
+    outputs, others = OF_NAN[name]
+    spoiled = outputs.copy()
+    spoiled.reshape(len(spoiled), -1)[1, 0] = NAN
+    for leaf in jax.tree.leaves(getattr(metrics, name)(outputs, **others)):
+        assert np.isfinite(leaf).all()
+    for leaf in jax.tree.leaves(getattr(metrics, name)(spoiled, **others)):
+        assert np.isnan(leaf).all()
+
+
+@pytest.mark.parametrize("name", ["masked_accuracy", "perplexity", "exact_match"])
+def test_nan_at_steps_that_are_not_there_does_not_count(name):
+    """Catches padding that makes a metric NaN."""
+    outputs, others = OF_NAN[name]
+    spoiled = outputs.copy()
+    spoiled[1, 2] = NAN
+    assert getattr(metrics, name)(spoiled, **others) == getattr(metrics, name)(outputs, **others)
+
+
+def test_counts_and_boxes_of_nan():
+    """Catches NaN counted as class 0, and corners that are NaN taken for a box without area."""
+    logits = np.array([[NAN, 1], [0, 1]], np.float32)
+    np.testing.assert_array_equal(metrics.confusion_matrix(logits, np.array([0, 0])), [[0, 1], [0, 0]])
+    box = jnp.array([0.0, 0, 2, 2])
+    assert np.isnan(jax.jit(metrics.box_iou)(box.at[3].set(jnp.nan), box))
+    true = Boxes([[0, 0, 4, 4]], [0], [0])
+    assert np.isnan(metrics.detection_average_precision(true._replace(scores=[NAN]), true))
+
+
+def test_r2_of_bytes_and_of_a_column():
+    """Catches differences of bytes that wrap around, and [N, 1] against [N] broadcast to [N, N]."""
+    bytes_of = functools.partial(np.array, dtype=np.uint8)
+    value = metrics.r2(bytes_of([10, 250, 30, 90]), bytes_of([250, 10, 200, 100]))
+    np.testing.assert_allclose(value, 1 - 144200 / 34200, rtol=1e-6)
+    with pytest.raises(dl.DataError, match="expects the same shape"):
+        metrics.r2(jnp.ones((3, 1)), jnp.ones(3))
 
 
 def test_r2_of_constant_targets():

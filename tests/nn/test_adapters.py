@@ -307,38 +307,46 @@ def test_dropout_may_be_a_jax_scalar():
     np.testing.assert_allclose(jax.jit(traced)(jnp.float32(0.5)), expected, rtol=1e-5)
 
 
-class Switched(flax.linen.Module):
-    @flax.linen.compact
-    def __call__(self, x, is_training=False):
-        return flax.linen.Dropout(0.9, deterministic=not is_training)(x)
-
-
-class Noisy(flax.linen.Module):
-    @flax.linen.compact
-    def __call__(self, x, train=False):
-        return x + jax.random.normal(self.make_rng("noise"), x.shape) if train else x
-
-
-class Unknown(flax.linen.Module):
-    @flax.linen.compact
-    def __call__(self, x, learning=False):
-        return x
-
-
-def test_linen_switches_and_streams_of_other_names():
-    """Catches dropout that never happens, a random stream that is missing, and a switch that is ignored."""
-    x, key = jnp.ones((100, 4)), jax.random.key(1)
-    for module in (Switched(), Noisy()):
-        model = dl.from_linen(module, x)
-        variables = model.init(jax.random.key(0))
-        assert (model.apply(*variables, x)[0] == x).all()
-        assert (model.apply(*variables, x, key=key, train=True)[0] != x).any()
-    with pytest.raises(dl.ArgumentError, match="takes learning=False, which would never change"):
-        dl.from_linen(Unknown(), x)
-
-
 def test_params_of_another_model_are_refused():
     """Catches an error from deep inside JAX."""
     model = dl.models.mlp([4, 3])
     with pytest.raises(dl.DataError, match="params are 4 arrays, those of this model are 2"):
         model.apply(*dl.models.mlp([4, 5, 3]).init(jax.random.key(0)), jnp.ones((2, 4)))
+
+
+WIDTH = 3
+
+
+def sized(rngs):
+    """A layer of a size that the module reads from outside."""
+    return nnx.Linear(4, WIDTH, rngs=rngs)
+
+
+class Scaled(nnx.Module):
+    scale = 2.0
+
+    def __init__(self, rngs):
+        self.factor = type(self).scale
+        self.linear = nnx.Linear(4, 2, rngs=rngs)
+
+    def __call__(self, x):
+        return self.factor * self.linear(x)
+
+
+def test_what_build_reads_may_change(monkeypatch):
+    """Catches a graph kept from the first use: params of the new size meet the old one, a factor stays as it was."""
+    model = dl.from_nnx(sized)
+    assert model.apply(*model.init(jax.random.key(0)), X)[0].shape == (7, 3)
+    monkeypatch.setitem(globals(), "WIDTH", 5)
+    assert model.apply(*model.init(jax.random.key(0)), X)[0].shape == (7, 5)
+    model = dl.from_nnx(Scaled)
+    variables = model.init(jax.random.key(0))
+    before, _ = model.apply(*variables, X)
+    monkeypatch.setattr(Scaled, "scale", 4.0)
+    np.testing.assert_array_equal(model.apply(*variables, X)[0], 2 * before)
+
+
+def test_a_module_in_place_of_its_class_is_refused():
+    """Catches `TypeError: __call__() got Rngs` from the first use."""
+    with pytest.raises(dl.ArgumentError, match=r"a module that is made already: pass the class, from_nnx\(Scaled\)"):
+        dl.from_nnx(Scaled(nnx.Rngs(0)))

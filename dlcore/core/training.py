@@ -87,7 +87,7 @@ def training(
       >>> run.num_records, run.coordinates["step"]
       (2, array([ 0,  6, 12]))
     """
-    num_examples = len(task.data.train.inputs)
+    num_examples = task.data.train.num_rows
     full = batch_size == "full"
     size = num_examples if full else int(batch_size)
     _check_size(task, size, full=full)
@@ -153,7 +153,7 @@ def _schedule(num_epochs, num_steps, record_every, steps_per_epoch: int) -> tupl
 
 def _check_size(task: Task, size: int, *, full: bool) -> None:
     """Refuse a batch larger than the train split, and full batches of streamed data."""
-    num_examples = len(task.data.train.inputs)
+    num_examples = task.data.train.num_rows
     if full and "train" not in in_memory(task.data):
         raise ArgumentError('batch_size is "full", the train split is streamed; expects a number of examples per step.')
     if size > num_examples:

@@ -122,7 +122,7 @@ def _check_losses(values: Any, output: Any, targets: Any, batch: Split) -> None:
             "[B, B]: use output[:, 0]; take the mean over further axes."
         )
     if batch.weights is not None and not values.shape:
-        raise DataError(f"{text}[{batch.num_rows}], one number for each example: they have weights. Leave out the mean.")
+        raise DataError(f"{text}[{batch.num_rows}], one number for each example: take no mean, they have weights.")
 
 
 @arguments(strength=number(0))

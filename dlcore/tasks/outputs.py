@@ -1,10 +1,17 @@
 """What a model's output looks like next to the targets of a task."""
 
+from typing import Any
+
 import jax
 
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
+
+
+def two_rows(data: Dataset) -> Any:
+    """Shapes and dtypes of the inputs of two rows, as the model gets them."""
+    return jax.tree.map(lambda values: jax.ShapeDtypeStruct((2, *values.shape[1:]), values.dtype), data.train.inputs)
 
 
 def output_of(model: Model, data: Dataset) -> jax.ShapeDtypeStruct:
@@ -13,8 +20,7 @@ def output_of(model: Model, data: Dataset) -> jax.ShapeDtypeStruct:
     def forward(x):
         return model.apply(*model.init(jax.random.key(0)), x)[0]
 
-    inputs = data.train.inputs
-    output = jax.eval_shape(forward, jax.ShapeDtypeStruct((2, *inputs.shape[1:]), inputs.dtype))
+    output = jax.eval_shape(forward, two_rows(data))
     if not isinstance(output, jax.ShapeDtypeStruct) or output.shape[:1] != (2,):
         raise DataError(f"the model's output for 2 rows is {output}; expects one array [B, ...].")
     return output

@@ -22,7 +22,7 @@ def fit_line(seed=0, **settings):
 
 def numpy_descent(batches):
     """Losses before each step and weights after the last, in float64, of the line fitted on these rows."""
-    inputs, targets = (np.asarray(part, np.float64) for part in small.noisy_line().train)
+    inputs, targets = (np.asarray(part, np.float64) for part in small.noisy_line().train[:2])
     inputs = np.column_stack([inputs, np.ones(len(inputs))])
     weights, velocity, losses = np.zeros(4), np.zeros(4), []
     for rows in batches:

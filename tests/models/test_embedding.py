@@ -195,7 +195,7 @@ FACES = {
 def faces():
     """30 people to train on, the 10 others to verify, in groups of 5 pictures; and the pixels' standardizer."""
     images = dl.data.from_image_folder(needs_shared_data() / "orl-faces.zip", size=(28, 23))
-    inputs, labels = images.train
+    inputs, labels, _ = images.train
     seen = labels < 30
     data = dl.data.Dataset((inputs[seen], labels[seen]), test=(inputs[~seen], labels[~seen]))
     return dl.data.grouped(data, 5), dl.data.standardizer(data)

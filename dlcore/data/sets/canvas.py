@@ -40,7 +40,7 @@ def scattered_digits(
       >>> canvases.shape, rows.shape
       ((2, 32, 32), (2, 3, 6))
     """
-    pictures, labels = map(jnp.asarray, digit_pictures() if digits is None else digits)
+    pictures, labels = map(jnp.asarray, (digit_pictures() if digits is None else digits)[:2])
     if pictures.ndim != 3 or not pictures.size or labels.ndim != 1 or not jnp.issubdtype(pictures.dtype, jnp.floating):
         raise DataError(
             f"scattered_digits: digits is {described((pictures, labels))}; expects float pictures [K, height, width] "

@@ -67,7 +67,7 @@ def adding_problem(key: jax.Array, num_examples: int, *, length: int) -> Split:
     Reference: Hochreiter and Schmidhuber, Long short-term memory, Neural Computation 1997, sec. 5.4.
 
     Example:
-      >>> inputs, targets = dl.data.adding_problem(jax.random.key(0), 3, length=10)
+      >>> inputs, targets, _ = dl.data.adding_problem(jax.random.key(0), 3, length=10)
       >>> bool(jnp.allclose((inputs[..., 0] * inputs[..., 1]).sum(axis=1), targets))
       True
     """
@@ -93,7 +93,7 @@ def copy_memory(key: jax.Array, num_examples: int, *, delay: int, num_symbols: i
     Reference: Arjovsky, Shah, Bengio, Unitary evolution recurrent neural networks, ICML 2016, sec. 4.1.
 
     Example:
-      >>> inputs, targets = dl.data.copy_memory(jax.random.key(0), 1, delay=2, num_copied=2)
+      >>> inputs, targets, _ = dl.data.copy_memory(jax.random.key(0), 1, delay=2, num_copied=2)
       >>> inputs.shape, targets[0, :4].tolist()  # blank, until the signal to answer
       ((1, 6), [0, 0, 0, 0])
     """

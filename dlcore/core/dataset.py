@@ -203,11 +203,10 @@ def checked_split(given: Any, name: str) -> Split:
     for part, values in split._asdict().items():
         count = next((len(leaf) for leaf in jax.tree.leaves(values) if len(leaf) != split.num_rows), split.num_rows)
         if count != split.num_rows:
-            one = {"inputs": "arrays of one length", "targets": "one target", "weights": "one weight"}[part]
+            one = "arrays of one length" if part == "inputs" else f"one {part[:-1]} for each input"
             several = " A tuple of arrays is several inputs: np.stack makes one array." * isinstance(inputs, tuple)
-            raise DataError(
-                f"{name} has {split.num_rows} inputs and {count} {part}; expects {one} for each input.{several}"
-            )
+            others = f"{count} of another" if part == "inputs" else f"{count} {part}"
+            raise DataError(f"{name} has {split.num_rows} inputs and {others}; expects {one}.{several}")
     return split
 
 
@@ -249,10 +248,10 @@ def _checked_weights(weights: Any, name: str) -> Any:
     if (values < 0).any():
         row = int(np.argmax(values < 0))
         raise DataError(f"{name} hold {values[row]} at row {row}; expects 0 or more. Leave out what must not count.")
-    least, total = np.finfo(values.dtype).tiny, values.sum(dtype=values.dtype)
-    if not values.max() >= least or not np.isfinite(total):
+    limits, total = np.finfo(values.dtype), values.sum(dtype=np.float64)
+    if values.max() < limits.tiny or total > limits.max:
         raise DataError(
-            f"{name} sum to {total}, the largest is {values.max()}; expects at least one above 0 and a sum that fits "
+            f"{name} sum to {total:g}, the largest is {values.max()}; expects at least one above 0 and a sum that fits "
             f"{values.dtype}. Rescale them, only their ratios count."
         )
     return values

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen, nnx
 from flax.errors import InvalidRngError
 
-from dlcore.core.arguments import arguments, array, function, instance, sequence, text
+from dlcore.core.arguments import Constraint, arguments, array, function, instance, sequence, text
 from dlcore.core.errors import ArgumentError, DataError, DlcoreError, described
 from dlcore.core.model import NEEDS_KEY, Model
 from dlcore.nn.observation import failing_layer, watched, within
@@ -136,7 +136,18 @@ def inside(path: str, model: "Model") -> "Model":
     return model._replace(apply=apply)
 
 
-INPUTS = array(text="an array or shape-dtype struct like the inputs") | instance(jax.ShapeDtypeStruct)
+ONE_INPUT = array() | instance(jax.ShapeDtypeStruct)
+
+
+def _accept_inputs(value: Any) -> Any:
+    if isinstance(value, dict | tuple) and value:
+        return jax.tree.map(ONE_INPUT.accept, value)
+    return ONE_INPUT.accept(value)
+
+
+INPUTS = Constraint(
+    "an array or shape-dtype struct like the inputs, or a dictionary or tuple of them", _accept_inputs, error=DataError
+)
 # Name of a keyword argument of a Linen module that switches to training, to its value in training.
 SWITCHES = {"train": True, "training": True, "is_training": True, "deterministic": False, "use_running_average": False}
 
@@ -149,7 +160,8 @@ def from_linen(module: linen.Module, example_inputs: Any) -> Model:
       module: its `__call__` takes the inputs and, if it behaves differently in training, one of the keyword arguments
         `train`, `training`, `is_training`, `deterministic` or `use_running_average`. Random streams of any name
         ("dropout", "noise") draw from the key given to apply.
-      example_inputs: an array [B, ...] or shape-dtype struct like the inputs to come; only shape and dtype are used.
+      example_inputs: an array [B, ...] or shape-dtype struct like the inputs to come, or a dictionary or tuple of them;
+        only shapes and dtypes are used.
 
     Raises:
       ArgumentError: a Boolean argument of another name, which may be such a switch.
@@ -166,7 +178,7 @@ def from_linen(module: linen.Module, example_inputs: Any) -> Model:
         return {name: train is training for name, training in switches.items()}
 
     def init(key):
-        inputs = jnp.zeros(example_inputs.shape, example_inputs.dtype)
+        inputs = jax.tree.map(lambda values: jnp.zeros(values.shape, values.dtype), example_inputs)
         variables = dict(module.init(key, inputs, **mode(train=False)))
         return variables.pop("params", {}), variables
 

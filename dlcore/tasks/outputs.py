@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 
+from dlcore.core import description
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
@@ -20,7 +21,16 @@ def output_of(model: Model, data: Dataset) -> jax.ShapeDtypeStruct:
     def forward(x):
         return model.apply(*model.init(jax.random.key(0)), x)[0]
 
-    output = jax.eval_shape(forward, two_rows(data))
+    try:
+        output = jax.eval_shape(forward, two_rows(data))
+    except (TypeError, AttributeError, LookupError) as error:
+        if not isinstance(data.train.inputs, dict | tuple):
+            raise
+        inputs = description.arrays(data.train.inputs)
+        raise DataError(
+            f"the model fails on the inputs of {data.name}, {inputs}: {error}; expects a model whose apply takes a batch "
+            "of them in that form. Take them apart in an apply of your own."
+        ) from error
     if not isinstance(output, jax.ShapeDtypeStruct) or output.shape[:1] != (2,):
         raise DataError(f"the model's output for 2 rows is {output}; expects one array [B, ...].")
     return output

@@ -169,3 +169,10 @@ def test_a_loss_of_one_logit():
     narrow = SAME._replace(apply=lambda params, state, x, **_: (x[:, :1], state))
     task = dl.tasks.classification(narrow, dl.data.Dataset((X, flags)), loss=dl.losses.focal)
     assert objective(task)[0] == pytest.approx(float(dl.losses.focal(X[:, 0], flags).mean()), rel=1e-5)
+
+
+def test_a_model_of_one_input():
+    """Catches a dictionary that reaches a network of one array, which fails with an attribute it lacks."""
+    data = dl.data.Dataset(({"a": X, "b": Y}, LABELS))
+    with pytest.raises(dl.DataError, match=r"the model fails on the inputs of unnamed, \{a: float32\[N, 3\]"):
+        dl.tasks.classification(dl.models.mlp([4, 3]), data)

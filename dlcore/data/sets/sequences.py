@@ -121,7 +121,7 @@ def dates(key: jax.Array, num_examples: int, *, formats: Sequence[str] = DATE_FO
       inputs int32 [N, length], padded; targets int32 [N, 10]; characters of `date_vocabulary()`.
 
     Example:
-      >>> inputs, _ = dl.data.dates(jax.random.key(0), 1, formats=["the {ordinal}"])
+      >>> inputs, *_ = dl.data.dates(jax.random.key(0), 1, formats=["the {ordinal}"])
       >>> dl.data.date_vocabulary().decode(inputs[0])[:4]
       'the '
     """
@@ -178,7 +178,7 @@ def stories(key: jax.Array, num_examples: int, *, num_sentences: int = 5) -> Spl
     Reference: Weston et al., Toward AI-complete question answering, arXiv:1502.05698, task 1.
 
     Example:
-      >>> inputs, answers = dl.data.stories(jax.random.key(0), 1, num_sentences=1)
+      >>> inputs, answers, _ = dl.data.stories(jax.random.key(0), 1, num_sentences=1)
       >>> words = dl.data.story_vocabulary().decode(inputs[0]).split()
       >>> words[4] == dl.data.PLACES[answers[0]]
       True

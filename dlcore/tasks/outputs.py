@@ -28,8 +28,8 @@ def output_of(model: Model, data: Dataset) -> jax.ShapeDtypeStruct:
             raise
         inputs = description.arrays(data.train.inputs)
         raise DataError(
-            f"the model fails on the inputs of {data.name}, {inputs}: {error}; expects a model whose apply takes a batch "
-            "of them in that form. Take them apart in an apply of your own."
+            f"the model fails on the inputs of {data.name}, {inputs}: {error}; expects a model whose apply takes a "
+            "batch of them in that form. Take them apart in an apply of your own."
         ) from error
     if not isinstance(output, jax.ShapeDtypeStruct) or output.shape[:1] != (2,):
         raise DataError(f"the model's output for 2 rows is {output}; expects one array [B, ...].")

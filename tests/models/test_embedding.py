@@ -18,7 +18,7 @@ from dlcore.nn.embeddings import Angles, Gaussian, angles, unit_vectors
 
 GOLDEN = golden_values.load("families")
 POINTS = labeled_points(32)
-X, LABELS = POINTS.train
+X, LABELS, _ = POINTS.train
 BACKBONE = dl.models.mlp([4, 32, 8], "tanh")
 CLASSES = dl.models.embedding(BACKBONE, 8, num_classes=3)
 

@@ -38,7 +38,7 @@ def gradients(scale: Scale) -> xr.Dataset:
     """
 
     def distances(problem: Problem, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        task, data = problem.task, Split(*map(jnp.asarray, problem.task.data.train))
+        task, data = problem.task, jax.tree.map(jnp.asarray, problem.task.data.train)
         params, state = task.model.init(key)
 
         def gradient(batch):

@@ -1,8 +1,9 @@
-"""`Dataset`: up to three splits of inputs and targets, checked, and where they came from."""
+"""`Dataset`: up to three splits of inputs, targets and weights, checked, and where they came from."""
 
 import dataclasses
 import importlib
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -12,7 +13,7 @@ from jax.core import Tracer
 
 from dlcore.core import description
 from dlcore.core.arguments import NONE, Constraint, RefusedError, as_array, integer, sequence, text
-from dlcore.core.errors import DataError
+from dlcore.core.errors import DataError, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,10 +52,24 @@ class Fetched(Protocol):
 
 
 class Split(NamedTuple):
-    """inputs [N, ...] and targets [N, ...], row by row."""
+    """Examples, or a batch of them, row by row.
+
+    inputs: an array [N, ...], or several of one length in a dictionary or tuple. targets: the same, or None.
+    weights: [N], what each example counts in the loss; None where all count the same.
+    """
 
     inputs: Any
     targets: Any
+    weights: Any = None
+
+    @property
+    def num_rows(self) -> int:
+        """Number of examples."""
+        return jax.tree.leaves(self.inputs)[0].shape[0]
+
+    def select(self, rows: Any) -> "Split":
+        """The rows, by slice or by number, of every array; of streamed inputs they are read into memory."""
+        return jax.tree.map(lambda values: values[rows], self)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,7 +81,9 @@ class Dataset:
     checked.
 
     Args:
-      train: a `Split` or any pair (inputs [N, ...], targets [N, ...]); float64 becomes JAX's default float.
+      train: a `Split` or any pair (inputs [N, ...], targets [N, ...]); float64 becomes JAX's default float. Inputs and
+        targets may be dictionaries or tuples of arrays with N rows each; targets may be None. A third column holds
+        the weights [N] of the examples, 0 or more.
       validation, test: the same with other rows, or None.
       name, source: what it is called and where it came from.
       target_names: of classes or of target columns, in order.
@@ -76,7 +93,8 @@ class Dataset:
 
     Raises:
       ArgumentError: a name that is no string, and the like.
-      DataError: no rows, inputs and targets of different length, not numbers, NaN or inf, splits of different shape.
+      DataError: no rows, columns of different length, not numbers, NaN or inf, weights below 0 or all 0, splits of
+        different shape.
     """
 
     train: Split
@@ -99,12 +117,7 @@ class Dataset:
         if self.train is None:
             raise DataError(f"{self.name} has no train split; pass train=(inputs, targets).")
         for split in self.splits:
-            for part, values, expected in zip(Split._fields, getattr(self, split), self.train, strict=True):
-                if values.shape[1:] != expected.shape[1:] or values.dtype != expected.dtype:
-                    raise DataError(
-                        f"{self.name}.{split}: {part} are {description.array(values)}, those of train "
-                        f"{description.array(expected)}; all splits need the same shape of a row and the same dtype."
-                    )
+            _check_alike(getattr(self, split), self.train, f"{self.name}.{split}")
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -143,21 +156,108 @@ def take(values: Any, rows: jax.Array) -> jax.Array:
 
 def in_memory(data: Any) -> tuple[str, ...]:
     """Names of the splits of a `Dataset` that are not streamed."""
-    return tuple(split for split in data.splits if not isinstance(getattr(data, split).inputs, Fetched))
+
+    def streamed(split):
+        return any(isinstance(values, Fetched) for values in jax.tree.leaves(getattr(data, split)))
+
+    return tuple(split for split in data.splits if not streamed(split))
 
 
-def checked_split(pair: Any, name: str) -> Split:
-    """`pair` as a `Split` of arrays in the dtypes JAX computes with, or a `DataError`."""
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise DataError(f"{name} is a {type(pair).__name__}; expects a pair (inputs, targets).")
-    inputs, targets = (
-        _checked_array(values, f"{name}: {part}") for part, values in zip(Split._fields, pair, strict=True)
-    )
-    if len(inputs) != len(targets):
+def one_array(data: Any, part: str, who: str) -> Any:
+    """The inputs or targets of the train split, or a `DataError` where they are several arrays, or none.
+
+    Args:
+      part: "inputs" or "targets". who: what needs them, for the message.
+    """
+    values = getattr(data.train, part)
+    if values is None:
+        raise DataError(f"{who}: {data.name} has no {part}; expects one array [N, ...]. Pass (inputs, targets).")
+    if isinstance(values, dict | tuple):
         raise DataError(
-            f"{name} has {len(inputs)} inputs and {len(targets)} targets; expects one target for each input."
+            f"{who}: the {part} of {data.name} are {description.arrays(values)}; expects one array [N, ...]. Use one "
+            "of them, or put them side by side with np.concatenate."
         )
-    return Split(inputs, targets)
+    return values
+
+
+def refuse_weights(data: Any, who: str) -> None:
+    """Raise `DataError` where examples have weights that would not be used."""
+    for split in data.splits:
+        if getattr(data, split).weights is not None:
+            raise DataError(
+                f"{who}: {data.name}.{split} has weights, which are not used here; expects none. Leave them out: "
+                "split._replace(weights=None)."
+            )
+
+
+def checked_split(given: Any, name: str) -> Split:
+    """`given` as a `Split` of arrays in the dtypes JAX computes with, or a `DataError`."""
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+        raise DataError(
+            f"{name} is a {type(given).__name__}; expects a pair (inputs, targets), or (inputs, targets, weights)."
+        )
+    inputs, targets, weights = Split(*given)
+    inputs = _checked_arrays(inputs, f"{name}: inputs")
+    if targets is not None:
+        targets = _checked_arrays(targets, f"{name}: targets")
+    if weights is not None:
+        weights = _checked_weights(weights, f"{name}: weights")
+    split = Split(inputs, targets, weights)
+    for part, values in split._asdict().items():
+        count = next((len(leaf) for leaf in jax.tree.leaves(values) if len(leaf) != split.num_rows), split.num_rows)
+        if count != split.num_rows:
+            one = "arrays of one length" if part == "inputs" else f"one {part[:-1]} for each input"
+            several = " A tuple of arrays is several inputs: np.stack makes one array." * isinstance(inputs, tuple)
+            others = f"{count} of another" if part == "inputs" else f"{count} {part}"
+            raise DataError(f"{name} has {split.num_rows} inputs and {others}; expects {one}.{several}")
+    return split
+
+
+def _check_alike(split: Split, train: Split, name: str) -> None:
+    """Raise `DataError` unless the rows of both have the same structure, shape and dtype; either may have weights."""
+    for part in ("inputs", "targets"):
+        values, expected = getattr(split, part), getattr(train, part)
+        if description.arrays(values) != description.arrays(expected):
+            raise DataError(
+                f"{name}: {part} are {description.arrays(values)}, those of train {description.arrays(expected)}; all "
+                "splits need the same shape of a row and the same dtype."
+            )
+
+
+def _checked_arrays(values: Any, name: str) -> Any:
+    """An array, or a dictionary or tuple of them."""
+    if isinstance(values, Mapping):
+        if not values or not all(isinstance(key, str) for key in values):
+            raise DataError(f"{name} are {shown(values)}; a dictionary of them expects names, strings, and arrays.")
+        return {key: _checked_arrays(each, f"{name}[{key!r}]") for key, each in values.items()}
+    if isinstance(values, tuple) and values and all(_is_several(each) for each in values):
+        parts = [_checked_arrays(each, f"{name}[{position}]") for position, each in enumerate(values)]
+        return type(values)(*parts) if hasattr(values, "_fields") else tuple(parts)
+    return _checked_array(values, name)
+
+
+def _is_several(values: Any) -> bool:
+    """Whether what a tuple holds is an array of its own; lists and numbers make up one array together."""
+    return isinstance(values, Mapping | Fetched) or (isinstance(values, np.ndarray | jax.Array) and values.ndim > 0)
+
+
+def _checked_weights(weights: Any, name: str) -> Any:
+    values = _checked_array(weights, name)
+    if isinstance(values, Fetched) or values.ndim != 1:
+        raise DataError(f"{name} are {description.array(values)}; expects one array [N] in memory.")
+    if isinstance(values, Tracer):
+        return values.astype(float)
+    values = _canonical(np.asarray(values, np.float64), name)
+    if (values < 0).any():
+        row = int(np.argmax(values < 0))
+        raise DataError(f"{name} hold {values[row]} at row {row}; expects 0 or more. Leave out what must not count.")
+    limits, total = np.finfo(values.dtype), values.sum(dtype=np.float64)
+    if values.max() < limits.tiny or total > limits.max:
+        raise DataError(
+            f"{name} sum to {total:g}, the largest is {values.max()}; expects at least one above 0 and a sum that fits "
+            f"{values.dtype}. Rescale them, only their ratios count."
+        )
+    return values
 
 
 def _checked_array(values: Any, name: str) -> Any:

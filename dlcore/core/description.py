@@ -88,8 +88,11 @@ def dataset(data: Any) -> Description:
 
 
 def _rows_and_shapes(data: Any) -> str:
-    sizes = ", ".join(f"{split} {len(getattr(data, split).inputs)}" for split in data.splits)
-    return f"{sizes}; " + ", ".join(f"{part} {array(values)}" for part, values in data.train._asdict().items())
+    sizes = ", ".join(f"{split} {getattr(data, split).num_rows}" for split in data.splits)
+    targets = "no targets" if data.train.targets is None else f"targets {arrays(data.train.targets)}"
+    weighted = [split for split in data.splits if getattr(data, split).weights is not None]
+    weights = f", weights of {' and '.join(weighted)}" if weighted else ""
+    return f"{sizes}; inputs {arrays(data.train.inputs)}, {targets}{weights}"
 
 
 def _attempt(words: Callable[[], str], otherwise: str | None = None) -> str:
@@ -205,7 +208,7 @@ def _number(value: Any) -> str:
 def class_balance(data: Any) -> str:
     """Rows of each class in the train split, for named classes; else the range of the targets; "" if unknown."""
     targets = data.train.targets
-    if isinstance(targets, Tracer) or not targets.size:
+    if targets is None or isinstance(targets, Tracer | dict | tuple) or not targets.size:
         return ""
     if not is_labels(data):
         return f"targets from {float(targets.min()):.4g} to {float(targets.max()):.4g} (train)"
@@ -227,6 +230,8 @@ def class_balance(data: Any) -> str:
 def is_labels(data: Any) -> bool:
     """Whether the targets are one class label [N] each."""
     targets = data.train.targets
+    if targets is None or isinstance(targets, dict | tuple):
+        return False
     return targets.ndim == 1 and targets.dtype.kind in "iu" and bool(targets.min() >= 0)
 
 
@@ -238,3 +243,14 @@ def label(data: Any, target: int) -> str:
 def array(values: Any) -> str:
     """`float32[N, 64]`, for a batch of rows."""
     return f"{values.dtype}[N{''.join(f', {size}' for size in values.shape[1:])}]"
+
+
+def arrays(values: Any) -> str:
+    """The same for several arrays, by name or in order: `{age: float32[N], image: uint8[N, 8, 8]}`."""
+    if values is None:
+        return "None"
+    if isinstance(values, dict):
+        return "{" + ", ".join(f"{name}: {arrays(each)}" for name, each in sorted(values.items())) + "}"
+    if isinstance(values, tuple):
+        return f"({', '.join(map(arrays, values))})"
+    return array(values)

@@ -54,7 +54,7 @@ def length_of(
     data: Dataset, batch_size: Any, num_epochs: int | None, num_steps: int | None, record_every: Any, last_batch: str
 ) -> Length:
     """The length that the arguments of a training ask for; `ArgumentError` where they do not fit together."""
-    examples = len(data.train.inputs)
+    examples = data.train.num_rows
     full = batch_size == "full"
     size = examples if full else int(batch_size)
     if full and "train" not in in_memory(data):

@@ -75,13 +75,18 @@ def supervised(
 ) -> Task:
     """Minimize the mean of a per-example loss of the model's output.
 
+    Where examples have weights, the mean is sum(weights * losses) / sum(weights), of a batch and of a split; metrics
+    count all examples alike. Where data have no targets, loss and metrics get the inputs in their place.
+
     Args:
+      model: gets the batch's inputs as the data set has them: an array, or a dictionary or tuple of arrays.
       loss: `loss(output, targets) -> [B]`.
       metrics: name to `metric(output, targets) -> []`, computed on a whole split at once.
       penalty: `penalty(params) -> []`, added to the loss in training and in every report of it.
 
     Raises:
-      DataError: at the first step, a loss that is neither [B] nor [], an output that holds no arrays.
+      DataError: at the first step, a loss that is neither [B] nor [], or [] where examples have weights; an output that
+        holds no arrays.
 
     Example:
       >>> task = dl.tasks.supervised(dl.models.mlp([4, 3]), dl.data.iris(), dl.losses.softmax_cross_entropy)
@@ -94,23 +99,37 @@ def supervised(
         return output, state
 
     def report(params, output, batch):
-        value = _mean(loss(output, batch.targets), output, batch.targets)
+        targets = batch.inputs if batch.targets is None else batch.targets
+        values = loss(output, targets)
+        _check_losses(values, output, targets, batch)
+        value = weighted_mean(values, batch.weights)
         if penalty is not None:
             value = value + penalty(params)
-        return value, {name: metric(output, batch.targets) for name, metric in (metrics or {}).items()}
+        return value, {name: metric(output, targets) for name, metric in (metrics or {}).items()}
 
     return Task(model, data, forward, report)
 
 
-def _mean(values: Any, output: Any, targets: Any) -> jax.Array:
-    if not hasattr(values, "shape") or values.shape not in ((), targets.shape[:1]):
-        got = described(values) if hasattr(values, "shape") else shown(values)
+def weighted_mean(values: jax.Array, weights: jax.Array | None) -> jax.Array:
+    """sum(weights * values) / sum(weights) of [B], or the mean without weights; 0 where all weights are 0."""
+    if weights is None:
+        return jnp.mean(values)
+    total = jnp.sum(weights)
+    shares = weights / jnp.where(total > 0, total, 1)
+    # What must not count may be anything, NaN too.
+    return jnp.sum(shares * jnp.where(weights > 0, values, 0))
+
+
+def _check_losses(values: Any, output: Any, targets: Any, batch: Split) -> None:
+    got = described(values) if hasattr(values, "shape") else shown(values)
+    text = f"supervised: the loss of outputs {described(output)} and targets {described(targets)} is {got}; expects "
+    if not hasattr(values, "shape") or values.shape not in ((), (batch.num_rows,)):
         raise DataError(
-            f"supervised: the loss of outputs {described(output)} and targets {described(targets)} is {got}; expects "
-            f"[{len(targets)}], one number for each example. Outputs [B, 1] and targets [B] broadcast to [B, B]: use "
-            "output[:, 0]; take the mean over further axes."
+            f"{text}[{batch.num_rows}], one number for each example. Outputs [B, 1] and targets [B] broadcast to "
+            "[B, B]: use output[:, 0]; take the mean over further axes."
         )
-    return jnp.mean(values)
+    if batch.weights is not None and not values.shape:
+        raise DataError(f"{text}[{batch.num_rows}], one number for each example: take no mean, they have weights.")
 
 
 @arguments(strength=number(0))

@@ -1,6 +1,7 @@
 """Data sets: pure arrays in memory, checked when made."""
 
 from dlcore.core.dataset import Dataset, Split
+from dlcore.data.arrange.balance import balanced_weights
 from dlcore.data.arrange.batches import batches, load_position, save_position
 from dlcore.data.arrange.groups import grouped
 from dlcore.data.arrange.splits import first, folds, from_arrays, from_parts
@@ -70,6 +71,7 @@ __all__ = [
     "Vocabulary",
     "adding_problem",
     "bag_of_words",
+    "balanced_weights",
     "batches",
     "blobs",
     "breast_cancer",

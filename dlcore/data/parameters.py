@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import jax
 import numpy as np
 from jax.core import Tracer
 
@@ -109,8 +110,9 @@ STREAMING = keywords("validation, test, seed, stratify and fields of Dataset", S
 def check_in_memory(function: str, dataset: Dataset) -> None:
     """Raise `DataError` unless all splits are NumPy arrays: neither streamed nor traced."""
     for split in dataset.splits:
-        for part, values in getattr(dataset, split)._asdict().items():
-            if not isinstance(values, np.ndarray):
+        for part, column in getattr(dataset, split)._asdict().items():
+            values = next((leaf for leaf in jax.tree.leaves(column) if not isinstance(leaf, np.ndarray)), None)
+            if values is not None:
                 raise DataError(
                     f"{function}: {part} of the {split} split are {type(values).__name__}; expects arrays in memory."
                 )

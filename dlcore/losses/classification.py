@@ -116,6 +116,29 @@ def focal(
     return values.reshape(values.shape[0], -1).mean(axis=1)
 
 
+@arguments(logits=LOGITS, labels=LABELS, gamma=WEIGHT)
+def multiclass_focal(logits: jax.Array, labels: jax.Array, *, gamma: float | jax.Array = 2.0) -> jax.Array:
+    """Cross-entropy times (1 - p)^gamma, p the softmax probability of the label: [B, num_classes], [B] -> [B], in nats.
+
+    Args:
+      gamma: 0 or more; how strongly easy examples are played down.
+
+    Raises:
+      DataError: labels that do not fit the logits. ArgumentError: a negative gamma.
+    Reference: Lin et al., Focal loss for dense object detection, ICCV 2017.
+
+    Example:
+      >>> dl.losses.multiclass_focal(jnp.zeros((1, 2)), jnp.array([1]))
+      Array([0.1732868], dtype=float32)
+    """
+    check_labels("multiclass_focal", logits, labels)
+    others = jax.nn.one_hot(labels, logits.shape[-1]) == 0
+    # The logarithm of 1 - p from the other logits: its own rounding would end at log(0), with an infinite derivative.
+    missed = jax.nn.logsumexp(logits, axis=-1, where=others) - jax.nn.logsumexp(logits, axis=-1)
+    weight = jnp.exp(gamma * jnp.maximum(missed, jnp.finfo(logits.dtype).min))
+    return weight * optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels)
+
+
 @arguments(scores=OUTPUTS, labels=FLAGS)
 def hinge(scores: jax.Array, labels: jax.Array) -> jax.Array:
     """max(0, 1 - margin): scores [B], labels [B] in {0, 1} -> [B]; the margin is the score of class 1, else minus it.

@@ -9,13 +9,24 @@ import jax.numpy as jnp
 from flax import linen
 from flax.errors import InvalidRngError
 
-from dlcore.core.arguments import NONE, arguments, array, boolean, instance, mapping, text
-from dlcore.core.errors import ArgumentError, suggest
+from dlcore.core.arguments import NONE, Constraint, arguments, array, boolean, instance, mapping, text
+from dlcore.core.errors import ArgumentError, DataError, suggest
 from dlcore.core.model import NEEDS_KEY, Model
 from dlcore.nn.adapters import like
 from dlcore.nn.normalization import check_batch, num_values
 
-INPUTS = array(text="an array or shape-dtype struct like the inputs") | instance(jax.ShapeDtypeStruct)
+ONE_INPUT = array() | instance(jax.ShapeDtypeStruct)
+
+
+def _accept_inputs(value: Any) -> Any:
+    if isinstance(value, dict | tuple) and value:
+        return jax.tree.map(ONE_INPUT.accept, value)
+    return ONE_INPUT.accept(value)
+
+
+INPUTS = Constraint(
+    "an array or shape-dtype struct like the inputs, or a dictionary or tuple of them", _accept_inputs, error=DataError
+)
 # Name of a keyword argument of a Linen module that switches to training, to its value in training.
 SWITCHES = {"train": True, "training": True, "is_training": True, "deterministic": False, "use_running_average": False}
 
@@ -28,7 +39,8 @@ def from_linen(module: linen.Module, example_inputs: Any, *, switch: str | Mappi
       module: its `__call__` takes the inputs and, if it behaves differently in training, one of the keyword arguments
         `train`, `training`, `is_training`, `deterministic` or `use_running_average`. Random streams of any name
         ("dropout", "noise") draw from the key given to apply.
-      example_inputs: an array [B, ...] or shape-dtype struct like the inputs to come; only shape and dtype are used.
+      example_inputs: an array [B, ...] or shape-dtype struct like the inputs to come, or a dictionary or tuple of them;
+        only shapes and dtypes are used.
       switch: such an argument of another name, True in training; or a dictionary from names to values in training.
         Other Boolean arguments then keep their defaults.
 
@@ -49,7 +61,7 @@ def from_linen(module: linen.Module, example_inputs: Any, *, switch: str | Mappi
         return {name: train is training for name, training in switches.items()}
 
     def init(key):
-        inputs = jnp.zeros(example_inputs.shape, example_inputs.dtype)
+        inputs = _zeros(example_inputs)
         variables = dict(module.init(key, inputs, **mode(train=False)))
         return variables.pop("params", {}), variables
 
@@ -103,6 +115,10 @@ def _checked_batch(call: Any, inputs: tuple, options: dict[str, Any], context: A
     return call(*inputs, **options)
 
 
+def _zeros(inputs: Any) -> Any:
+    return jax.tree.map(lambda values: jnp.zeros(values.shape, values.dtype), inputs)
+
+
 def _check_dropout(module: linen.Module, example_inputs: Any, mode: dict[str, Any]) -> None:
     """Refuse a dropout that is off in training: trace the module there and look."""
     off: list[str] = []
@@ -118,7 +134,7 @@ def _check_dropout(module: linen.Module, example_inputs: Any, mode: dict[str, An
 
     def trace():
         keys = {name: jax.random.key(0) for name in ("params", "dropout")}
-        module.init(keys, jnp.zeros(example_inputs.shape, example_inputs.dtype), **mode)
+        module.init(keys, _zeros(example_inputs), **mode)
 
     try:
         with linen.intercept_methods(look):

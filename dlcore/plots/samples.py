@@ -6,7 +6,7 @@ import numpy as np
 
 from dlcore.core import description
 from dlcore.core.arguments import NONE, arguments, instance, integer, one_of, text
-from dlcore.core.dataset import Dataset, Split
+from dlcore.core.dataset import Dataset, Split, one_array
 from dlcore.core.errors import ArgumentError, suggest
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def samples(data: Dataset, split: str = "train", num_rows: int = 12, kind: str |
     """
     if split not in data.splits:
         raise ArgumentError(f"samples: split is {split!r}; {suggest(split, data.splits)}")
+    for part in ("inputs", "targets"):
+        one_array(data, part, "samples")
     kind = kind or _kind(data)
     if not _fits(data, kind):
         raise ArgumentError(
@@ -55,7 +57,7 @@ def samples(data: Dataset, split: str = "train", num_rows: int = 12, kind: str |
 
 def _spread(data: Dataset, split: str, num_rows: int) -> "Split":
     """Rows spread evenly over the split: rows of files often come class by class."""
-    inputs, targets = getattr(data, split)
+    inputs, targets, _ = getattr(data, split)
     rows = np.linspace(0, len(inputs) - 1, min(num_rows, len(inputs))).round().astype(int)
     return Split(inputs[rows], targets[rows])
 
@@ -90,7 +92,7 @@ def _fits(data: Dataset, kind: str) -> bool:
 
 
 def _grid(data: Dataset, split: str, num_rows: int, kind: str) -> "Figure":
-    inputs, targets = _spread(data, split, num_rows)
+    inputs, targets, _ = _spread(data, split, num_rows)
     draw = {"image": _draw_image, "strokes": _draw_strokes, "series": _draw_series}[kind]
     columns = min(6, len(inputs))
     lines = -(-len(inputs) // columns)
@@ -140,7 +142,7 @@ def _draw_series(axis: "Axes", row: np.ndarray, data: Dataset, low: float, high:
 
 def _points(data: Dataset, split: str, num_rows: int) -> "Figure":
     """All points (not the first few), by class; for one feature, the target against it."""
-    inputs, targets = (part[:MAX_POINTS] for part in getattr(data, split))
+    inputs, targets, _ = getattr(data, split).select(slice(MAX_POINTS))
     figure, axes = _subplots(1, 1, (5, 4))
     axis = axes.flat[0]
     classes = np.unique(targets) if description.is_labels(data) else []
@@ -160,7 +162,7 @@ def _points(data: Dataset, split: str, num_rows: int) -> "Figure":
 
 
 def _text(data: Dataset, split: str, num_rows: int) -> "Figure":
-    inputs, targets = _spread(data, split, num_rows)
+    inputs, targets, _ = _spread(data, split, num_rows)
     assert data.input_vocabulary is not None
     lines = []
     for row, target in zip(inputs, targets, strict=True):
@@ -176,7 +178,7 @@ def _text(data: Dataset, split: str, num_rows: int) -> "Figure":
 
 def _table(data: Dataset, split: str, num_rows: int) -> "Figure":
     """A row of cells for each row of the data, colored by value; each column scaled to its range in these rows."""
-    inputs, targets = _spread(data, split, num_rows)
+    inputs, targets, _ = _spread(data, split, num_rows)
     cells = inputs.reshape(len(inputs), -1)[:, :MAX_COLUMNS_SHOWN].astype(float)
     low, span = cells.min(axis=0), np.ptp(cells, axis=0)
     figure, axes = _subplots(1, 1, (min(9.0, 3 + 0.25 * cells.shape[1]), 0.25 * len(cells) + 1.2))

@@ -1,10 +1,13 @@
 """Tasks of class labels."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
 
 from dlcore import losses
-from dlcore.core.arguments import arguments
-from dlcore.core.dataset import Dataset
+from dlcore.core.arguments import NONE, arguments, function
+from dlcore.core.dataset import Dataset, one_array
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
 from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised
@@ -13,26 +16,34 @@ from dlcore.metrics import accuracy, binary_accuracy
 from dlcore.tasks.outputs import output_of, squeezed
 
 
-@arguments(model=MODEL, data=DATASET, metrics=METRICS, penalty=PENALTY)
+@arguments(model=MODEL, data=DATASET, loss=function | NONE, metrics=METRICS, penalty=PENALTY)
 def classification(
-    model: Model, data: Dataset, *, metrics: Mapping[str, Metric] | None = None, penalty: Penalty | None = None
+    model: Model,
+    data: Dataset,
+    *,
+    loss: Callable[[Any, Any], jax.Array] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    penalty: Penalty | None = None,
 ) -> Task:
     """One class per example, by cross-entropy; reports `accuracy` too.
 
     Args:
       model: output [B, num_classes] logits; or [B, 1], the logit of class 1 of two.
-      data: integer targets [N] in [0, num_classes).
+      data: integer targets [N] in [0, num_classes); weights of the examples count in the loss, as in `supervised`.
+      loss: `loss(logits, labels) -> [B]` in place of the cross-entropy, e.g. `dl.losses.weighted_cross_entropy` or
+        `multiclass_focal`, their options by functools.partial. With one logit both are [B]: `dl.losses.focal`.
       metrics: further metrics of (logits, labels).
       penalty: as in `supervised`; `l2(...)` for instance.
 
     Raises:
-      DataError: targets that are not integers [N], a label out of range, an output of another shape.
+      DataError: targets that are not integers [N], a label out of range, an output of another shape; at the first
+        step, a loss that is not [B].
 
     Example:
       >>> task = dl.tasks.classification(dl.models.mlp([4, 3]), dl.data.iris())
     """
+    labels = one_array(data, "targets", "classification")
     output = output_of(model, data)
-    labels = data.train.targets
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise DataError(
             f"targets are {labels.dtype}{list(labels.shape)}; classification expects integer labels [N]. "
@@ -48,14 +59,14 @@ def classification(
         return supervised(
             squeezed(model),
             data,
-            losses.binary_cross_entropy,
+            loss or losses.binary_cross_entropy,
             metrics={"accuracy": binary_accuracy, **(metrics or {})},
             penalty=penalty,
         )
     return supervised(
         model,
         data,
-        losses.softmax_cross_entropy,
+        loss or losses.softmax_cross_entropy,
         metrics={"accuracy": accuracy, **(metrics or {})},
         penalty=penalty,
     )

@@ -8,13 +8,14 @@ import jax.numpy as jnp
 
 from dlcore import losses
 from dlcore.core.arguments import arguments
-from dlcore.core.dataset import Dataset
+from dlcore.core.dataset import Dataset, one_array
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
 from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised
 from dlcore.losses.checks import WEIGHT, check_objects
 from dlcore.metrics import box_iou
 from dlcore.models.detector import GridPredictions, detect
+from dlcore.tasks.outputs import two_rows
 
 
 @arguments(model=MODEL, data=DATASET, metrics=METRICS, penalty=PENALTY, box_weight=WEIGHT, no_object_weight=WEIGHT)
@@ -46,15 +47,14 @@ def detection(
       >>> data = dl.data.Dataset((np.ones((1, 8, 8)), np.array([[[1.0, 0, 0, 0, 4, 4]]])))
       >>> task = dl.tasks.detection(dl.models.grid_detector((8, 8), 2, channels=[2]), data)
     """
-    inputs, targets = data.train
+    inputs, targets = (one_array(data, part, "detection") for part in ("inputs", "targets"))
     if targets.ndim != 3 or targets.shape[2] != 6 or inputs.ndim < 3:
         raise DataError(
             f"detection: inputs are {list(inputs.shape)}, targets {list(targets.shape)}; expects images "
             "[N, height, width, ...] and [N, max_objects, 6], as of dl.data.scattered_digits."
         )
     params, state = jax.eval_shape(model.init, jax.random.key(0))
-    rows = jax.ShapeDtypeStruct((2, *inputs.shape[1:]), inputs.dtype)
-    cells = jax.eval_shape(lambda *arguments: model.apply(*arguments)[0], params, state, rows)
+    cells = jax.eval_shape(lambda *arguments: model.apply(*arguments)[0], params, state, two_rows(data))
     if not isinstance(cells, GridPredictions):
         raise DataError(
             f"detection: the model's output is {cells}; expects GridPredictions, as of dl.models.grid_detector."

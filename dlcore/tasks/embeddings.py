@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from dlcore.core.arguments import arguments, function
-from dlcore.core.dataset import Dataset, Split
+from dlcore.core.dataset import Dataset, Split, one_array, refuse_weights
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
 from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task
@@ -35,7 +35,8 @@ def embedding(
 
     Args:
       model: from `dl.models.embedding` or `probabilistic_embedding`.
-      data: identities as integers, targets [N]; or rows of several examples, inputs [N, K, ...], targets [N, K].
+      data: identities as integers, targets [N]; or rows of several examples, inputs [N, K, ...], targets [N, K]; no
+        weights of examples.
       loss: `loss(output, labels)` -> [B] or []; e.g. `dl.losses.triplet`, `mutual_likelihood`. Where the model has
         class weights, of its `Angles`: `dl.losses.arcface`, `cosface`, `sphereface`. Options by functools.partial.
       metrics: further metrics of (embeddings, labels).
@@ -47,7 +48,8 @@ def embedding(
     Example:
       >>> task = dl.tasks.embedding(dl.models.mlp([4, 2]), dl.data.iris(), dl.losses.triplet)
     """
-    labels = data.train.targets
+    labels = one_array(data, "targets", "embedding")
+    refuse_weights(data, "embedding")
     if labels.dtype.kind not in "iu" or labels.ndim not in (1, 2):
         raise DataError(
             f"targets are {labels.dtype}{list(labels.shape)}; embedding expects integer identities [N], or [N, K] from "
@@ -60,7 +62,7 @@ def embedding(
     reported = {"nearest_neighbor_accuracy": nearest_neighbor_accuracy, **(metrics or {})}
 
     def forward(params, state, batch, *, key=None, train=False):
-        inputs, _ = _examples(batch)
+        inputs = _examples(batch).inputs
         output, next_state = compared.apply(params, state, inputs, key=key, train=train)
         if num_classes is None:
             return (output, output), next_state
@@ -68,7 +70,7 @@ def embedding(
         return (output, model.apply(params, state, inputs, key=key, train=train)[0]), next_state
 
     def report(params, outputs, batch):
-        (output, embeddings), (_, labels) = outputs, _examples(batch)
+        (output, embeddings), labels = outputs, _examples(batch).targets
         if num_classes is None:
             value = jnp.mean(loss(output, labels))
         else:
@@ -86,13 +88,13 @@ def _examples(batch: Split) -> Split:
     """Groups [P, K, ...] taken apart to [P * K, ...]."""
     if batch.targets.ndim == 1:
         return batch
-    return Split(batch.inputs.reshape(-1, *batch.inputs.shape[2:]), batch.targets.reshape(-1))
+    return jax.tree.map(lambda values: values.reshape(-1, *values.shape[2:]), batch)
 
 
 def _num_classes(angles: Model, data: Dataset) -> int:
-    inputs = data.train.inputs
-    row = inputs.shape[data.train.targets.ndim :]
-    found = jax.eval_shape(
-        lambda x: angles.apply(*angles.init(jax.random.key(0)), x)[0], jax.ShapeDtypeStruct((2, *row), inputs.dtype)
-    )
+    def of_row(values):
+        return jax.ShapeDtypeStruct((2, *values.shape[data.train.targets.ndim :]), values.dtype)
+
+    rows = jax.tree.map(of_row, data.train.inputs)
+    found = jax.eval_shape(lambda x: angles.apply(*angles.init(jax.random.key(0)), x)[0], rows)
     return found.cosines.shape[1]

@@ -1,11 +1,14 @@
 """Tasks of any number of labels per example."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
 
 from dlcore import losses
-from dlcore.core.arguments import arguments
-from dlcore.core.dataset import Dataset
+from dlcore.core.arguments import arguments, function
+from dlcore.core.dataset import Dataset, one_array
 from dlcore.core.errors import DataError, described
 from dlcore.core.model import Model
 from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised
@@ -14,9 +17,14 @@ from dlcore.metrics import f1, hamming_loss, subset_accuracy
 from dlcore.tasks.outputs import output_of
 
 
-@arguments(model=MODEL, data=DATASET, metrics=METRICS, penalty=PENALTY)
+@arguments(model=MODEL, data=DATASET, loss=function, metrics=METRICS, penalty=PENALTY)
 def multi_label(
-    model: Model, data: Dataset, *, metrics: Mapping[str, Metric] | None = None, penalty: Penalty | None = None
+    model: Model,
+    data: Dataset,
+    *,
+    loss: Callable[[Any, Any], jax.Array] = losses.multi_label_cross_entropy,
+    metrics: Mapping[str, Metric] | None = None,
+    penalty: Penalty | None = None,
 ) -> Task:
     """Any number of labels per example, by the mean cross-entropy of each.
 
@@ -25,6 +33,7 @@ def multi_label(
     Args:
       model: output [B, num_labels], the logit of each label.
       data: targets [N, num_labels], integers or Booleans, 0 and 1.
+      loss: `loss(logits, labels) -> [B]`, e.g. `dl.losses.focal`, its options by functools.partial.
       metrics: further metrics of (logits, labels).
       penalty: as in `supervised`.
 
@@ -35,7 +44,8 @@ def multi_label(
       >>> data = dl.data.Dataset((np.ones((2, 4)), np.array([[0, 1], [1, 1]])))
       >>> task = dl.tasks.multi_label(dl.models.mlp([4, 2]), data)
     """
-    output, targets = output_of(model, data), data.train.targets
+    targets = one_array(data, "targets", "multi_label")
+    output = output_of(model, data)
     if targets.dtype.kind not in "biu" or targets.ndim != 2:
         raise DataError(
             f"targets are {described(targets)}; multi_label expects integers or Booleans [N, num_labels], 0 and 1. "
@@ -54,6 +64,4 @@ def multi_label(
         "hamming_loss": hamming_loss,
         "micro_f1": functools.partial(f1, average="micro"),
     }
-    return supervised(
-        model, data, losses.multi_label_cross_entropy, metrics={**built_in, **(metrics or {})}, penalty=penalty
-    )
+    return supervised(model, data, loss, metrics={**built_in, **(metrics or {})}, penalty=penalty)

@@ -1,10 +1,18 @@
 """What a model's output looks like next to the targets of a task."""
 
+from typing import Any
+
 import jax
 
+from dlcore.core import description
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
+
+
+def two_rows(data: Dataset) -> Any:
+    """Shapes and dtypes of the inputs of two rows, as the model gets them."""
+    return jax.tree.map(lambda values: jax.ShapeDtypeStruct((2, *values.shape[1:]), values.dtype), data.train.inputs)
 
 
 def output_of(model: Model, data: Dataset) -> jax.ShapeDtypeStruct:
@@ -13,8 +21,16 @@ def output_of(model: Model, data: Dataset) -> jax.ShapeDtypeStruct:
     def forward(x):
         return model.apply(*model.init(jax.random.key(0)), x)[0]
 
-    inputs = data.train.inputs
-    output = jax.eval_shape(forward, jax.ShapeDtypeStruct((2, *inputs.shape[1:]), inputs.dtype))
+    try:
+        output = jax.eval_shape(forward, two_rows(data))
+    except (TypeError, AttributeError, LookupError) as error:
+        if not isinstance(data.train.inputs, dict | tuple):
+            raise
+        inputs = description.arrays(data.train.inputs)
+        raise DataError(
+            f"the model fails on the inputs of {data.name}, {inputs}: {error}; expects a model whose apply takes a "
+            "batch of them in that form. Take them apart in an apply of your own."
+        ) from error
     if not isinstance(output, jax.ShapeDtypeStruct) or output.shape[:1] != (2,):
         raise DataError(f"the model's output for 2 rows is {output}; expects one array [B, ...].")
     return output

@@ -1,5 +1,6 @@
 """Tasks of autoencoders: the targets are the inputs."""
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -8,13 +9,13 @@ import optax
 
 from dlcore import losses
 from dlcore.core.arguments import NONE, arguments, function, number
-from dlcore.core.dataset import Dataset
+from dlcore.core.dataset import Dataset, one_array, refuse_weights
 from dlcore.core.errors import ArgumentError, DataError, shown
 from dlcore.core.model import NEEDS_KEY, Model
 from dlcore.core.task import DATASET, MODEL, Task
 from dlcore.losses.checks import OUTPUTS, WEIGHT, check_shares
 from dlcore.models.autoencoder import reparameterize
-from dlcore.tasks.outputs import output_of
+from dlcore.tasks.outputs import output_of, two_rows
 
 Corruption = Callable[[jax.Array, jax.Array], jax.Array]
 Sparsity = Callable[[jax.Array], jax.Array]
@@ -34,7 +35,7 @@ def reconstruction(
 
     Args:
       model: its output is as large as its inputs. With sparsity, a model with the parts "encode" and "decode".
-      data: float inputs; its targets are not used.
+      data: float inputs, one array; its targets are not used and may be None; no weights of examples.
       loss: `loss(output, inputs) -> [B]`, e.g. `squared_error` or `pixel_cross_entropy`.
       corruption: `corruption(key, inputs) -> inputs`, in training only, e.g. `masking_noise(0.3)`.
       sparsity: `sparsity(code) -> []`, added to the loss and reported, e.g. `l1_activity(0.01)`.
@@ -186,20 +187,19 @@ def target_activity(target: float | jax.Array, strength: float | jax.Array) -> S
 
 def output_shape(model: Model, data: Dataset):
     """Shapes of the model's output for two rows of the data, any pytree; nothing is computed."""
-    inputs = data.train.inputs
-    rows = jax.ShapeDtypeStruct((2, *inputs.shape[1:]), inputs.dtype)
-    return jax.eval_shape(lambda x: model.apply(*model.init(jax.random.key(0)), x)[0], rows)
+    return jax.eval_shape(lambda x: model.apply(*model.init(jax.random.key(0)), x)[0], two_rows(data))
 
 
 def _check_output(model: Model, data: Dataset) -> None:
-    inputs = data.train.inputs
+    inputs = one_array(data, "inputs", "reconstruction")
+    refuse_weights(data, "reconstruction")
     if inputs.dtype.kind != "f":
         raise DataError(
             f"inputs are {inputs.dtype}; reconstruction expects floats. Use dl.data.prepared or x.astype('float32') / "
             "255."
         )
     output = output_of(model, data)
-    if output.size // 2 != inputs[0].size:
+    if output.size // 2 != math.prod(inputs.shape[1:]):
         raise DataError(
             f"the model's output is {shown(list(output.shape[1:]))} a row, the inputs are {list(inputs.shape[1:])}; "
             "reconstruction expects as many numbers."

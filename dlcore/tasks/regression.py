@@ -1,10 +1,13 @@
 """Tasks of real-valued targets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
 
 from dlcore import losses
-from dlcore.core.arguments import arguments
-from dlcore.core.dataset import Dataset
+from dlcore.core.arguments import arguments, function
+from dlcore.core.dataset import Dataset, one_array
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
 from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised
@@ -12,23 +15,30 @@ from dlcore.metrics import r2
 from dlcore.tasks.outputs import output_of, squeezed
 
 
-@arguments(model=MODEL, data=DATASET, metrics=METRICS, penalty=PENALTY)
+@arguments(model=MODEL, data=DATASET, loss=function, metrics=METRICS, penalty=PENALTY)
 def regression(
-    model: Model, data: Dataset, *, metrics: Mapping[str, Metric] | None = None, penalty: Penalty | None = None
+    model: Model,
+    data: Dataset,
+    *,
+    loss: Callable[[Any, Any], jax.Array] = losses.squared_error,
+    metrics: Mapping[str, Metric] | None = None,
+    penalty: Penalty | None = None,
 ) -> Task:
     """Real-valued targets, by mean squared error; reports `r2` too.
 
     Args:
       model: output of the targets' shape; [B, 1] also fits targets [N].
-      data: float targets [N] or [N, ...].
+      data: float targets [N] or [N, ...]; weights of the examples count in the loss, as in `supervised`.
+      loss: `loss(predictions, targets) -> [B]`, e.g. `dl.losses.huber`, its options by functools.partial.
 
     Raises:
-      DataError: integer targets, an output that does not fit them.
+      DataError: integer targets, an output that does not fit them; at the first step, a loss that is not [B].
 
     Example:
       >>> task = dl.tasks.regression(dl.models.linear(10), dl.data.diabetes())
     """
-    output, targets = output_of(model, data), data.train.targets
+    targets = one_array(data, "targets", "regression")
+    output = output_of(model, data)
     if targets.dtype.kind != "f":
         raise DataError(
             f"targets are {targets.dtype}; regression expects floats. Use y.astype('float32'), or "
@@ -41,4 +51,4 @@ def regression(
             f"the model's output is [B{''.join(f', {n}' for n in output.shape[1:])}], the targets are "
             f"{list(targets.shape)}; expects the same shape of a row. Change the model's last width or the targets."
         )
-    return supervised(model, data, losses.squared_error, metrics={"r2": r2, **(metrics or {})}, penalty=penalty)
+    return supervised(model, data, loss, metrics={"r2": r2, **(metrics or {})}, penalty=penalty)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from dlcore.core.arguments import NONE, arguments, integer
-from dlcore.core.dataset import Dataset
+from dlcore.core.dataset import Dataset, one_array
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
 from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised
@@ -40,7 +40,8 @@ def token_prediction(
       >>> data = dl.data.Dataset((np.array([[1, 2, 1]]), np.array([[2, 1, 2]])))
       >>> task = dl.tasks.token_prediction(dl.models.recurrent(3, 4, 3, num_tokens=3, output="all"), data)
     """
-    output, targets = output_of(model, data), data.train.targets
+    targets = one_array(data, "targets", "token_prediction")
+    output = output_of(model, data)
     if targets.dtype.kind not in "iu" or targets.ndim != 2:
         raise DataError(
             f"targets are {targets.dtype}{list(targets.shape)}; token_prediction expects integer tokens [N, T]. "

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from dlcore.core.arguments import arguments
-from dlcore.core.dataset import Dataset
+from dlcore.core.dataset import Dataset, one_array
 from dlcore.core.errors import DataError, described
 from dlcore.core.model import Model
-from dlcore.core.task import DATASET, MODEL, PENALTY, Penalty, Task
+from dlcore.core.task import DATASET, MODEL, PENALTY, Penalty, Task, weighted_mean
 from dlcore.losses import mixture_density
 from dlcore.nn.masked import Masked
 
@@ -23,7 +23,7 @@ def strokes(model: Model, data: Dataset, *, penalty: Penalty | None = None) -> T
       model: of `dl.models.mixture_density`.
       data: inputs [N, points, 2], absolute coordinates as of `dl.data.from_pen_strokes`; or [N, points, 3], the third 1
         where the pen is up after the point, else 0. Targets bool [N, points] tell which points are there, the first of
-        each row among them; other targets are not used.
+        each row among them; other targets are not used and may be None. Weights count in the loss.
 
     Raises:
       DataError: inputs of another shape, fewer than two points, a pen that is neither 0 nor 1.
@@ -32,7 +32,8 @@ def strokes(model: Model, data: Dataset, *, penalty: Penalty | None = None) -> T
       >>> data = dl.data.Dataset((np.ones((2, 3, 2)), np.ones((2, 3), bool)))
       >>> task = dl.tasks.strokes(dl.models.mixture_density(1, num_units=4), data)
     """
-    masked = data.train.targets.dtype.kind == "b"
+    one_array(data, "inputs", "strokes")
+    masked = getattr(data.train.targets, "dtype", np.dtype(float)).kind == "b"
     for split in data.splits:
         _check(data, split, masked)
 
@@ -44,7 +45,7 @@ def strokes(model: Model, data: Dataset, *, penalty: Penalty | None = None) -> T
         return model.apply(params, state, Masked(x, there(batch)) if masked else x, key=key, train=train)
 
     def report(params, mixture, batch):
-        value = jnp.mean(mixture_density(mixture, offsets(batch.inputs), there(batch)))
+        value = weighted_mean(mixture_density(mixture, offsets(batch.inputs), there(batch)), batch.weights)
         return value if penalty is None else value + penalty(params), {}
 
     return Task(model, data, forward, report)
@@ -56,7 +57,7 @@ def offsets(points: jax.Array) -> jax.Array:
 
 
 def _check(data: Dataset, split: str, masked: bool) -> None:
-    points, mask = getattr(data, split)
+    points, mask, _ = getattr(data, split)
     if points.ndim != 3 or points.shape[2] not in (2, 3) or points.dtype.kind != "f":
         raise DataError(
             f"inputs of the {split} split are {described(points)}; strokes expects float coordinates [N, points, 2], "

@@ -1,14 +1,13 @@
 """Tasks of pairs of sequences."""
 
-import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
 from dlcore.core.arguments import arguments
-from dlcore.core.dataset import Dataset
+from dlcore.core.dataset import Dataset, one_array
 from dlcore.core.errors import DataError, described
 from dlcore.core.model import Model
-from dlcore.core.task import DATASET, MODEL, PENALTY, Penalty, Task
+from dlcore.core.task import DATASET, MODEL, PENALTY, Penalty, Task, weighted_mean
 from dlcore.data.prepare.vocabulary import END, PAD, START, mask
 from dlcore.losses import masked_cross_entropy
 from dlcore.metrics import exact_match, masked_accuracy
@@ -25,6 +24,7 @@ def translation(model: Model, data: Dataset, *, penalty: Penalty | None = None) 
       model: of `dl.models.sequence_to_sequence`, or any of (source ids [B, S], decoder inputs [B, T]) to logits
         [B, T, K].
       data: inputs int [N, S]; targets int [N, T + 1], between the marks `<start>` and `<end>`; both padded with 0.
+        Weights of the pairs count in the loss.
       penalty: as in `supervised`.
 
     Raises:
@@ -34,6 +34,8 @@ def translation(model: Model, data: Dataset, *, penalty: Penalty | None = None) 
       >>> data = dl.data.Dataset((np.array([[4, 5]]), dl.data.framed(np.array([[4, 5]]))))
       >>> task = dl.tasks.translation(dl.models.sequence_to_sequence(6, 6), data)
     """
+    for part in ("inputs", "targets"):
+        one_array(data, part, "translation")
     for split in data.splits:
         _check(data, split)
 
@@ -43,7 +45,7 @@ def translation(model: Model, data: Dataset, *, penalty: Penalty | None = None) 
     def report(params, logits, batch):
         labels = batch.targets[:, 1:]
         there = mask(labels)
-        value = jnp.mean(masked_cross_entropy(logits, labels, there))
+        value = weighted_mean(masked_cross_entropy(logits, labels, there), batch.weights)
         metrics = {
             "token_accuracy": masked_accuracy(logits, labels, there),
             "exact_match": exact_match(logits, labels, there),
@@ -54,7 +56,7 @@ def translation(model: Model, data: Dataset, *, penalty: Penalty | None = None) 
 
 
 def _check(data: Dataset, split: str) -> None:
-    inputs, targets = getattr(data, split)
+    inputs, targets, _ = getattr(data, split)
     for part, ids in {"inputs": inputs, "targets": targets}.items():
         if ids.dtype.kind not in "iu" or ids.ndim != 2:
             raise DataError(

@@ -22,7 +22,7 @@ def fit_line(seed=0, **settings):
 
 def numpy_descent(batches):
     """Losses before each step and weights after the last, in float64, of the line fitted on these rows."""
-    inputs, targets = (np.asarray(part, np.float64) for part in small.noisy_line().train)
+    inputs, targets = (np.asarray(part, np.float64) for part in small.noisy_line().train[:2])
     inputs = np.column_stack([inputs, np.ones(len(inputs))])
     weights, velocity, losses = np.zeros(4), np.zeros(4), []
     for rows in batches:
@@ -176,7 +176,7 @@ def test_measure_equals_metrics_by_hand(stepwise, position):
     measured = jax.device_get(described.measure(states[position]))
     layers = states[position].params["layers"]
     for split in ("train", "test"):
-        inputs, labels = getattr(small.CLASSIFICATION.data, split)
+        inputs, labels, _ = getattr(small.CLASSIFICATION.data, split)
         hidden = np.maximum(inputs @ layers[0]["kernel"] + layers[0]["bias"], 0)
         logits = np.float64(hidden @ layers[1]["kernel"] + layers[1]["bias"])
         log_probabilities = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))

@@ -93,6 +93,7 @@ WINDOWS = {
 EXAMPLES = {
     "adding_problem": lambda: keyed(length=4),
     "bag_of_words": lambda: {"num_tokens": 5},
+    "balanced_weights": lambda: {"labels": np.array([0, 0, 1])},
     "batches": lambda: {
         "dataset": iris(),
         "batch_size": 4,
@@ -135,6 +136,7 @@ EXAMPLES = {
         **SPLITTING,
         "test": 0.25,
         "groups": [0, 0, 1, 1, 2, 2, 3, 3],
+        "weights": np.ones(8),
         "name": "mine",
         "source": "here",
         "target_names": ("a", "b"),

@@ -32,6 +32,7 @@ EXAMPLES = {
     },
     "binary_cross_entropy": lambda: {"logits": X, "labels": FLAGS},
     "multi_label_cross_entropy": lambda: {"logits": X, "labels": FLAGS},
+    "multiclass_focal": lambda: {"logits": X, "labels": LABELS, "gamma": 2.0},
     "focal": lambda: {"logits": X, "labels": FLAGS, "gamma": 2.0, "positive_weight": 0.25},
     "hinge": lambda: {"scores": X, "labels": FLAGS},
     "multiclass_hinge": lambda: {"scores": X, "labels": LABELS},

@@ -32,9 +32,9 @@ def _tokens():
 
 
 EXAMPLES = {
-    "classification": lambda: _task(LABELS, metrics={"error": lambda z, y: 0.0}),
-    "regression": lambda: _task(INPUTS[:, :2], metrics={}),
-    "multi_label": lambda: _task(np.eye(4, 2, dtype=int), metrics={}),
+    "classification": lambda: _task(LABELS, loss=None, metrics={"error": lambda z, y: 0.0}),
+    "regression": lambda: _task(INPUTS[:, :2], loss=dl.losses.squared_error, metrics={}),
+    "multi_label": lambda: _task(np.eye(4, 2, dtype=int), loss=dl.losses.focal, metrics={}),
     "supervised": lambda: _task(LABELS, loss=dl.losses.softmax_cross_entropy, metrics=None),
     "embedding": lambda: _task(LABELS, loss=dl.losses.triplet, metrics=None),
     "detection": _detection,

@@ -28,6 +28,7 @@ OPTIONS = {
 ELSEWHERE = {"arcface", "cosface", "sphereface", "triplet", "mutual_likelihood", "mutual_likelihood_scores"} | {
     "grid_detection",
     "mixture_density",
+    "multiclass_focal",  # of two classes it is `focal`, which has one; of three it is written out below
 }
 NAMES = [name for name in losses.__all__ if name != "binary_cross_entropy" and name not in ELSEWHERE]
 
@@ -62,6 +63,7 @@ def test_special_cases_are_the_plain_losses():
     classes, flags = GOLDEN["losses/softmax_cross_entropy"], GOLDEN["losses/multi_label_cross_entropy"]
     absolute, shares = GOLDEN["losses/absolute_error"], GOLDEN["losses/kl_divergence"]["targets"]
     one_column = flags["inputs"][:, 0], flags["targets"][:, 0]
+    two_columns = np.stack([np.zeros_like(one_column[0]), one_column[0]], axis=1)
 
     @jax.jit
     def pairs():
@@ -69,6 +71,8 @@ def test_special_cases_are_the_plain_losses():
             (losses.weighted_cross_entropy(classes["inputs"], classes["targets"]), classes["values"]),
             (losses.focal(flags["inputs"], flags["targets"], gamma=0.0), flags["values"]),
             (losses.focal(*one_column, gamma=0.0), losses.binary_cross_entropy(*one_column)),
+            (losses.multiclass_focal(classes["inputs"], classes["targets"], gamma=0.0), classes["values"]),
+            (losses.multiclass_focal(two_columns, one_column[1].astype(int)), losses.focal(*one_column)),
             (2 * losses.pinball(absolute["inputs"], absolute["targets"]), absolute["values"]),
             (losses.kl_divergence(jnp.log(jnp.maximum(shares, 1e-30)), shares), jnp.zeros(6)),
         )
@@ -77,10 +81,23 @@ def test_special_cases_are_the_plain_losses():
         np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_focal_of_three_classes_by_hand():
+    """Catches the probability of another class, and a gamma that is not the exponent."""
+    golden = GOLDEN["losses/softmax_cross_entropy"]
+    nats = golden["values"]
+    expected = (1 - np.exp(-nats)) ** 3 * nats
+    found = losses.multiclass_focal(golden["inputs"], golden["targets"], gamma=3.0)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
 def test_extreme_logits_stay_finite():
     """Catches log(0), and a focal weight whose derivative is infinite where it vanishes."""
     logits, flags = jnp.array([-1e4, -50.0, 50.0, 1e4]), jnp.array([0, 0, 1, 1])
-    for loss in (losses.binary_cross_entropy, losses.focal, functools.partial(losses.focal, gamma=0.5)):
+
+    def of_two_classes(x, labels):
+        return losses.multiclass_focal(jnp.stack([jnp.zeros_like(x), x], axis=1), labels, gamma=0.5)
+
+    for loss in (losses.binary_cross_entropy, losses.focal, functools.partial(losses.focal, gamma=0.5), of_two_classes):
         for labels in (flags, 1 - flags):
             value, gradient = jax.jit(jax.value_and_grad(lambda x, y=labels, loss=loss: loss(x, y).sum()))(logits)
             assert np.isfinite(value)

@@ -14,7 +14,7 @@ from dlcore.models import GridPredictions
 def canvases(num_train: int, num_test: int = 0, **options) -> dl.data.Dataset:
     """Digits scattered on 15 x 15 or larger canvases; those of the test split are other digits."""
     pictures = dl.data.digit_pictures()
-    parts = [dl.data.Split(*(part[rows] for part in pictures)) for rows in (slice(1500), slice(1500, None))]
+    parts = [pictures.select(rows) for rows in (slice(1500), slice(1500, None))]
     train = dl.data.scattered_digits(jax.random.key(0), num_train, digits=parts[0], **options)
     test = dl.data.scattered_digits(jax.random.key(1), num_test, digits=parts[1], **options) if num_test else None
     return dl.data.Dataset(train, test=test, name="scattered digits")

@@ -57,7 +57,7 @@ def batches(
     grain = library("grain", "data larger than memory")
     count = jax.process_count() if process_count is None else process_count
     index = jax.process_index() if process_index is None else process_index
-    share = len(dataset.train.inputs) // count
+    share = dataset.train.num_rows // count
     if index >= count or batch_size > share:
         raise ArgumentError(
             f"batches: process {index} of {count} has {share} rows, batch_size is {batch_size}; expects an index below "
@@ -119,7 +119,7 @@ class _Rows:
         self.split = split
 
     def __len__(self) -> int:
-        return len(self.split.inputs)
+        return self.split.num_rows
 
     def __getitem__(self, row: int) -> Split:
-        return Split(self.split.inputs[row], self.split.targets[row])
+        return self.split.select(row)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from dlcore.core.arguments import arguments, integer
-from dlcore.core.dataset import Dataset, Split
+from dlcore.core.dataset import Dataset, Split, one_array, refuse_weights
 from dlcore.core.errors import DataError
 from dlcore.data.parameters import DATASET, SEED, check_in_memory
 
@@ -18,7 +18,7 @@ def grouped(dataset: Dataset, group_size: int, *, seed: int = 0) -> Dataset:
     class that do not fill a group are left out, in each split.
 
     Args:
-      dataset: integer targets [N]; arrays in memory.
+      dataset: integer targets [N], no weights; arrays in memory.
       seed: of the choice which examples of a class go together.
 
     Raises:
@@ -29,12 +29,14 @@ def grouped(dataset: Dataset, group_size: int, *, seed: int = 0) -> Dataset:
       (30, 4, 4)
     """
     check_in_memory("grouped", dataset)
+    one_array(dataset, "targets", "grouped")
+    refuse_weights(dataset, "grouped")
     splits = {name: _grouped(getattr(dataset, name), group_size, seed, name) for name in dataset.splits}
     return dataclasses.replace(dataset, **splits)
 
 
 def _grouped(split: Split, group_size: int, seed: int, name: str) -> Split:
-    inputs, labels = split
+    labels = split.targets
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise DataError(
             f"grouped: targets of the {name} split are {labels.dtype}{list(labels.shape)}; expects integer labels [N]."
@@ -50,4 +52,4 @@ def _grouped(split: Split, group_size: int, seed: int, name: str) -> Split:
             )
         groups.append(rows[: len(rows) // group_size * group_size].reshape(-1, group_size))
     rows = np.concatenate(groups)
-    return Split(inputs[rows], labels[rows])
+    return split.select(rows)

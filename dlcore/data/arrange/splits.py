@@ -5,8 +5,10 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
+from dlcore.core import description
 from dlcore.core.arguments import ANYTHING, NONE, arguments, boolean, integer, mapping, text
 from dlcore.core.dataset import NAMES, SPLITS, Dataset, Split, checked_split
 from dlcore.core.errors import DataError
@@ -17,13 +19,14 @@ GIVEN = ANYTHING  # whatever becomes an array: `Dataset` says what is wrong with
 
 
 @arguments(
-    inputs=GIVEN, targets=GIVEN, groups=GROUPS, name=text, source=text, target_names=NAMES, described=DESCRIBED,
-    **SPLITTING,
+    inputs=GIVEN, targets=GIVEN, weights=GIVEN, groups=GROUPS, name=text, source=text, target_names=NAMES,
+    described=DESCRIBED, **SPLITTING,
 )  # fmt: skip
 def from_arrays(
     inputs: Any,
     targets: Any,
     *,
+    weights: Any = None,
     validation: float = 0.0,
     test: float = 0.0,
     seed: int = 0,
@@ -37,7 +40,9 @@ def from_arrays(
     """Split arrays at random into a `Dataset`.
 
     Args:
-      inputs, targets: [N, ...] each; anything NumPy can read.
+      inputs, targets: [N, ...] each; anything NumPy can read. Several inputs or targets: a dictionary or tuple of
+        arrays with N rows each. No targets: None.
+      weights: [N], 0 or more, what each row counts in the loss; None where all count the same.
       validation, test: fraction of the rows for these splits; 0 for none. The rest is the train split. With groups,
         the fraction of the groups.
       seed: of the split; part of what the data set is, so it does not change with the seeds of runs.
@@ -55,7 +60,7 @@ def from_arrays(
       (8, 2)
     """
     return from_parts(
-        {"train": (inputs, targets)},
+        {"train": (inputs, targets, weights)},
         validation=validation,
         test=test,
         seed=seed,
@@ -82,7 +87,8 @@ def from_parts(
     """A `Dataset` of splits that are given, the others held out from the train split.
 
     Args:
-      parts: "train", and "validation" and "test" where the source has them, to (inputs, targets).
+      parts: "train", and "validation" and "test" where the source has them, to (inputs, targets), or (inputs, targets,
+        weights).
       validation, test, seed, stratify, groups, described: as in `from_arrays`.
 
     Raises: as `from_arrays`; also a fraction for a split that is given.
@@ -96,17 +102,18 @@ def from_parts(
     fractions = {"validation": validation, "test": test}
     _check_fractions(fractions, parts, name)
     train = checked_split(parts["train"], name)
+    total = train.num_rows
     if groups is not None:
-        groups = _checked_groups(groups, len(train.inputs), stratify, name)
-    splits, rest = dict(parts), np.arange(len(train.inputs))
+        groups = _checked_groups(groups, total, stratify, name)
+    labels = _classes(train.targets, name) if stratify else None
+    splits, rest = dict(parts), np.arange(total)
     for split, fraction in fractions.items():
         if fraction > 0:
-            labels = train.targets if stratify else None
-            count = round(fraction * len(train.inputs if groups is None else np.unique(groups)))
+            count = round(fraction * (total if groups is None else len(np.unique(groups))))
             rest, rows = _held_out(rest, count, labels, groups, seed, f"{name}.{split}")
-            splits[split] = Split(train.inputs[rows], train.targets[rows])
-    if len(rest) < len(train.inputs):
-        train = Split(train.inputs[rest], train.targets[rest])
+            splits[split] = train.select(rows)
+    if len(rest) < total:
+        train = train.select(rest)
     dataset = Dataset(**{**splits, "train": train}, **described)
     _check_classes(dataset, dataset, SPLITS if stratify else ("train",))
     return dataset
@@ -135,9 +142,12 @@ def folds(
 
     check_in_memory("folds", dataset)
     pool = [getattr(dataset, split) for split in ("train", "validation") if getattr(dataset, split) is not None]
-    inputs, targets = (np.concatenate(part) for part in zip(*pool, strict=True))
+    if len({split.weights is None for split in pool}) > 1:
+        raise DataError(f"folds: of {dataset.name} only one of train and validation has weights; expects both or none.")
+    whole = jax.tree.map(lambda *parts: np.concatenate(parts), *pool)
     if groups is not None:
-        groups = _checked_groups(groups, len(inputs), False, dataset.name)
+        groups = _checked_groups(groups, whole.num_rows, False, dataset.name)
+    classes = _classes(whole.targets, dataset.name) if stratify else None
     kind = ("Stratified" if stratify else "") + ("Group" if groups is not None else "") + "KFold"
     # GroupKFold learnt to shuffle in scikit-learn 1.6; before, its folds do not depend on the seed.
     options = {} if kind == "GroupKFold" else {"shuffle": True, "random_state": seed}
@@ -145,14 +155,14 @@ def folds(
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a class with fewer rows than folds is only warned of
             splitter = getattr(model_selection, kind)(num_folds, **options)
-            parts = list(splitter.split(inputs, targets, groups))
+            parts = list(splitter.split(np.arange(whole.num_rows), classes, groups))
     except (ValueError, UserWarning) as error:
         raise DataError(f"{dataset.name} cannot be split into {num_folds} folds: {error} Use fewer folds.") from error
     return [
         dataclasses.replace(
             dataset,
-            train=Split(inputs[rest], targets[rest]),
-            validation=Split(inputs[rows], targets[rows]),
+            train=whole.select(rest),
+            validation=whole.select(rows),
             name=f"{dataset.name} fold {number}",
         )
         for number, (rest, rows) in enumerate(parts)
@@ -174,14 +184,14 @@ def first(dataset: Dataset, num_rows: int, *, seed: int | None = None) -> Datase
       >>> [len(dl.data.first(dl.data.iris(), rows, seed=0).train.inputs) for rows in (15, 30, 60)]
       [15, 30, 60]
     """
-    total = len(dataset.train.inputs)
+    total = dataset.train.num_rows
     if num_rows > total:
         raise DataError(f"num_rows is {num_rows}; expects 1 to {total}, the rows of {dataset.name}.train.")
     order = np.arange(total) if seed is None else np.random.default_rng(seed).permutation(total)
     rows = order[:num_rows]
     smaller = dataclasses.replace(
         dataset,
-        train=Split(dataset.train.inputs[rows], dataset.train.targets[rows]),
+        train=dataset.train.select(rows),
         name=f"{dataset.name} first {num_rows}",
     )
     _check_classes(smaller, dataset, ("train",), "Take more rows, or shuffle them first with seed=0.")
@@ -237,6 +247,16 @@ def _held_out(rows: np.ndarray, count: int, labels, groups, seed: int, name: str
     return np.asarray(rest), np.asarray(held)
 
 
+def _classes(targets: Any, name: str) -> Any:
+    """What to stratify by, or a `DataError`."""
+    if targets is None or isinstance(targets, dict | tuple):
+        raise DataError(
+            f"stratify=True, the targets of {name} are {description.arrays(targets)}; expects one array of labels [N]. "
+            "Pass stratify=False."
+        )
+    return targets
+
+
 def _check_fractions(fractions: dict[str, float], parts: Mapping[str, Any], name: str) -> None:
     check_fractions(name, **fractions)
     for split, fraction in fractions.items():
@@ -263,6 +283,8 @@ def _check_classes(
 ) -> None:
     """Every named class that occurs in `whole` has rows in each of `splits`."""
     targets = [getattr(whole, split).targets for split in whole.splits]
+    if targets[0] is None or isinstance(targets[0], dict | tuple):
+        return
     if not dataset.target_names or targets[0].ndim != 1 or targets[0].dtype.kind not in "iu":
         return
     known = np.unique(np.concatenate(targets))

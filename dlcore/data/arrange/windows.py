@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dlcore.core.arguments import NONE, arguments, integer, one_of, text
-from dlcore.core.dataset import Dataset, Split
+from dlcore.core.dataset import Dataset, Split, one_array
 from dlcore.core.errors import DataError
 from dlcore.data.parameters import (
     DATASET,
@@ -117,7 +117,7 @@ def continued(data: Dataset, batch_size: int) -> Dataset:
       ['abc', 'ghi', 'def', 'jkl']
     """
     check_in_memory("continued", data)
-    inputs, targets = data.train
+    inputs, targets = (one_array(data, part, "continued") for part in ("inputs", "targets"))
     if len(inputs) < batch_size:
         raise DataError(f"the train split has {len(inputs)} windows; expects at least batch_size={batch_size}.")
     windows = targets.ndim == inputs.ndim == 2 and inputs.size and targets.size
@@ -128,7 +128,7 @@ def continued(data: Dataset, batch_size: int) -> Dataset:
         )
     num_batches = len(inputs) // batch_size
     rows = np.arange(batch_size * num_batches).reshape(batch_size, num_batches).T.reshape(-1)
-    return dataclasses.replace(data, train=Split(inputs[rows], targets[rows]))
+    return dataclasses.replace(data, train=data.train.select(rows))
 
 
 def _windows(ids: np.ndarray, length: int, stride: int, predict: str, split: str) -> Split:

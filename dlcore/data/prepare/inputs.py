@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dlcore.core.arguments import arguments, array, function, instance, sequence
-from dlcore.core.dataset import Dataset
+from dlcore.core.dataset import Dataset, one_array
 from dlcore.core.errors import ArgumentError
 from dlcore.core.model import Model
 from dlcore.data.parameters import DATASET, SIZE, check_in_memory
@@ -106,7 +106,7 @@ def standardizer(dataset: Dataset) -> Step:
       Array([[[0.]]], dtype=float32)
     """
     check_in_memory("standardizer", dataset)
-    inputs = dataset.train.inputs
+    inputs = one_array(dataset, "inputs", "standardizer")
     axes = tuple(range(min(inputs.ndim, 3)))
     # Sums of squares of uint8 are exact in float64; a float copy of all images would need 8 times their memory.
     total, squares = np.zeros(inputs.shape[3:]), np.zeros(inputs.shape[3:])

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from dlcore.core.arguments import arguments, boolean, instance, number, one_of
-from dlcore.core.dataset import Dataset, Split
+from dlcore.core.dataset import Dataset, Split, one_array
 from dlcore.core.errors import ArgumentError, DataError
 from dlcore.data.parameters import DATASET
 from dlcore.data.read.streamed import Streamed
@@ -112,24 +112,25 @@ def normalize(dataset: Dataset, normalizer: Normalizer, *, targets: bool = False
         in, is `normalizer.fit(dataset.train.targets)`.
 
     Raises:
-      DataError: streamed inputs.
+      DataError: streamed inputs, several inputs or targets, no targets to normalize.
 
     Example:
       >>> data = dl.data.normalize(dl.data.iris(), dl.data.min_max(-1, 1))
       >>> float(data.train.inputs.min()), float(data.train.inputs.max())
       (-1.0, 1.0)
     """
-    if isinstance(dataset.train.inputs, Streamed):
+    found = one_array(dataset, "inputs", "normalize")
+    if isinstance(found, Streamed):
         raise DataError(
             f"{dataset.name}: the inputs are streamed from files; expects arrays in memory. Normalize inside the step: "
             "dl.data.prepared(model, dl.data.unit_range)."
         )
-    inputs = normalizer.fit(dataset.train.inputs)
-    outputs = normalizer.fit(dataset.train.targets) if targets else None
+    inputs = normalizer.fit(found)
+    outputs = normalizer.fit(one_array(dataset, "targets", "normalize")) if targets else None
 
     def parts(split: Split) -> Split:
         values = split.targets if outputs is None else normalizer.apply(outputs, split.targets)
-        return Split(normalizer.apply(inputs, split.inputs), values)
+        return split._replace(inputs=normalizer.apply(inputs, split.inputs), targets=values)
 
     done = f"{'inputs and targets' if targets else 'inputs'} {normalizer.description} on train"
     return dataclasses.replace(

@@ -36,11 +36,11 @@ def scattered_digits(
       DataError: digits that are no pictures with labels.
 
     Example:
-      >>> canvases, rows = dl.data.scattered_digits(jax.random.key(0), 2, max_digits=3)
+      >>> canvases, rows, _ = dl.data.scattered_digits(jax.random.key(0), 2, max_digits=3)
       >>> canvases.shape, rows.shape
       ((2, 32, 32), (2, 3, 6))
     """
-    pictures, labels = map(jnp.asarray, digit_pictures() if digits is None else digits)
+    pictures, labels = map(jnp.asarray, (digit_pictures() if digits is None else digits)[:2])
     if pictures.ndim != 3 or not pictures.size or labels.ndim != 1 or not jnp.issubdtype(pictures.dtype, jnp.floating):
         raise DataError(
             f"scattered_digits: digits is {described((pictures, labels))}; expects float pictures [K, height, width] "

@@ -132,7 +132,10 @@ def arguments(**constraints: Constraint) -> Callable[[Callable[P, R]], Callable[
             try:
                 bound = signature.bind(*args, **kwargs)
             except TypeError as error:  # a parameter too many, or one that is missing
-                raise TypeError(f"{function.__name__}: {error}; its parameters are {signature}") from None
+                alien = next((name for name in kwargs if name not in signature.parameters), None)
+                hint = f"its parameters are {', '.join(signature.parameters)}" if alien is None else None
+                hint = hint or suggest(alien, signature.parameters)
+                raise TypeError(f"{function.__name__}: {error}; {hint}") from None
             for name, value in bound.arguments.items():
                 if name in constraints:
                     bound.arguments[name] = constraints[name].check(f"{function.__name__}: {name}", value)

@@ -16,6 +16,7 @@ from dlcore.core.description import Description
 from dlcore.core.errors import ArgumentError, shown, suggest
 from dlcore.core.training import Training
 from dlcore.engine.checks import check_training
+from dlcore.engine.dtypes import on_host
 from dlcore.engine.labels import labels, name_of, same
 
 # Hyperparameters by their usual names for which a negative value is a mistake.
@@ -253,6 +254,8 @@ def _numbers(name: str, values: Any) -> np.ndarray:
         raise ArgumentError(f"axis {name!r} is empty; expects at least one value.")
     if isinstance(values, np.ndarray):
         values = values.astype(values.dtype.newbyteorder("="), copy=False)  # JAX knows no other byte order
+    if jax.dtypes.issubdtype(values.dtype, np.floating):
+        values = np.asarray(values).astype(on_host(values.dtype), copy=False)
     if jax.dtypes.issubdtype(values.dtype, jax.dtypes.extended) or np.dtype(values.dtype).kind not in "biuf":
         raise ArgumentError(
             f"axis {name!r} has dtype {values.dtype}; a traced axis holds numbers (of keys, pass the integer "

@@ -19,7 +19,7 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jax.sharding import SingleDeviceSharding
 
 from dlcore.core.arguments import Note, noting
-from dlcore.core.errors import ArgumentError, shown
+from dlcore.core.errors import ArgumentError, described, shown
 from dlcore.core.labeled import Field, flattened
 from dlcore.core.training import Training
 from dlcore.engine.checks import check_records, check_state, check_states
@@ -210,7 +210,7 @@ def trace(
         def advance(cell, state):
             result = function(make(cell))(state)
             if not isinstance(result, tuple) or len(result) != 2:
-                raise ArgumentError(f"advance gave {shown(result)}; expects the pair (state, record).")
+                raise ArgumentError(f"advance gave {_given(result)}; expects the pair (state, record).")
             return result[0], record_of("advance", result[1])
 
         traced = _function(advance, (cell, start_one.result[0]), constants)
@@ -231,6 +231,12 @@ def trace(
             )
     check = functools.partial(check_domains, start_of, notes, given)
     return Traced(training, cell, start_one, advance_one, last, final, fields, check)
+
+
+def _given(result: Any) -> str:
+    """What a function gave, in a message: its arrays if it has any."""
+    arrays = described(result)
+    return shown(result) if arrays == "nothing" else shown(arrays)[1:-1]
 
 
 def _parameters(training: Training, state: Any) -> tuple[Any, Any]:

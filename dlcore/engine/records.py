@@ -8,6 +8,7 @@ import numpy as np
 
 from dlcore.core.errors import ArgumentError
 from dlcore.core.labeled import Field, by_path
+from dlcore.engine.dtypes import as_numbers, on_host
 from dlcore.engine.program import Traced
 
 
@@ -100,17 +101,6 @@ def placed(values: np.ndarray, own: Variable, variable: Variable) -> np.ndarray:
     ]
     full[(..., *np.ix_(*index))] = values
     return full
-
-
-def on_host(dtype: Any) -> np.dtype:
-    """What NumPy, xarray and Zarr hold of a dtype: the small floats that they do not know become float32."""
-    known = np.dtype(dtype).kind in "biufc"
-    return np.dtype(dtype) if known else np.dtype(np.float32)
-
-
-def as_numbers(leaf: Any) -> Any:
-    """Random keys as the integers they are made of."""
-    return jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
 
 
 def _both(a: Variable, b: Variable) -> Variable:

@@ -10,10 +10,11 @@ import xarray as xr
 from dlcore.core.errors import ArgumentError, shown
 from dlcore.core.labeled import by_path
 from dlcore.engine.axes import Study
+from dlcore.engine.dtypes import as_numbers
 from dlcore.engine.encoding import check_saveable
 from dlcore.engine.program import ENDED, Block, Segment, Traced
 from dlcore.engine.provenance import provenance
-from dlcore.engine.records import Variable, as_numbers, common, final, placed, recorded
+from dlcore.engine.records import Variable, common, final, placed, recorded
 from dlcore.engine.timeline import Timeline
 
 # What results hold besides records, times and axes.

@@ -1,6 +1,7 @@
 """A study: a function of trainings, the axes it is evaluated over, and the cells they span."""
 
 import dataclasses
+import functools
 import inspect
 import math
 import warnings
@@ -111,18 +112,19 @@ class Study:
         """Number of runs."""
         return math.prod(self.shape)
 
-    @property
+    @functools.cached_property
     def traced(self) -> dict[str, np.ndarray]:
         """The value of each traced parameter in each cell, [num_cells]."""
         return {values.name: values.traced[index] for values, index in self._along_cells() if values.traced is not None}
 
+    @functools.cached_property
     def programs(self) -> list[tuple[dict[str, Any], np.ndarray]]:
         """Each different combination of static values, by name, and the cells that have it, in order."""
-        number = np.zeros(self.num_cells, int)
+        number = np.zeros(self.num_cells, int)  # of the combination, as its values are met
         columns = [(values, index) for values, index in self._along_cells() if values.traced is None]
         for values, index in columns:
             first = [next(i for i, other in enumerate(values.static) if same(other, each)) for each in values.static]
-            number = number * len(first) + np.asarray(first)[index]
+            _, number = np.unique(number * len(first) + np.asarray(first)[index], return_inverse=True)
         _, starts, group = np.unique(number, return_index=True, return_inverse=True)
         order = np.argsort(starts)  # in the order of their first cells
         return [
@@ -162,7 +164,7 @@ class Study:
             for dim, along in self.dims.items()
             for values in along
         ]
-        head = f"{_count(self.num_cells, 'cell')}, {_count(len(self.programs()), 'program')}"
+        head = f"{_count(self.num_cells, 'cell')}, {_count(len(self.programs), 'program')}"
         return Description(f"Study of {name_of(self.fn)}", head, rows)
 
     def _along_cells(self) -> list[tuple[Values, np.ndarray]]:

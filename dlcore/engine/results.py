@@ -45,7 +45,7 @@ class Table:
         self, study: Study, traced: Sequence[Traced], timeline: Timeline, *, final_params: bool, final_state: bool
     ):
         self._study, self._timeline = study, timeline
-        names = [name_of_program(static) for static, _ in study.programs()]
+        names = [name_of_program(static) for static, _ in study.programs]
         self._own = [recorded(part) for part in traced]
         self._variables = common(self._own, names)
         check_names(study, self._variables, timeline)

@@ -163,7 +163,7 @@ def _evaluate(
     so_far = functools.partial(no_results, study)  # what an interrupt gets, until there is room for results
     try:
         constants, cell = Constants(), study.abstract_cell()
-        programs = study.programs()
+        programs = study.programs
         traced = [
             trace(functools.partial(_training_of, study, static), cell, constants, final_params=options.final_params)
             for static, _ in programs
@@ -232,7 +232,7 @@ def _run_blocks(
             with Workers(devices, run_block) as workers:
                 for position, (part, width) in enumerate(zip(traced, widths, strict=True)):
                     program = build(part, lane_width=width, device=devices[0], threads=compilers, constants=constants)
-                    _, rows = study.programs()[position]
+                    _, rows = study.programs[position]
                     for begin in range(0, len(rows), program.num_lanes):
                         workers.submit(program, Block(position, rows[begin : begin + program.num_lanes]))
                 workers.finish()

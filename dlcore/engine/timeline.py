@@ -76,7 +76,7 @@ class Timeline:
             return (self.along,), _as_counted(known, exact)
         static = [dim for dim, along in self._study.dims.items() if any(values.traced is None for values in along)]
         cells = np.empty(self._study.num_cells, int)
-        for number, (_, members) in enumerate(self._study.programs()):
+        for number, (_, members) in enumerate(self._study.programs):
             cells[members] = number
         index = tuple(slice(None) if dim in static else 0 for dim in self._study.dims)
         values = rows[cells.reshape(self._study.shape)[index]]

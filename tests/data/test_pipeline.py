@@ -1,6 +1,7 @@
 """Streamed data: the same run as in memory, bit for bit; iterators that go on exactly where they stopped."""
 
 import itertools
+import pickle
 
 import jax
 import jax.numpy as jnp
@@ -160,3 +161,20 @@ def fit_task(data):
 
 def test_plot_of_streamed_images(folder):
     assert dl.data.stream_image_folder(folder).plot(num_rows=4) is not None
+
+
+def test_streams_can_be_pickled(tmp_path):
+    """Catches threads that cannot travel, and a pickle that holds the data of its files."""
+    np.savez(tmp_path / "a.npz", inputs=np.ones((3000, 100), np.float32), targets=np.arange(3000))
+    data = dl.data.stream_npz([tmp_path / "a.npz"], test=0.2)
+    sent = pickle.dumps(data)
+    assert len(sent) < 400_000, "the test split is in memory, the train split is not"
+    there = pickle.loads(sent)
+    np.testing.assert_array_equal(there.train.inputs[:5], data.train.inputs[:5])
+
+
+def test_streams_of_images_can_be_pickled(folder):
+    """Catches an open archive, or a lock of the files."""
+    data = dl.data.stream_image_folder(folder)
+    there = pickle.loads(pickle.dumps(data))
+    np.testing.assert_array_equal(there.train.inputs[:5], data.train.inputs[:5])

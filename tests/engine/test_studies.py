@@ -61,7 +61,7 @@ def test_points_of_static_values_compile_each_value_once():
     """Catches a program for each point, and cells handed to another's program."""
     values = {"start": np.array([1.0, 3.0, 8.0, 2.0]), "divisor": [2.0, 4.0, 2.0, 4.0]}
     study = dl.study(halving, dl.points("trial", **values))
-    assert [members.tolist() for _, members in study.programs()] == [[0, 2], [1, 3]]
+    assert [members.tolist() for _, members in study.programs] == [[0, 2], [1, 3]]
     results = dl.sweep(study)
     np.testing.assert_array_equal(results.x.isel(step=0), values["start"] / np.array(values["divisor"]))
     assert results.x.dims == ("trial", "step")

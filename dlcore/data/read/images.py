@@ -173,6 +173,10 @@ class ImageFiles:
         index = {name: number for number, name in enumerate(self.classes)}
         self.labels = np.asarray([index[part[depth - 2]] for part in parts.values()], np.int32)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle names the folder or archive, which is opened again."""
+        return image_files, (str(self.path.absolute()),)
+
     def __len__(self) -> int:
         return len(self.names)
 

@@ -1,5 +1,6 @@
 """NumPy's .npz files: arrays by name. Object arrays, which are pickled, are refused."""
 
+import os
 import pathlib
 import struct
 import zipfile
@@ -177,10 +178,15 @@ class NpzShards:
     """
 
     def __init__(self, paths: Sequence[Any], name: str):
+        self._paths, self._name = [os.path.abspath(path) for path in paths], name
         self.parts = [mapped(path, name) for path in paths]
         if not self.parts:
             raise DataError("there are no shards; expects at least one .npz file.")
         self._ends = np.cumsum([len(part) for part in self.parts])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle names the files, and does not hold what is in them."""
+        return NpzShards, (self._paths, self._name)
 
     def __len__(self) -> int:
         return int(self._ends[-1])

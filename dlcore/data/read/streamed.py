@@ -44,7 +44,15 @@ class Streamed:
         example = np.asarray(source[int(self.rows[0])])
         self.shape, self._stored = (len(self.rows), *example.shape), example.dtype
         self.dtype = jax.dtypes.canonicalize_dtype(example.dtype.newbyteorder("="))  # as `Dataset` holds it in memory
-        self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+        self._pool = _threads()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the threads: another process has its own."""
+        return {name: value for name, value in self.__dict__.items() if name != "_pool"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._pool = _threads()
 
     @property
     def ndim(self) -> int:
@@ -90,3 +98,7 @@ class Streamed:
                 f"row {number} of the source holds numbers that do not fit {self.dtype}. Rescale them first."
             )
         return converted
+
+
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(min(8, os.cpu_count() or 1))

@@ -3,8 +3,8 @@
 import dataclasses
 import importlib
 import warnings
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -51,8 +51,10 @@ class Fetched(Protocol):
         ...
 
 
-class Split(NamedTuple):
-    """Examples, or a batch of them, row by row.
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """Examples, or a batch of them, row by row; `inputs, targets = split`, with weights `inputs, targets, weights`.
 
     inputs: an array [N, ...], or several of one length in a dictionary or tuple. targets: the same, or None.
     weights: [N], what each example counts in the loss; None where all count the same.
@@ -61,6 +63,18 @@ class Split(NamedTuple):
     inputs: Any
     targets: Any
     weights: Any = None
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Inputs, targets and, if there are any, weights, by name."""
+        columns = {"inputs": self.inputs, "targets": self.targets}
+        return columns if self.weights is None else columns | {"weights": self.weights}
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.columns.values())
+
+    def __getitem__(self, column: int | slice) -> Any:
+        return tuple(self)[column]
 
     @property
     def num_rows(self) -> int:
@@ -186,24 +200,25 @@ def refuse_weights(data: Any, who: str) -> None:
         if getattr(data, split).weights is not None:
             raise DataError(
                 f"{who}: {data.name}.{split} has weights, which are not used here; expects none. Leave them out: "
-                "split._replace(weights=None)."
+                "dl.data.Split(split.inputs, split.targets)."
             )
 
 
 def checked_split(given: Any, name: str) -> Split:
     """`given` as a `Split` of arrays in the dtypes JAX computes with, or a `DataError`."""
-    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+    columns = tuple(given) if isinstance(given, tuple | list | Split) else ()
+    if len(columns) not in (2, 3):
         raise DataError(
             f"{name} is a {type(given).__name__}; expects a pair (inputs, targets), or (inputs, targets, weights)."
         )
-    inputs, targets, weights = Split(*given)
+    inputs, targets, weights = (*columns, None)[:3]
     inputs = _checked_arrays(inputs, f"{name}: inputs")
     if targets is not None:
         targets = _checked_arrays(targets, f"{name}: targets")
     if weights is not None:
         weights = _checked_weights(weights, f"{name}: weights")
     split = Split(inputs, targets, weights)
-    for part, values in split._asdict().items():
+    for part, values in split.columns.items():
         count = next((len(leaf) for leaf in jax.tree.leaves(values) if len(leaf) != split.num_rows), split.num_rows)
         if count != split.num_rows:
             one = "arrays of one length" if part == "inputs" else f"one {part[:-1]} for each input"

@@ -110,7 +110,7 @@ STREAMING = keywords("validation, test, seed, stratify and fields of Dataset", S
 def check_in_memory(function: str, dataset: Dataset) -> None:
     """Raise `DataError` unless all splits are NumPy arrays: neither streamed nor traced."""
     for split in dataset.splits:
-        for part, column in getattr(dataset, split)._asdict().items():
+        for part, column in getattr(dataset, split).columns.items():
             values = next((leaf for leaf in jax.tree.leaves(column) if not isinstance(leaf, np.ndarray)), None)
             if values is not None:
                 raise DataError(

@@ -57,7 +57,7 @@ def samples(data: Dataset, split: str = "train", num_rows: int = 12, kind: str |
 
 def _spread(data: Dataset, split: str, num_rows: int) -> "Split":
     """Rows spread evenly over the split: rows of files often come class by class."""
-    inputs, targets, _ = getattr(data, split)
+    inputs, targets = getattr(data, split)[:2]
     rows = np.linspace(0, len(inputs) - 1, min(num_rows, len(inputs))).round().astype(int)
     return Split(inputs[rows], targets[rows])
 
@@ -92,7 +92,7 @@ def _fits(data: Dataset, kind: str) -> bool:
 
 
 def _grid(data: Dataset, split: str, num_rows: int, kind: str) -> "Figure":
-    inputs, targets, _ = _spread(data, split, num_rows)
+    inputs, targets = _spread(data, split, num_rows)[:2]
     draw = {"image": _draw_image, "strokes": _draw_strokes, "series": _draw_series}[kind]
     columns = min(6, len(inputs))
     lines = -(-len(inputs) // columns)
@@ -142,7 +142,7 @@ def _draw_series(axis: "Axes", row: np.ndarray, data: Dataset, low: float, high:
 
 def _points(data: Dataset, split: str, num_rows: int) -> "Figure":
     """All points (not the first few), by class; for one feature, the target against it."""
-    inputs, targets, _ = getattr(data, split).select(slice(MAX_POINTS))
+    inputs, targets = getattr(data, split).select(slice(MAX_POINTS))[:2]
     figure, axes = _subplots(1, 1, (5, 4))
     axis = axes.flat[0]
     classes = np.unique(targets) if description.is_labels(data) else []
@@ -162,7 +162,7 @@ def _points(data: Dataset, split: str, num_rows: int) -> "Figure":
 
 
 def _text(data: Dataset, split: str, num_rows: int) -> "Figure":
-    inputs, targets, _ = _spread(data, split, num_rows)
+    inputs, targets = _spread(data, split, num_rows)[:2]
     assert data.input_vocabulary is not None
     lines = []
     for row, target in zip(inputs, targets, strict=True):
@@ -178,7 +178,7 @@ def _text(data: Dataset, split: str, num_rows: int) -> "Figure":
 
 def _table(data: Dataset, split: str, num_rows: int) -> "Figure":
     """A row of cells for each row of the data, colored by value; each column scaled to its range in these rows."""
-    inputs, targets, _ = _spread(data, split, num_rows)
+    inputs, targets = _spread(data, split, num_rows)[:2]
     cells = inputs.reshape(len(inputs), -1)[:, :MAX_COLUMNS_SHOWN].astype(float)
     low, span = cells.min(axis=0), np.ptp(cells, axis=0)
     figure, axes = _subplots(1, 1, (min(9.0, 3 + 0.25 * cells.shape[1]), 0.25 * len(cells) + 1.2))

@@ -57,7 +57,7 @@ def offsets(points: jax.Array) -> jax.Array:
 
 
 def _check(data: Dataset, split: str, masked: bool) -> None:
-    points, mask, _ = getattr(data, split)
+    points, mask = getattr(data, split)[:2]
     if points.ndim != 3 or points.shape[2] not in (2, 3) or points.dtype.kind != "f":
         raise DataError(
             f"inputs of the {split} split are {described(points)}; strokes expects float coordinates [N, points, 2], "

@@ -56,7 +56,7 @@ def translation(model: Model, data: Dataset, *, penalty: Penalty | None = None) 
 
 
 def _check(data: Dataset, split: str) -> None:
-    inputs, targets, _ = getattr(data, split)
+    inputs, targets = getattr(data, split)[:2]
     for part, ids in {"inputs": inputs, "targets": targets}.items():
         if ids.dtype.kind not in "iu" or ids.ndim != 2:
             raise DataError(

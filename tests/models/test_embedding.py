@@ -18,7 +18,7 @@ from dlcore.nn.embeddings import Angles, Gaussian, angles, unit_vectors
 
 GOLDEN = golden_values.load("families")
 POINTS = labeled_points(32)
-X, LABELS, _ = POINTS.train
+X, LABELS = POINTS.train
 BACKBONE = dl.models.mlp([4, 32, 8], "tanh")
 CLASSES = dl.models.embedding(BACKBONE, 8, num_classes=3)
 
@@ -195,7 +195,7 @@ FACES = {
 def faces():
     """30 people to train on, the 10 others to verify, in groups of 5 pictures; and the pixels' standardizer."""
     images = dl.data.from_image_folder(needs_shared_data() / "orl-faces.zip", size=(28, 23))
-    inputs, labels, _ = images.train
+    inputs, labels = images.train
     seen = labels < 30
     data = dl.data.Dataset((inputs[seen], labels[seen]), test=(inputs[~seen], labels[~seen]))
     return dl.data.grouped(data, 5), dl.data.standardizer(data)

@@ -301,7 +301,7 @@ def test_framed():
 def test_learns_dates_it_has_not_seen():
     """Catches labels moved by one, a decoder that sees its answer, a search that does not use what was learnt."""
     made = dl.data.dates(jax.random.key(0), 400, formats=("{day2}/{month2}/{year}",))
-    data = dl.data.from_split(made._replace(targets=dl.data.framed(made.targets)), test=0.25)
+    data = dl.data.from_split(dl.data.Split(made.inputs, dl.data.framed(made.targets)), test=0.25)
     num_tokens = len(dl.data.date_vocabulary())
     model = dl.models.sequence_to_sequence(num_tokens, num_tokens, num_units=32, embedding_size=16, attention="dot")
     task = dl.tasks.translation(model, data)

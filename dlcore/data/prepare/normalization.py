@@ -130,7 +130,7 @@ def normalize(dataset: Dataset, normalizer: Normalizer, *, targets: bool = False
 
     def parts(split: Split) -> Split:
         values = split.targets if outputs is None else normalizer.apply(outputs, split.targets)
-        return split._replace(inputs=normalizer.apply(inputs, split.inputs), targets=values)
+        return Split(normalizer.apply(inputs, split.inputs), values, split.weights)
 
     done = f"{'inputs and targets' if targets else 'inputs'} {normalizer.description} on train"
     return dataclasses.replace(

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 
 import dlcore as dl
 from benchmarks.timing import Part, take_turns
+from dlcore.core import evaluation
 from dlcore.core.dataset import Split
 from dlcore.core.order import permutation
 from dlcore.engine.axes import study
@@ -348,6 +350,41 @@ def small_loops(repeats: int) -> dict[str, float]:
     return {"xla_default_us": measured(default), "dlcore_setup_us": measured({})}
 
 
+def evaluation_in_pieces(repeats: int) -> dict[str, float]:
+    """Memory of eight LeNets that look at 60 000 images, and seconds for 5 000, by bytes that a piece may take."""
+    gigabytes, sides = {}, {}
+    for name, size in {"4_MB": 1 << 22, "16_MB": 1 << 24, "64_MB": 1 << 26, "whole": 1 << 62}.items():
+        at_once = max(size, evaluation.BYTES_AT_ONCE)
+        with mock.patch.multiple(evaluation, BYTES_OF_PIECE=size, BYTES_AT_ONCE=at_once):
+            compiled, _, _ = _evaluations(60_000)
+            gigabytes[f"{name}_GB"] = compiled.memory_analysis().temp_size_in_bytes / 1e9
+            if name != "whole":
+                compiled, *arguments = _evaluations(5_000)
+                sides[f"{name}_s"] = functools.partial(_finished, compiled, *arguments)
+    return gigabytes | take_turns(sides, repeats)
+
+
+def _finished(function: Callable[..., Any], *arguments: Any) -> None:
+    jax.block_until_ready(function(*arguments))
+
+
+def _evaluations(num_images: int) -> tuple[Any, Any, np.ndarray]:
+    """The compiled program of the record at step 0 for eight LeNets side by side, and its arguments."""
+    images = np.random.default_rng(0).random((num_images, 28, 28, 1), np.float32)
+    task = dl.tasks.classification(dl.models.lenet(), dl.data.Dataset(Split(images, np.arange(num_images) % 10)))
+
+    def make(cell):
+        return dl.training(jax.random.key(cell["seed"]), task, optax.sgd(0.1), batch_size=64, num_steps=1)
+
+    start = trace(make, {"seed": jax.ShapeDtypeStruct((), np.int32)}, Constants()).start
+    values, seeds = [jnp.asarray(value) for value in start.constants], np.arange(8, dtype=np.int32)
+
+    def records(values, seeds):
+        return jax.vmap(lambda seed: start.call(values, {"seed": seed})[1])(seeds)
+
+    return jax.jit(records).lower(values, seeds).compile(), values, seeds
+
+
 PARTS: dict[str, Part] = {
     function.__name__: function
     for function in (
@@ -360,5 +397,6 @@ PARTS: dict[str, Part] = {
         memory,
         import_time,
         small_loops,
+        evaluation_in_pieces,
     )
 }

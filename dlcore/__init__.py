@@ -9,6 +9,7 @@ from dlcore.core.update import State
 from dlcore.core.watching import early_stopping
 from dlcore.engine.axes import points, study
 from dlcore.engine.parameters import final_params, final_state
+from dlcore.engine.selection import best_record, last_record
 from dlcore.engine.setup import setup
 from dlcore.engine.store import load, save
 from dlcore.engine.sweep import run, sweep
@@ -26,6 +27,7 @@ __all__ = [
     "State",
     "Training",
     "activations",
+    "best_record",
     "data",
     "early_stopping",
     "evidence",
@@ -36,6 +38,7 @@ __all__ = [
     "generation",
     "initializers",
     "labeled",
+    "last_record",
     "load",
     "losses",
     "metrics",

@@ -21,6 +21,8 @@ from dlcore.core.watching import EarlyStopping, first_watch, next_watch
 
 __all__ = ["OPTIMIZER", "Descent", "State"]
 
+RESERVED = ("batch_loss", "best_step", "ended")  # records that are made after the observers'
+
 
 class Descent(NamedTuple):
     """The arguments of `training`, checked, and the functions of its run.
@@ -85,6 +87,11 @@ class Descent(NamedTuple):
         if not isinstance(state, State):
             raise ArgumentError(f"start is {shown(state)}; expects a dl.State, from dl.final_state(results, training).")
         step = int(state.step)
+        if self.stop and state.watch.ended:
+            raise ArgumentError(
+                f"start is the state of a run that was stopped at step {step}; expects one that has not ended. Leave "
+                "out stop, in both runs, to go on from there."
+            )
         unit = self.length.epoch if self.length.keeps_rest else math.gcd(self.length.alignment, self.length.epoch)
         if step % unit:
             raise ArgumentError(
@@ -96,7 +103,11 @@ class Descent(NamedTuple):
     def _record(self, state: State, last: Step) -> dict[str, Any]:
         record = measure_splits(self.task, self.splits, state.params, *self.parameters_now(state))
         seen = Observation(state, self.task, last.gradient, last.updates)
-        return record | {name: observer(seen) for name, observer in self.observers.items()}
+        for name, observer in self.observers.items():
+            if name in record or name in RESERVED:
+                raise ArgumentError(f"observe: {name!r} is recorded already; expects another name.")
+            record[name] = observer(seen)
+        return record
 
     def _descend(self, num_steps: int, state: State) -> tuple[State, Step]:
         """After so many steps: the state, and the last step with the mean loss of all."""

@@ -33,8 +33,9 @@ def shown(value: object) -> str:
 def suggest(name: object, known: Iterable[str]) -> str:
     """The known name that is near, or all of them."""
     known = sorted(known)
-    near = difflib.get_close_matches(str(name), known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."
+    lower = {each.lower(): each for each in reversed(known)}
+    near = difflib.get_close_matches(str(name).lower(), lower, n=1)
+    return f"did you mean {lower[near[0]]!r}?" if near else f"known: {', '.join(known)}."
 
 
 def described(tree: Any) -> str:

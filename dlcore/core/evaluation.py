@@ -12,9 +12,9 @@ from dlcore.core.dataset import Split, on_device
 from dlcore.core.model import ModelState, Params
 from dlcore.core.task import Task
 
-# Bytes of intermediate results that a forward pass in evaluation may need; longer splits go through it in pieces.
+# Bytes of intermediate results: what a forward pass in evaluation may need at once, and in pieces of what needs more.
 # Measured: see benchmarks/README.md, "Evaluation in pieces".
-BYTES_OF_PIECE = 1 << 24
+BYTES_AT_ONCE, BYTES_OF_PIECE = 1 << 24, 1 << 22
 ROWS_MEASURED = 32  # rows of the forward pass that is traced to learn what one row needs
 
 
@@ -90,8 +90,10 @@ def _rows_of_piece(forward: Callable[[Split], Any], rows: Split, num_rows: int) 
     """How many rows the forward pass may take at once: all, or so many that a piece of memory holds them."""
     measured = min(num_rows, ROWS_MEASURED)
     needed = _bytes_made(jax.make_jaxpr(forward)(_first(rows, measured)).jaxpr)
-    most = max(1, BYTES_OF_PIECE * measured // max(needed, 1))
-    return num_rows if most >= num_rows else -(-num_rows // -(-num_rows // most))
+    if needed * num_rows <= BYTES_AT_ONCE * measured:
+        return num_rows
+    most = max(1, BYTES_OF_PIECE * measured // needed)
+    return -(-num_rows // -(-num_rows // most))
 
 
 def _bytes_made(jaxpr: Jaxpr) -> int:

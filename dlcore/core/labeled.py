@@ -122,6 +122,10 @@ def _parts(who: str, name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, _plain(who, name, value)
     else:
         leaves = by_path(value)
+        if not leaves:
+            raise ArgumentError(
+                f"{who} records {name!r}, which is {shown(value)}; expects an array, or a tree of them."
+            )
         plain = {path: _plain(who, f"{name}.{path}", leaf) for path, leaf in leaves.items()}
         if all(each.values.ndim == 0 for each in plain.values()):
             numbers = {path: each.values for path, each in plain.items()}

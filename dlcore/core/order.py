@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
-from dlcore.core.errors import ArgumentError, described
+from dlcore.core.errors import ArgumentError, described, shown
 
 Sampling = Literal["reshuffle", "shuffle_once", "in_order", "with_replacement", "balanced"]
 SAMPLINGS = ("reshuffle", "shuffle_once", "in_order", "with_replacement", "balanced")
@@ -75,11 +75,12 @@ def whole_epoch_rows(
     return rows[: num_full * batch_size].reshape(num_full, batch_size), rows[num_full * batch_size :]
 
 
-def sampling_of(sampling: Any, targets: Any, num_examples: int) -> Any:
+def sampling_of(sampling: Any, targets: Any, num_examples: int, *, full: bool = False) -> Any:
     """The argument `sampling` of a training, as `batch_rows` takes it.
 
     Args:
       sampling: one of `SAMPLINGS`, or weights [N], 0 or more, in any unit.
+      full: whether steps take the whole split.
       targets: of the train split; "balanced" draws each of their classes, integers [N], equally often.
 
     Raises:
@@ -87,6 +88,11 @@ def sampling_of(sampling: Any, targets: Any, num_examples: int) -> Any:
     """
     if isinstance(sampling, str) and sampling != "balanced":
         return sampling
+    if full:
+        raise ArgumentError(
+            f'batch_size is "full", sampling is {shown(sampling)}; expects an order: a full batch draws nothing. Give '
+            "the examples weights in the data set, or batch_size a number."
+        )
     if isinstance(sampling, str):
         if isinstance(targets, Tracer) or getattr(targets, "ndim", 0) != 1 or targets.dtype.kind not in "iub":
             raise ArgumentError(

@@ -85,8 +85,7 @@ def supervised(
       penalty: `penalty(params) -> []`, added to the loss in training and in every report of it.
 
     Raises:
-      DataError: at the first step, a loss that is neither [B] nor [], or [] where examples have weights; an output that
-        holds no arrays.
+      DataError: at the first step, a loss that is not [B], an output that holds no arrays.
 
     Example:
       >>> task = dl.tasks.supervised(dl.models.mlp([4, 3]), dl.data.iris(), dl.losses.softmax_cross_entropy)
@@ -123,13 +122,11 @@ def weighted_mean(values: jax.Array, weights: jax.Array | None) -> jax.Array:
 def _check_losses(values: Any, output: Any, targets: Any, batch: Split) -> None:
     got = described(values) if hasattr(values, "shape") else shown(values)
     text = f"supervised: the loss of outputs {described(output)} and targets {described(targets)} is {got}; expects "
-    if not hasattr(values, "shape") or values.shape not in ((), (batch.num_rows,)):
+    if not hasattr(values, "shape") or values.shape != (batch.num_rows,):
         raise DataError(
             f"{text}[{batch.num_rows}], one number for each example. Outputs [B, 1] and targets [B] broadcast to "
-            "[B, B]: use output[:, 0]; take the mean over further axes."
+            "[B, B]: use output[:, 0]. Take the mean over further axes, not over the examples."
         )
-    if batch.weights is not None and not values.shape:
-        raise DataError(f"{text}[{batch.num_rows}], one number for each example: take no mean, they have weights.")
 
 
 @arguments(strength=number(0))

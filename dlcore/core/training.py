@@ -153,7 +153,7 @@ def training(
     """
     length = length_of(task.data, batch_size, num_epochs, num_steps, record_every, last_batch)
     splits = _checked_splits(task, evaluate)
-    order = sampling_of(sampling, task.data.train.targets, length.examples)
+    order = sampling_of(sampling, task.data.train.targets, length.examples, full=length.full)
     descent = Descent(
         key,
         task,
@@ -194,5 +194,4 @@ def _descriptions(splits: Sequence[str], descent: Descent) -> dict[str, str]:
         "batch_loss": "mean of the minibatch losses, each before its update, since the previous record",
         "finite": "whether all parameters are finite",
         **{f"{split}_loss": f"objective on the whole {split} split" for split in splits},
-        **({"best_step": f"step of the best {descent.keep_best[0]} so far"} if descent.keep_best else {}),
     }

@@ -132,6 +132,6 @@ def _watched(record: dict[str, Any], name: str, who: str) -> jax.Array:
     if name not in record:
         raise ArgumentError(f"{who} watches {name!r}, the records are {', '.join(record)}; {suggest(name, record)}")
     value = record[name]
-    if np.shape(value) != ():
+    if not jax.tree_util.all_leaves([value]) or np.shape(value) != ():
         raise ArgumentError(f"{who} watches {name!r}, which is no single number; expects a record of one number.")
     return jnp.asarray(value)

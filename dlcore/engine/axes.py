@@ -72,14 +72,14 @@ class Points:
         return f"{len(self)} points of {', '.join(values.name for values in self.values)}"
 
 
-@arguments(name=text, parameters=ANYTHING)
-def points(name: str = "point", /, **parameters: Any) -> Points:
+@arguments(dim=sequence(text, most=1, text="at most one name"), parameters=ANYTHING)
+def points(*dim: str, **parameters: Any) -> Points:
     """Values that go together, one cell for each, where axes would take all combinations: a random search.
 
     Args:
-      name: of the dimension in the results, whose coordinates are the parameters.
+      dim: name of the dimension in the results, whose coordinates are the parameters; "point" by default.
       parameters: parameter of the function to its values, as many for each; an array is traced, a list static, as in
-        `dlcore.engine`.
+        `dlcore.study`.
 
     Raises:
       ArgumentError: different numbers of values, or values that are none.
@@ -89,7 +89,7 @@ def points(name: str = "point", /, **parameters: Any) -> Points:
       >>> dl.points(learning_rate=10 ** random.uniform(-3, 0, 20), weight_decay=10 ** random.uniform(-5, -2, 20))
       20 points of learning_rate, weight_decay
     """
-    return Points(name, parameters)
+    return Points(dim[0] if dim else "point", parameters)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

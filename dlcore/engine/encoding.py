@@ -184,7 +184,10 @@ def _decoded_variable(variable: xr.Variable) -> xr.Variable:
         filled = np.empty(values.shape, object)
         for position, word in enumerate(values.ravel().tolist()):
             filled.ravel()[position : position + 1] = _boxed(from_json(json.loads(word)))
-        restored = xr.Variable(variable.dims, filled.astype(note["json"]))
+        found = filled.astype(note["json"])
+        # As an index, or xarray turns None beside strings into NaN.
+        as_index = found.dtype == object and found.ndim == 1
+        restored = xr.Variable(variable.dims, pd.Index(found, dtype=object, tupleize_cols=False) if as_index else found)
     elif "dtype" in note:
         restored = xr.Variable(variable.dims, _as_dtype(variable.values, note["dtype"]))
     restored.attrs, restored.encoding = attrs, {}

@@ -21,7 +21,7 @@ def labels(values: Sequence[Any]) -> np.ndarray:
     named = [value if isinstance(value, bool | int | float | str | None) else name_of(value) for value in values]
     found = np.empty(len(values), object)
     found[:] = [_distinct(position, values, named) for position in range(len(values))]
-    return found
+    return found.astype(str) if all(isinstance(label, str) for label in found) else found
 
 
 def name_of(value: Any) -> str:

@@ -12,9 +12,10 @@ from dlcore.core.errors import ArgumentError, shown
 from dlcore.core.labeled import by_path
 from dlcore.core.model import Model, ModelState, Params
 from dlcore.core.training import Training
+from dlcore.engine.labels import name_of
 from dlcore.engine.results import FINAL_STATE, parameters_of
+from dlcore.engine.selection import RESULTS
 
-RESULTS = instance(xr.Dataset, example="what dl.run and dl.sweep return")
 CELL = mapping(ANYTHING)
 
 
@@ -92,7 +93,9 @@ def _position(results: xr.Dataset, axis: str, label: Any) -> dict[str, int]:
         apart = np.abs(known - label)
         found = (apart == apart.min()) & (apart <= 2 * np.finfo(np.float32).eps * abs(label))
     else:
-        found = np.array([bool(np.all(value == label)) for value in known])
+        plain = isinstance(label, bool | int | float | str | np.generic | None)
+        wanted = label if plain else name_of(label)  # as in `labels`
+        found = np.array([bool(np.all(value == wanted)) for value in known])
     if not found.any():
         listed = ", ".join(map(str, known[:10])) + (", ..." if len(known) > 10 else "")
         raise ArgumentError(f"{axis} has no label {shown(label)}; its labels are {listed}.")

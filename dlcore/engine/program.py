@@ -30,6 +30,7 @@ from dlcore.engine.tracing import check_domains, tracer_errors_in_words
 Cells = dict[str, Any]  # name of an axis to its values, [lanes] each
 
 ENDED = "ended"  # the record that says that a run has ended
+BEST = "best_step"  # the record of the step of the best record so far
 MAX_RECORDS_PER_CALL = 64
 MAX_BYTES_OF_RECORDS = 1 << 22  # of one block, per call
 SECONDS_PER_CALL = 0.2  # aimed at: the host looks after progress and interrupts in between

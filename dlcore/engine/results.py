@@ -12,13 +12,13 @@ from dlcore.core.labeled import by_path
 from dlcore.engine.axes import Study
 from dlcore.engine.dtypes import as_numbers
 from dlcore.engine.encoding import check_saveable
-from dlcore.engine.program import ENDED, Block, Segment, Traced
+from dlcore.engine.program import BEST, ENDED, Block, Segment, Traced
 from dlcore.engine.provenance import provenance
 from dlcore.engine.records import Variable, common, final, placed, recorded
 from dlcore.engine.timeline import Timeline
 
 # What results hold besides records, times and axes.
-MADE = {"finished": "cells", "diverged_at": "cells", "ended_at": "cells"}
+MADE = {"finished": "cells", "diverged_at": "cells", "ended_at": "cells", "best_at": "cells"}
 FINAL_STATE = "final_state"
 
 
@@ -52,6 +52,8 @@ class Table:
         self._keeps = final_params, final_state
         self._own_final = [_kept(part, final_params=final_params, final_state=final_state) for part in traced]
         self._variables_final = common(self._own_final, names)
+        for name in set(self._variables) & set(self._variables_final):
+            raise ArgumentError(f"the record {name!r} has the name of a final parameter; expects another. Rename it.")
         length = len(timeline)
         self._records = {
             name: _room((study.num_cells, length, *variable.shape), variable)
@@ -113,7 +115,7 @@ class Table:
             (self._final, self._variables_final, (), self._finished),
         ):
             for name, values in kept.items():
-                if name == ENDED:
+                if name in (ENDED, BEST):
                     continue
                 variable = own[name]
                 values = values[:, :length] if time else values
@@ -136,13 +138,23 @@ class Table:
             not_finite = (results["finite"] == 0).astype(bool)
             text = f"{along} of the first record that is not finite"
             found["diverged_at"] = _first(results[along], not_finite, along).assign_attrs(description=text)
+        there = self._there[:, : results.sizes[along]]
         if ENDED in self._variables:
-            length = results.sizes[along]
-            ended = (self._records[ENDED][:, :length] > 0) & self._there[:, :length]
-            where = xr.DataArray(ended.reshape((*self._study.shape, length)), dims=(*self._study.dims, along))
+            ended = (self._records[ENDED][:, : there.shape[1]] > 0) & there
             text = f"{along} of the record at which the run was stopped"
-            found["ended_at"] = _first(results[along], where, along).assign_attrs(description=text)
+            found["ended_at"] = self._first(results, ended).assign_attrs(description=text)
+        if BEST in self._variables:
+            steps = np.where(there, self._records[BEST][:, : there.shape[1]], -np.inf)  # of the best so far: they grow
+            text = f"{along} of the best record"
+            best = self._first(results, (steps == steps.max(axis=1, keepdims=True)) & there)
+            found["best_at"] = best.assign_attrs(description=text)
         return found
+
+    def _first(self, results: xr.Dataset, where: np.ndarray) -> xr.DataArray:
+        """The first time at which something is so, in each cell [num_cells, time]."""
+        along = self._timeline.along
+        shaped = where.reshape((*self._study.shape, where.shape[1]))
+        return _first(results[along], xr.DataArray(shaped, dims=(*self._study.dims, along)), along)
 
 
 def name_of_program(static: Mapping[str, Any]) -> str:

@@ -11,7 +11,8 @@ import xarray as xr
 from jax.core import Tracer
 
 from dlcore.core.arguments import ANYTHING, NONE, arguments, boolean, instance, integer, text
-from dlcore.core.errors import ArgumentError, described, shown
+from dlcore.core.errors import ArgumentError, described
+from dlcore.core.labeled import by_path
 from dlcore.core.training import Training
 from dlcore.engine.axes import MAKES_TRAININGS, POINTS, Points, Study
 from dlcore.engine.axes import study as study_of
@@ -103,9 +104,9 @@ def sweep(
     A cell's numbers depend on its own values, not on the other cells, their order or number, or the number of devices.
 
     Args:
-      fn: a `dlcore.engine`; or a function, of which `sweep(fn, *points, **axes)` makes `study(fn, *points, **axes)`.
+      fn: a `dlcore.study`; or a function, of which `sweep(fn, *points, **axes)` makes `study(fn, *points, **axes)`.
         A parameter of the function that is called like an option of this one is an axis of a study only.
-      points, axes: as in `dlcore.engine`.
+      points, axes: as in `dlcore.study`.
       along: the dimension of time: "step", "epoch" or "examples", or another coordinate of a hand-written training.
         Cells that record at different steps (several batch sizes) can share "epoch".
       lane_width: runs side by side on one device; chosen by the size of state and records by default. Different widths
@@ -176,7 +177,7 @@ def _evaluate(
         kept = {"final_params": options.final_params, "final_state": options.final_state}
         table = Table(study, traced, timeline, **kept)
         widths = [width(part) for part in traced]
-        attrs = {"lane_width": ", ".join(sorted({str(each or "none") for each in widths}))}
+        attrs = {"along": options.along, "lane_width": ", ".join(sorted({str(each or "none") for each in widths}))}
         so_far = functools.partial(table.dataset, traced[0].training.attrs, attrs)
         _run_blocks(study, traced, widths, devices, constants, table, options.progress, states)
     except KeyboardInterrupt as interrupt:
@@ -191,12 +192,18 @@ def _training_of(study: Study, static: Mapping[str, Any], cell: Mapping[str, Any
 
 def _going_on(traced: Traced, start: Any) -> tuple[Any, Mapping[str, np.ndarray] | None]:
     """The state to go on from as that of one lane, and the coordinates from there on."""
-    expected = traced.state
-    if jax.tree.structure(start) != jax.tree.structure(expected) or described(start) != described(expected):
-        raise ArgumentError(
-            f"start is {shown(described(start))}; expects a state of this training, {shown(described(expected))}. Take "
-            "it from dl.final_state(results, training) of a run with the same model and optimizer."
-        )
+    if isinstance(start, xr.Dataset):
+        raise ArgumentError("start is a Dataset of results; expects a state: dl.final_state(results, training).")
+    given, expected = by_path(start), by_path(traced.state)
+    for name in {**expected, **given}:
+        if described(given.get(name)) != described(expected.get(name)):
+            raise ArgumentError(
+                f"start holds {described(given.get(name))} as {name!r}, a state of this training "
+                f"{described(expected.get(name))}. Take it from dl.final_state(results, training) of a run with the "
+                "same model, optimizer, keep_best and stop."
+            )
+    if jax.tree.structure(start) != jax.tree.structure(traced.state):
+        raise ArgumentError(f"start is a {type(start).__name__}; expects a {type(traced.state).__name__}.")
     training = traced.training
     coordinates = training.coordinates if training.continued is None else training.continued(start)
     return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], start), coordinates

@@ -43,7 +43,7 @@ class Timeline:
             _times(training.coordinates if continued is None else continued, training, measured, along, name)
             for training, measured, name in zip(trainings, self._measured, names, strict=True)
         ]
-        self._shared = _shared([time[along] for time in times], names, along)
+        self._shared = _shared(times, names, along)
         self._positions = [np.searchsorted(self._shared, time[along]) for time in times]
         self._times = times
         self.names = tuple(dict.fromkeys(name for time in times for name in time))
@@ -95,17 +95,31 @@ def _as_counted(values: np.ndarray, exact: bool) -> np.ndarray:
     return values.astype(np.int64) if exact and np.isfinite(values).all() else values
 
 
-def _shared(times: Sequence[np.ndarray], names: Sequence[str], along: str) -> np.ndarray:
+def _shared(all_times: Sequence[Mapping[str, np.ndarray]], names: Sequence[str], along: str) -> np.ndarray:
     """The times of all: those of the longest, and the ends of others."""
+    others = [other for other in all_times[0] if _fit([time.get(other) for time in all_times])]
+    advice = "Sweep them apart, or record them alike: record_every=..."
+    if others:
+        advice = f"Name the time they share: dl.sweep(..., along={others[0]!r})."
+    times = [time[along] for time in all_times]
     longest = max(range(len(times)), key=lambda i: len(times[i]))
     for name, time in zip(names, times, strict=True):
-        common = len(time) - (len(time) < len(times[longest]))  # the end of a shorter run may lie between
-        if not np.array_equal(time[:common], times[longest][:common]):
+        if not _fit([times[longest], time]):
             raise ArgumentError(
                 f"cells record at different values of {along!r}: {names[longest]} at {_excerpt(times[longest])}, "
-                f"{name} at {_excerpt(time)}. Name the time they share, e.g. dl.sweep(..., along='epoch')."
+                f"{name} at {_excerpt(time)}. {advice}"
             )
     return np.unique(np.concatenate(times)) if len({len(time) for time in times}) > 1 else times[longest]
+
+
+def _fit(times: Sequence[np.ndarray | None]) -> bool:
+    """Whether all are beginnings of the longest; the end of a shorter one may lie between."""
+    known = [time for time in times if time is not None]
+    if len(known) < len(times):
+        return False
+    longest = max(known, key=len)
+    common = [len(time) - (len(time) < len(longest)) for time in known]
+    return all(np.array_equal(time[:n], longest[:n]) for time, n in zip(known, common, strict=True))
 
 
 def _excerpt(values: np.ndarray) -> str:

@@ -33,16 +33,17 @@ def tracer_errors_in_words(cell: Mapping[str, Any]) -> Iterator[None]:
     except NEEDS_CONCRETE as error:
         frames = traceback.extract_tb(error.__traceback__)
         line = _users_line(frames)
-        axes = ", ".join(cell) or "no axis"
+        axes = f" (traced here: {', '.join(cell)})" if cell else ""
+        as_list = "Give the axis as a list, which compiles once per value, or write" if cell else "Write"
         in_optax = any("optax" in pathlib.Path(frame.filename).parts for frame in frames)
         of_optax = (
             " Schedules that need a concrete rate can be put together: dl.optimizers.warm_up("
             "optax.cosine_decay_schedule(learning_rate, 100), num_steps=10); see docs/optimizers.md."
         )
         raise ArgumentError(
-            f"{line} needs the value of a traced number (traced here: {axes}), as a Python if, int(), float() or "
-            "NumPy does; expects operations of JAX. Give the axis as a list, which compiles once per value, or write "
-            f"it with jnp.where, lax.cond and the like.{of_optax * in_optax}"
+            f"{line} needs the value of a traced number{axes}, as a Python if, int(), float() or NumPy does; expects "
+            f"operations of JAX, since models, metrics and observers are compiled too. {as_list} it with jnp.where, "
+            f"lax.cond and the like.{of_optax * in_optax}"
         ) from error
 
 

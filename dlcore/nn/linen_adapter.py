@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import linen
 from flax.errors import InvalidRngError
 
-from dlcore.core.arguments import NONE, Constraint, arguments, array, boolean, instance, mapping, text
+from dlcore.core.arguments import NONE, Constraint, RefusedError, arguments, array, boolean, instance, mapping, text
 from dlcore.core.errors import ArgumentError, DataError, suggest
 from dlcore.core.model import NEEDS_KEY, Model
 from dlcore.nn.adapters import like
@@ -20,8 +20,15 @@ ONE_INPUT = array() | instance(jax.ShapeDtypeStruct)
 
 def _accept_inputs(value: Any) -> Any:
     if isinstance(value, dict | tuple) and value:
-        return jax.tree.map(ONE_INPUT.accept, value)
-    return ONE_INPUT.accept(value)
+        return jax.tree.map(_accept_input, value)
+    return _accept_input(value)
+
+
+def _accept_input(value: Any) -> Any:
+    found = ONE_INPUT.accept(value)
+    if not found.shape:
+        raise RefusedError("Of a shape make jax.ShapeDtypeStruct((1, ...), jnp.float32).")
+    return found
 
 
 INPUTS = Constraint(

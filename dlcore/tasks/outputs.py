@@ -6,7 +6,7 @@ import jax
 
 from dlcore.core import description
 from dlcore.core.dataset import Dataset
-from dlcore.core.errors import DataError
+from dlcore.core.errors import DataError, described, shown
 from dlcore.core.model import Model
 
 
@@ -19,7 +19,13 @@ def output_of(model: Model, data: Dataset) -> jax.ShapeDtypeStruct:
     """Shape and dtype of the model's output for two rows of the data; nothing is computed."""
 
     def forward(x):
-        return model.apply(*model.init(jax.random.key(0)), x)[0]
+        initial = model.init(jax.random.key(0))
+        if not isinstance(initial, tuple) or len(initial) != 2:
+            raise DataError(f"the model's init gave {shown(initial)}; expects the pair (params, state).")
+        result = model.apply(*initial, x, key=None, train=False)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise DataError(f"the model's apply gave {shown(described(result))}; expects the pair (output, state).")
+        return result[0]
 
     try:
         output = jax.eval_shape(forward, two_rows(data))

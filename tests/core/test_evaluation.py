@@ -49,6 +49,7 @@ def test_pieces_are_as_long_as_the_memory_allows(monkeypatch):
     """Catches pieces of one row for a small split, and a whole split that needs more than its share."""
     rows = small.CLASSIFICATION.data.train
     assert evaluation._rows_of_piece(lambda piece: piece.inputs @ jnp.ones((4, 2)), rows, 24) == 24
+    monkeypatch.setattr(evaluation, "BYTES_AT_ONCE", 23 * 2 * 4)
     monkeypatch.setattr(evaluation, "BYTES_OF_PIECE", 10 * 2 * 4)
     assert evaluation._rows_of_piece(lambda piece: piece.inputs @ jnp.ones((4, 2)), rows, 24) == 8  # 3 equal pieces
 
@@ -109,3 +110,16 @@ def test_averaged_parameters_are_evaluated_and_kept():
         dl.ArgumentError, match=r"evaluate_params gave 'float32\[5\]'; expects a tree like the parameters"
     ):
         dl.run(fit(evaluate_params=lambda state: state.params["layers"][0]["bias"]))
+
+
+@pytest.mark.parametrize("name", ["test_loss", "finite", "batch_loss", "ended", "step"])
+def test_observers_replace_nothing(name):
+    """Catches an observation that is silently taken for the loss, or lost."""
+    with pytest.raises(dl.ArgumentError, match=f"'{name}' "):
+        dl.run(fit(observe={name: lambda seen: 1.0}))
+
+
+def test_an_observer_that_records_nothing():
+    """Catches an error of `stack`, without the observer."""
+    with pytest.raises(dl.ArgumentError, match="records 'nothing', which is None; expects"):
+        dl.run(fit(observe={"nothing": lambda seen: None}))

@@ -119,3 +119,10 @@ def test_weights_that_are_none(sampling, text):
         dl.training(
             jax.random.key(0), small.REGRESSION, optax.sgd(0.1), batch_size=6, num_epochs=1, sampling="balanced"
         )
+
+
+@pytest.mark.parametrize("sampling", ["balanced", np.ones(24)])
+def test_a_full_batch_is_not_drawn(sampling):
+    """Catches weights that are silently dropped, next to smaller batches that are drawn by them."""
+    with pytest.raises(dl.ArgumentError, match=r'batch_size is "full", sampling is .*; expects an order'):
+        fit(batch_size="full", num_epochs=1, sampling=sampling)

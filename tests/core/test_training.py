@@ -176,7 +176,7 @@ def test_measure_equals_metrics_by_hand(stepwise, position):
     measured = jax.device_get(described.measure(states[position]))
     layers = states[position].params["layers"]
     for split in ("train", "test"):
-        inputs, labels, _ = getattr(small.CLASSIFICATION.data, split)
+        inputs, labels = getattr(small.CLASSIFICATION.data, split)
         hidden = np.maximum(inputs @ layers[0]["kernel"] + layers[0]["bias"], 0)
         logits = np.float64(hidden @ layers[1]["kernel"] + layers[1]["bias"])
         log_probabilities = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))

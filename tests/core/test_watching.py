@@ -97,7 +97,7 @@ def test_the_best_parameters_are_kept():
     results = dl.run(fit(1.0, keep_best="test_loss", sampling="with_replacement"), final_params=True)
     best = int(results.test_loss.argmin("step"))
     assert 0 < best < results.sizes["step"] - 1, "the best record is neither the first nor the last"
-    assert results.best_step.isel(step=-1) == results.step[best]
+    assert results.best_at == results.step[best]
     params, state = dl.final_params(results, small.MODEL)
     loss, _ = small.CLASSIFICATION.objective(params, state, small.CLASSIFICATION.data.test)
     np.testing.assert_allclose(loss, results.test_loss[best], rtol=1e-5)
@@ -107,7 +107,7 @@ def test_the_best_of_more_is_better():
     """Catches a minimum of accuracies."""
     results = dl.run(fit(3.0, keep_best="test_accuracy"))
     best = int(results.test_accuracy.argmax("step"))
-    assert results.best_step.isel(step=-1) == results.step[best]
+    assert results.best_at == results.step[best]
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,10 @@ def test_states_that_do_not_fit():
     """Catches a state of another model or optimizer, and rows that would be cut off at the end of an epoch."""
     runs = dl.run(fit(), final_state=True)
     state = dl.final_state(runs, fit())
-    with pytest.raises(dl.ArgumentError, match=r"start is .*; expects a state of this training, .*dl.final_state"):
+    with pytest.raises(
+        dl.ArgumentError,
+        match=r"start holds int32\[\] as 'opt_state.0.count', a state of this training nothing. .*dl.final_state",
+    ):
         dl.run(fit(optimizer=optax.sgd(0.1)), start=state)
     odd = dl.run(fit(num_epochs=None, num_steps=3), final_state=True)
     with pytest.raises(dl.ArgumentError, match="start is a state at step 3, this training records every 4 steps"):
@@ -89,3 +92,14 @@ def test_keys_in_a_state():
     first = dl.run(training, final_state=True)
     second = dl.run(training, start=dl.final_state(first, training))
     np.testing.assert_array_equal(np.concatenate([first.x, second.x]), whole.x)
+
+
+def test_a_run_that_was_stopped_is_over():
+    """Catches one more record than the longer run has."""
+    options = {"num_epochs": 9, "stop": dl.early_stopping("test_loss", patience=1, min_change=1.0)}
+    first = dl.run(fit(**options), final_state=True)
+    assert first.ended_at == 4
+    with pytest.raises(dl.ArgumentError, match="start is the state of a run that was stopped at step 4"):
+        dl.run(fit(**options), start=dl.final_state(first, fit(**options)))
+    with pytest.raises(dl.ArgumentError, match=r"start is a Dataset of results; .*dl.final_state"):
+        dl.run(fit(), start=first)

@@ -36,9 +36,11 @@ EXAMPLES = {
     "save": lambda: {"results": RESULTS, "path": pathlib.Path(tempfile.mkdtemp()) / "runs.zarr"},
     "final_params": lambda: {"results": RESULTS, "model": small.MODEL, "cell": {}},
     "final_state": lambda: {"results": STATE, "training": halving(1.0), "cell": {}},
+    "best_record": lambda: {"results": RESULTS, "by": "train_loss", "mode": "min"},
+    "last_record": lambda: {"results": RESULTS},
     "early_stopping": lambda: {"record": "test_loss", "patience": 2, "min_change": 0.0, "mode": "min"},
     "labeled": lambda: {"values": jnp.ones((2, 3)), "dims": ("row", ("column", ["a", "b", "c"]))},
-    "points": lambda: {"name": "point", "parameters": {"start": np.array([1.0, 2.0])}},
+    "points": lambda: {"dim": ("point",), "parameters": {"start": np.array([1.0, 2.0])}},
     "study": lambda: {"fn": halving, "points": (), "axes": {"start": np.array([1.0, 2.0])}},
     "run": lambda: {
         "training": halving(1.0),

@@ -97,7 +97,7 @@ def test_tasks_that_do_not_weigh_say_so(make):
 def test_a_mean_cannot_be_weighed():
     """Catches a loss that is a mean already, of which the weights would be lost."""
     task = dl.tasks.supervised(SAME, dl.data.Dataset((X, X, WEIGHTS)), lambda output, targets: jnp.mean(output))
-    with pytest.raises(dl.DataError, match=r"is float32\[\]; expects \[6\].* they have weights"):
+    with pytest.raises(dl.DataError, match=r"is float32\[\]; expects \[6\], one number for each example"):
         objective(task)
 
 

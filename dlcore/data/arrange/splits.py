@@ -194,7 +194,9 @@ def first(dataset: Dataset, num_rows: int, *, seed: int | None = None) -> Datase
         train=dataset.train.select(rows),
         name=f"{dataset.name} first {num_rows}",
     )
-    _check_classes(smaller, dataset, ("train",), "Take more rows, or shuffle them first with seed=0.")
+    _check_classes(
+        smaller, dataset, ("train",), "Take more rows" + ", or shuffle them first with seed=0." * (seed is None)
+    )
     return smaller
 
 

@@ -55,14 +55,12 @@ class Descent(NamedTuple):
         return self._marked(state, self._record(state, self._no_step(state)))
 
     def advance(self, num_steps: int, state: State) -> tuple[State, dict[str, Any]]:
-        """The state after so many steps, and its record; a run that has ended stays as it is."""
+        """The state after so many steps, and its record."""
         new, last = self._descend(num_steps, state)
         record = self._record(new, last)
         record = {"batch_loss": diverged_is_infinite(last.loss, record["finite"]), **record}
         if self.keep_best or self.stop:
             new = self._watched(new, record)
-        if self.stop:
-            new = jax.tree.map(lambda old, new: jnp.where(state.watch.ended, old, new), state, new)
         return new, self._marked(new, record)
 
     def parameters(self, state: State) -> tuple[Any, Any]:

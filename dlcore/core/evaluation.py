@@ -1,5 +1,6 @@
 """What is recorded of a state: loss and metrics on whole splits, and what observers make of a step."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -71,9 +72,11 @@ def outputs_of(task: Task, params: Params, model_state: ModelState, rows: Split)
 
     num_rows = len(jax.tree.leaves(rows)[0])
     size = _rows_of_piece(forward, rows, num_rows)
-    piece = jax.eval_shape(forward, _first(rows, size))
-    if size >= num_rows or not all(leaf.ndim and leaf.shape[0] % size == 0 for leaf in jax.tree.leaves(piece)):
+    if size >= num_rows:
         return forward(rows)
+    piece, longer = (jax.eval_shape(forward, _first(rows, count)) for count in (size, size + 1))
+    if not all(map(functools.partial(_has_rows, size), jax.tree.leaves(piece), jax.tree.leaves(longer))):
+        return forward(rows)  # an output that is not row by row
 
     def one_piece(i, outputs):
         # The last piece ends with the split; rows that it shares with the one before get the same outputs again.
@@ -94,6 +97,12 @@ def _rows_of_piece(forward: Callable[[Split], Any], rows: Split, num_rows: int) 
         return num_rows
     most = max(1, BYTES_OF_PIECE * measured // needed)
     return -(-num_rows // -(-num_rows // most))
+
+
+def _has_rows(size: int, piece: Any, longer: Any) -> bool:
+    """Whether an output has as many numbers more for a row more."""
+    each, rest = divmod(piece.shape[0], size) if piece.ndim else (0, 1)
+    return not rest and longer.shape == (each * (size + 1), *piece.shape[1:])
 
 
 def _bytes_made(jaxpr: Jaxpr) -> int:

@@ -74,6 +74,9 @@ def labeled(values: Any, *dims: Any) -> Labeled:
     shape = np.shape(values)
     sizes = [n if each is None else len(each) for each, n in zip(labels, shape, strict=False)]
     fits = len(shape) == len(names) and sizes == list(shape)
+    twice = [each for each in labels if each is not None and len(set(map(str, each))) < len(each)]
+    if twice:
+        raise DataError(f"labeled: the labels {shown(twice[0])} are not all different; expects one for each value.")
     if not fits or len(set(names)) < len(names):
         raise DataError(
             f"labeled: values have shape {shape}, the dimensions are {', '.join(names)}, with "

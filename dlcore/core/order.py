@@ -112,7 +112,8 @@ def sampling_of(sampling: Any, targets: Any, num_examples: int, *, full: bool = 
             f"sampling holds weights from {weights.min():g} to {weights.max():g}; expects finite ones, 0 or more, not "
             "all 0."
         )
-    shares = np.cumsum(weights) / weights.sum()
+    shares = np.cumsum(weights / weights.max())
+    shares /= shares[-1]
     thresholds = np.minimum(np.round(shares * 2.0**32), 2.0**32 - 1).astype(np.uint32)
     return Weighted(thresholds, int(np.flatnonzero(weights)[-1]))
 

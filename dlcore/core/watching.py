@@ -114,7 +114,7 @@ def next_watch(
     if stop and not (first and stop.record not in record):
         value = _watched(record, stop.record, "stop")
         better = _improves(value, watch.least, stop.min_change, stop.mode)
-        waited = jnp.where(better, 0, watch.waited + 1)
+        waited = jnp.where(better, 0, watch.waited + (not first))  # step 0 is nobody's turn to improve
         watch = watch._replace(
             least=jnp.where(better, value.astype(watch.least.dtype), watch.least),
             waited=waited,

@@ -37,14 +37,15 @@ class Values:
         self.static: tuple[Any, ...] = ()
         self.traced: np.ndarray | None = None
         if isinstance(given, Mapping):
-            if not given or not all(isinstance(key, str | int | float) for key in given):
+            if not given or not all(isinstance(key, str | int | float | None) for key in given):
                 raise ArgumentError(f"axis {name!r} is {shown(given)}; expects a dictionary from labels to values.")
             self.static, self.labels = tuple(given.values()), labels(list(given))
         elif isinstance(given, list | tuple):
             if not len(given):
                 raise ArgumentError(f"axis {name!r} is empty; expects at least one value.")
-            numbers = [value if isinstance(value, int | float | np.number) else 1 for value in given]
-            _check_range(name, numbers, numbers)
+            if name in NOT_NEGATIVE:
+                numbers = [value if isinstance(value, int | float | np.number) else 1 for value in given]
+                _check_range(name, numbers, numbers)
             self.static, self.labels = tuple(given), labels(given)
         else:
             self.labels = _numbers(name, given)
@@ -146,7 +147,7 @@ class Study:
         for dim, along in self.dims.items():
             if (dim,) != tuple(values.name for values in along):
                 found[dim] = ((dim,), np.arange(len(along[0])))
-            found |= {values.name: ((dim,), _as_given(values.labels)) for values in along}
+            found |= {values.name: ((dim,), as_given(values.labels)) for values in along}
         return found
 
     def __repr__(self) -> str:
@@ -216,6 +217,9 @@ def study(fn: Callable[..., Training], /, *points: Points, **axes: Any) -> Study
         if name in dims:
             raise ArgumentError(f"the axis {name!r} has the name of points; expects another: dl.points('NAME', ...).")
         dims[name] = (Values(name, given),)
+    for name in dims:
+        if name in parameters and name not in (values.name for values in dims[name]):
+            raise ArgumentError(f"{name!r} is a dimension of points and another's parameter; expects one. Rename it.")
     if isinstance(fn, jax.stages.Wrapped):  # compiled by itself it could not return functions
         fn = inspect.unwrap(fn)
     return Study(fn, dims)
@@ -287,7 +291,7 @@ def _check_range(name: str, values: Any, converted: Any) -> None:
             raise ArgumentError(f"axis {name!r} holds {value} at position {position}; expects {expected}.")
 
 
-def _as_given(labels: np.ndarray) -> Any:
+def as_given(labels: np.ndarray) -> Any:
     """Labels as xarray takes them without turning None into NaN."""
     return pd.Index(labels, dtype=object) if labels.dtype == object else labels
 

@@ -74,7 +74,7 @@ def check_states(before: Any, after: Any) -> None:
 def check_records(record: Mapping[str, Any], last: Mapping[str, Any]) -> None:
     """The last record is like the others; what says whether a run is finite or has ended is one Boolean."""
     for name in {**record, **last}:
-        if name not in record or name not in last or record[name].shape != last[name].shape:
+        if name not in record or name not in last or described(record[name]) != described(last[name]):
             raise ArgumentError(
                 f"the last record holds {name!r} as {described(last.get(name))}, the others as "
                 f"{described(record.get(name))}; expects one form. Let last and advance record alike."

@@ -1,6 +1,7 @@
 """Labels of static values: the user's own where they can be, readable and distinct where not."""
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,10 +50,16 @@ def _distinct(position: int, values: Sequence[Any], named: Sequence[Any]) -> Any
             different.append(values[i])
     if len(different) == 1:
         return name
-    return f"{name} {1 + next(n for n, value in enumerate(different) if same(value, values[position]))}"
+    taken = {other for other in named if isinstance(other, str)}
+    numbered = (f"{name} {n}" for n in itertools.count(1))
+    distinct = itertools.islice((each for each in numbered if each not in taken), len(different))
+    return next(label for label, value in zip(distinct, different, strict=True) if same(value, values[position]))
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two static values are one: the same object, or equal numbers, strings or tuples of them."""
-    plain = (bool, int, float, str, tuple)
-    return a is b or (type(a) is type(b) and isinstance(a, plain) and repr(a) == repr(b))
+    """Whether two static values are one: the same object, or equal numbers, strings, and tuples and lists of them."""
+    if a is b or type(a) is not type(b):
+        return a is b
+    if type(a) in (tuple, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return isinstance(a, bool | int | float | str | bytes) and repr(a) == repr(b)

@@ -13,7 +13,7 @@ from dlcore.core.labeled import by_path
 from dlcore.core.model import Model, ModelState, Params
 from dlcore.core.training import Training
 from dlcore.engine.labels import name_of
-from dlcore.engine.results import FINAL_STATE, parameters_of
+from dlcore.engine.results import FINAL_STATE, SHORTER, parameters_of
 from dlcore.engine.selection import RESULTS
 
 CELL = mapping(ANYTHING)
@@ -77,14 +77,23 @@ def final_state(results: xr.Dataset, training: Training, **cell: Any) -> Any:
 
 def _read(results: xr.Dataset, shapes: dict[str, Any], cell: dict[str, Any], option: str) -> dict[str, Any]:
     """A tree like `shapes` of one run's arrays."""
+    chosen: dict[str, np.ndarray] = {}
     for axis, label in cell.items():
-        results = results.isel(_position(results, axis, label))
+        dim, found = _positions(results, axis, label)
+        chosen[dim] = found & chosen.get(dim, True)
+    for dim, found in chosen.items():
+        if found.sum() != 1:
+            raise ArgumentError(
+                f"{int(found.sum())} runs have {', '.join(f'{axis}={shown(label)}' for axis, label in cell.items())}; "
+                f"expects one. Choose by all coordinates of {dim!r}, or by its own labels."
+            )
+    results = results.isel({dim: int(np.argmax(found)) for dim, found in chosen.items()})
     leaves = [_stored(results, name, leaf, option) for name, leaf in by_path(shapes).items()]
     return jax.tree.unflatten(jax.tree.structure(shapes), leaves)
 
 
-def _position(results: xr.Dataset, axis: str, label: Any) -> dict[str, int]:
-    """Where a label is, on its dimension; of floats the one that is equal in the axis' precision."""
+def _positions(results: xr.Dataset, axis: str, label: Any) -> tuple[str, np.ndarray]:
+    """A dimension and where on it a label is; of floats those that are equal in the axis' precision."""
     if axis not in results.coords or results[axis].ndim != 1:
         known = [str(name) for name, coordinate in results.coords.items() if coordinate.ndim == 1]
         raise ArgumentError(f"{axis!r} is no dimension of these results; they have {', '.join(known)}.")
@@ -95,11 +104,12 @@ def _position(results: xr.Dataset, axis: str, label: Any) -> dict[str, int]:
     else:
         plain = isinstance(label, bool | int | float | str | np.generic | None)
         wanted = label if plain else name_of(label)  # as in `labels`
-        found = np.array([bool(np.all(value == wanted)) for value in known])
+        truth = isinstance(wanted, bool | np.bool_)  # True is not 1
+        found = np.array([isinstance(value, bool | np.bool_) == truth and bool(value == wanted) for value in known])
     if not found.any():
         listed = ", ".join(map(str, known[:10])) + (", ..." if len(known) > 10 else "")
         raise ArgumentError(f"{axis} has no label {shown(label)}; its labels are {listed}.")
-    return {str(results[axis].dims[0]): int(np.argmax(found))}
+    return str(results[axis].dims[0]), found
 
 
 def _stored(results: xr.Dataset, name: str, expected: jax.ShapeDtypeStruct, option: str) -> jax.Array:
@@ -109,15 +119,16 @@ def _stored(results: xr.Dataset, name: str, expected: jax.ShapeDtypeStruct, opti
     is_key = jax.dtypes.issubdtype(expected.dtype, jax.dtypes.prng_key)
     shape = jax.eval_shape(jax.random.key_data, expected).shape if is_key else expected.shape
     numbers = values.values
-    if numbers.ndim == len(shape) and numbers.shape != shape and all(map(int.__ge__, numbers.shape, shape)):
+    shorter = values.attrs.get(SHORTER)
+    if shorter and numbers.ndim == len(shape) and numbers.shape != shape and all(map(int.__ge__, numbers.shape, shape)):
         own = tuple(slice(0, size) for size in shape)
         rest = np.ones(numbers.shape, bool)
         rest[own] = False
         if np.isnan(numbers[rest]).all():  # the end of an array that is shorter than those of other cells
             numbers = numbers[own]
-    if numbers.shape != shape or _padded(numbers):
+    if numbers.shape != shape or (shorter and _padded(numbers)):
         axes = [f"{dim}=..." for dim in values.dims if dim in results.coords]
-        if _padded(numbers):
+        if shorter and _padded(numbers):
             raise ArgumentError(f"{name!r} is shorter than {shape} in this run; expects the model that was trained.")
         raise ArgumentError(
             f"{name!r} has shape {values.shape}, one run of this model has {shape}. "

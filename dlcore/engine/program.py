@@ -123,7 +123,7 @@ class Program(NamedTuple):
     start: `start(cells) -> (states, record)` at step 0; [lanes, ...] each.
     advance: `advance(cells, states, n) -> (states, records)`; n records, [capacity, lanes, ...]; consumes the states.
     last: in place of `advance` for the last record, or None. final: `final(cells, states)`, what is kept, or None.
-    measured: whether there is a record at step 0.
+    measured: whether there is a record at step 0. ends: whether its runs may end early; states then come with which have.
     """
 
     start: Executable
@@ -134,6 +134,7 @@ class Program(NamedTuple):
     num_lanes: int
     num_records: int
     measured: bool
+    ends: bool
 
     def segments(self, device: jax.Device, cells: Cells, states: Any = None) -> Iterator[Segment]:
         """Run one block of lanes to its end on a device, a call at a time; it ends early when all its runs have.
@@ -146,7 +147,9 @@ class Program(NamedTuple):
         if states is None:
             states, first = self.start.on(device)(cells)
             first = {name: values[None] for name, values in jax.device_get(first).items()}
-            yield Segment(0, int(self.measured), first, states)
+            yield Segment(0, int(self.measured), first, states[0] if self.ends else states)
+        elif self.ends:
+            states = states, jnp.zeros(self.num_lanes, bool)
         done, n, ended = 0, 1, False
         while done < self.num_records and not ended:
             at_last = self.last is not None and done == self.num_records - 1
@@ -158,7 +161,7 @@ class Program(NamedTuple):
             ended = bool(np.all(records[ENDED].any(axis=0))) if ENDED in records else False
             is_last = ended or done + n == self.num_records
             final = self.final.on(device)(cells, states) if self.final is not None and is_last else None
-            yield Segment(done + 1, n, records, states, is_last, final)
+            yield Segment(done + 1, n, records, states[0] if self.ends else states, is_last, final)
             done += n
             n = max(1, min(8 * n, int(n * SECONDS_PER_CALL / (time.perf_counter() - began))))
 
@@ -270,8 +273,31 @@ def build(
     # What is lowered may be kept for longer than the study, so it must not hold the data: not `traced` itself.
     one_record = traced.record
 
+    ends = ENDED in traced.record
+
     def of_all(one):
         return lambda values, *arguments: lanes(functools.partial(one, values))(*arguments)
+
+    def starting(one):
+        def start(values, cell):
+            state, record = one(values, cell)
+            return (state, record.get(ENDED, jnp.zeros((), bool))), record
+
+        return start if ends else one
+
+    def frozen(one):
+        """A run that has ended stays as it is, whatever its neighbors do."""
+
+        def advance(values, cell, state_and_ended):
+            state, ended = state_and_ended
+            new, record = one(values, cell, state)
+            new = jax.tree.map(lambda old, new: jnp.where(ended, old, new), state, new)
+            return (new, ended | record[ENDED]), record
+
+        return advance if ends else one
+
+    def keeping(one):
+        return (lambda values, cell, state_and_ended: one(values, cell, state_and_ended[0])) if ends else one
 
     def advancing(one):
         def advance(values, cells, states, n):
@@ -296,21 +322,24 @@ def build(
         return Executable(lower, device, held, threads, constants, options)
 
     of_lanes = functools.partial(jax.tree.map, lambda leaf: jax.ShapeDtypeStruct((width, *leaf.shape), leaf.dtype))
-    cells, states = of_lanes(traced.cell), of_lanes(traced.state)
+    one_state = (traced.state, jax.ShapeDtypeStruct((), bool)) if ends else traced.state
+    cells, states = of_lanes(traced.cell), of_lanes(one_state)
     counter = jax.ShapeDtypeStruct((), jnp.int32)
 
     def recording(made):
-        return executable(advancing(made.call), made, (cells, states, counter), (2,))  # the states are donated
+        # The states are donated.
+        return executable(advancing(frozen(made.call)), made, (cells, states, counter), (2,))
 
     return Program(
-        executable(of_all(traced.start.call), traced.start, (cells,), ()),
+        executable(of_all(starting(traced.start.call)), traced.start, (cells,), ()),
         recording(traced.advance),
         traced.last and recording(traced.last),
-        traced.final and executable(of_all(traced.final.call), traced.final, (cells, states), ()),
+        traced.final and executable(of_all(keeping(traced.final.call)), traced.final, (cells, states), ()),
         capacity,
         width,
         traced.training.num_records,
         traced.training.measure is not None,
+        ends,
     )
 
 

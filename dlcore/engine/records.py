@@ -27,7 +27,7 @@ class Variable(NamedTuple):
     @property
     def missing(self) -> np.dtype:
         """A dtype that can say that a value is missing."""
-        return np.result_type(self.dtype, np.float16 if self.dtype.kind in "bfc" else np.float64)
+        return np.result_type(self.dtype, np.float16 if self.dtype.kind in "fc" else np.float64)
 
 
 def recorded(traced: Traced) -> dict[str, Variable]:

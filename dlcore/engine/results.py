@@ -9,9 +9,10 @@ import xarray as xr
 
 from dlcore.core.errors import ArgumentError, shown
 from dlcore.core.labeled import by_path
-from dlcore.engine.axes import Study
+from dlcore.engine.axes import Study, as_given
 from dlcore.engine.dtypes import as_numbers
 from dlcore.engine.encoding import check_saveable
+from dlcore.engine.labels import labels as labels_of
 from dlcore.engine.program import BEST, ENDED, Block, Segment, Traced
 from dlcore.engine.provenance import provenance
 from dlcore.engine.records import Variable, common, final, placed, recorded
@@ -20,6 +21,7 @@ from dlcore.engine.timeline import Timeline
 # What results hold besides records, times and axes.
 MADE = {"finished": "cells", "diverged_at": "cells", "ended_at": "cells", "best_at": "cells"}
 FINAL_STATE = "final_state"
+SHORTER = "filled_up"  # attribute of arrays that are shorter in some cells
 
 
 def no_results(study: Study) -> xr.Dataset:
@@ -124,8 +126,10 @@ class Table:
                 labels |= {dim: each for dim, each in zip(inner, variable.field.labels, strict=True) if each}
                 variables[name] = xr.Variable((*dims, *time, *inner), values.reshape((*study.shape, *values.shape[1:])))
                 variables[name].attrs = {"description": descriptions[name]} if name in descriptions else {}
+                if not time and not variable.whole:
+                    variables[name].attrs[SHORTER] = "with NaN, to the size of the largest cell"
         coordinates = {**study.coordinates(), **self._timeline.coordinates(length)}
-        coordinates |= {dim: ((dim,), _as_labels(each)) for dim, each in labels.items()}
+        coordinates |= {dim: ((dim,), as_given(labels_of(each))) for dim, each in labels.items()}
         results = xr.Dataset(variables, coordinates, {**provenance(), **attrs})
         if not self._finished.all():
             results = results.assign_coords(finished=(dims, self._finished.reshape(study.shape)))
@@ -246,12 +250,3 @@ def _first(times: xr.DataArray, where: xr.DataArray, along: str) -> xr.DataArray
     """The first time at which something is so; NaN if it never is."""
     found = xr.where(where, times, np.inf).min(along)
     return found.where(np.isfinite(found))
-
-
-def _as_labels(labels: Sequence[Any]) -> np.ndarray:
-    numbers = np.asarray(labels)
-    if numbers.dtype.kind in "biuf" and numbers.ndim == 1:
-        return numbers
-    found = np.empty(len(labels), object)
-    found[:] = list(labels)
-    return found

@@ -206,6 +206,7 @@ def _going_on(traced: Traced, start: Any) -> tuple[Any, Mapping[str, np.ndarray]
         raise ArgumentError(f"start is a {type(start).__name__}; expects a {type(traced.state).__name__}.")
     training = traced.training
     coordinates = training.coordinates if training.continued is None else training.continued(start)
+    check_training(training._replace(coordinates=coordinates), "the training that goes on")
     return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], start), coordinates
 
 

@@ -118,8 +118,9 @@ def _fit(times: Sequence[np.ndarray | None]) -> bool:
     if len(known) < len(times):
         return False
     longest = max(known, key=len)
-    common = [len(time) - (len(time) < len(longest)) for time in known]
-    return all(np.array_equal(time[:n], longest[:n]) for time, n in zip(known, common, strict=True))
+    return all(
+        np.array_equal(time, longest) or np.array_equal(time[:-1], longest[:-1][: len(time) - 1]) for time in known
+    )
 
 
 def _excerpt(values: np.ndarray) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from dlcore.core.arguments import Note, noting
 from dlcore.core.errors import ArgumentError
 
+CELLS_AT_ONCE = 16  # what a value is computed from may be large
 PACKAGE = pathlib.Path(__file__).parents[1]
 # What raises these needs a concrete value and got a traced one.
 NEEDS_CONCRETE = (
@@ -72,7 +73,7 @@ def check_domains(
             again[:] = [note for note in found if _of_this_trace(note, cell)]
             return [note.value for note in again]
 
-        results = jax.jit(jax.vmap(values))(dict(cells))
+        results = jax.jit(lambda cells: jax.lax.map(values, cells, batch_size=CELLS_AT_ONCE))(dict(cells))
         for note, found in zip(again, results, strict=True):
             _check(note, np.asarray(found), cells)
 
@@ -100,7 +101,8 @@ def _users_line(frames: traceback.StackSummary) -> str:
     for frame in reversed(frames):
         if not any(pathlib.Path(frame.filename).is_relative_to(folder) for folder in _libraries()):
             code = frame.line or linecache.getline(frame.filename, frame.lineno or 0).strip()
-            return f"{frame.name}, line {frame.lineno} of {pathlib.Path(frame.filename).name}: {shown_code(code)}"
+            where = f"{frame.name}, line {frame.lineno} of {pathlib.Path(frame.filename).name}"
+            return f"{where}: {shown_code(code)}" if code else where
     return "the function of the study"
 
 

@@ -45,6 +45,16 @@ def test_outputs_of_several_numbers_a_row_go_through_in_pieces(monkeypatch):
     np.testing.assert_allclose(pieces, whole, rtol=1e-5, atol=1e-6)
 
 
+def test_outputs_that_are_not_row_by_row_are_not_put_together(monkeypatch):
+    """Catches a table among the outputs, of which every piece yields a copy."""
+    task = small.CLASSIFICATION
+    whole = task._replace(forward=lambda params, state, batch, **_: ((batch.inputs, jnp.ones((4, 2))), state))
+    monkeypatch.setattr(evaluation, "_rows_of_piece", lambda *_: 2)
+    rows, table = evaluation.outputs_of(whole, {}, {}, task.data.train)
+    assert table.shape == (4, 2)
+    np.testing.assert_array_equal(rows, task.data.train.inputs)
+
+
 def test_pieces_are_as_long_as_the_memory_allows(monkeypatch):
     """Catches pieces of one row for a small split, and a whole split that needs more than its share."""
     rows = small.CLASSIFICATION.data.train

@@ -102,6 +102,12 @@ def test_classes_are_drawn_equally_often():
     assert stats.chisquare(np.bincount(labels[np.asarray(rows).ravel()])).pvalue > 1e-4
 
 
+def test_weights_have_any_unit():
+    """Catches a sum that overflows."""
+    huge, ones = (sampling_of(np.full(24, each), None, 24) for each in (1e308, 1.0))
+    np.testing.assert_array_equal(huge.thresholds, ones.thresholds)
+
+
 @pytest.mark.parametrize(
     ("sampling", "text"),
     [

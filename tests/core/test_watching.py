@@ -110,6 +110,13 @@ def test_the_best_of_more_is_better():
     assert results.best_at == results.step[best]
 
 
+def test_step_0_is_nobodys_turn_to_improve():
+    """Catches a run that ends before it begins: the gradient at step 0 is NaN."""
+    observe = {"norm": lambda seen: optax.tree.norm(seen.gradient)}
+    results = dl.run(fit(0.1, observe=observe, stop=dl.early_stopping("norm", patience=1, mode="min")))
+    assert results.sizes["step"] > 2
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [

@@ -43,6 +43,7 @@ def test_default_lane_width_is_bounded():
         (lambda: 0.0, lambda s: (s, {"a.b": s, "a": {"b": jnp.ones(2)}}), "advance records 'a.b' twice"),
         (lambda: 0.0, lambda s: (s, {"finite": s}), r"the record 'finite' is float32\[\]; expects one Boolean"),
         (lambda: None, lambda s: (s, {"s": 0}), "init gave None; expects a state"),
+        (lambda: 0.0, lambda s: (s, {"s": {}}), "advance records 's', which is {}; expects"),
         (lambda: {"w": 1.0, "name": "adam"}, lambda s: (s, {"s": 0}), r"state\['name'\] is 'adam'; expects arrays"),
         (lambda key: 0.0, lambda s: (s, {"s": s}), "init is .*; expects a function that takes no argument"),
         (lambda: 0.0, lambda s, i: (s, {"s": s}), "advance is .*; expects a function that takes the state, its one"),

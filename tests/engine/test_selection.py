@@ -16,7 +16,7 @@ def test_the_last_record_of_runs_of_different_length():
     runs = dl.sweep(curve, length=[2, 5], scale=np.array([1.0, 2.0]))
     last = dl.last_record(runs)
     np.testing.assert_array_equal(last.loss, [[1, 2], [4, 8]])
-    np.testing.assert_array_equal(last.step, [2, 5])
+    np.testing.assert_array_equal(last.step, [[2, 2], [5, 5]])
     assert last.pair.dims == ("length", "scale", "pair_0")
     np.testing.assert_array_equal(dl.last_record(runs.isel(length=0)).loss, [1, 2])
     assert dl.last_record(dl.run(curve(3))).loss == 0

@@ -165,6 +165,93 @@ def test_final_params_of_any_training():
     assert state == {}
 
 
+def test_different_models_are_different_values():
+    """Catches one program for all models of the same shapes: they are told apart by identity, not by what they print."""
+    models = [dl.models.mlp([4, 5, 3], "relu"), dl.models.mlp([4, 5, 3], "tanh")]
+    study = dl.study(lambda model, which: classifier(model), model=models, which=[(models[0], 1), (models[1], 1)])
+    assert len(study.programs) == 4
+    runs = dl.sweep(classifier, model=models)
+    assert (runs.train_loss[0] != runs.train_loss[1]).all()
+    assert runs.model.values.tolist() == ["Model 1", "Model 2"]
+
+
+def test_a_point_is_chosen_by_all_its_coordinates():
+    """Catches the first of several runs that have a label, and True taken for 1."""
+    points = dl.points(start=np.array([1.0, 1.0, 2.0]), divisor=np.array([3.0, 4.0, 5.0]))
+    runs = dl.sweep(halving, points, final_params=True)
+    assert dl.final_params(runs, halving(1.0), start=1.0, divisor=4.0)[0] == 1 / 16
+    with pytest.raises(dl.ArgumentError, match="2 runs have start=1.0; expects one"):
+        dl.final_params(runs, halving(1.0), start=1.0)
+    runs = dl.sweep(lambda flag: halving(1.0 + (flag is True)), flag=[True, 1], final_params=True)
+    assert [dl.final_params(runs, halving(1.0), flag=flag)[0].item() for flag in (True, 1)] == [0.5, 0.25]
+
+
+def test_a_dimension_of_points_is_nobody_elses():
+    """Catches a coordinate that lies on the wrong dimension."""
+    with pytest.raises(dl.ArgumentError, match="'start' is a dimension of points and another's parameter"):
+        dl.study(halving, dl.points("start", divisor=np.ones(2)), dl.points("other", start=np.ones(2)))
+
+
+@pytest.mark.parametrize("neighbor", [5.0, 39.0])
+def test_a_run_that_has_ended_stays_as_it_is(neighbor):
+    """Catches a state that goes on after the end, for as long as its neighbors do."""
+
+    def fit(end):
+        return dl.Training(lambda: 0.0, lambda x: (x + 1, {"x": x + 1, "ended": x + 1 >= end}), 40)
+
+    runs = dl.sweep(fit, end=np.array([3.0, neighbor]), final_params=True, final_state=True)
+    assert dl.final_params(runs, fit(1.0), end=3.0)[0] == 3
+    assert dl.final_state(runs, fit(1.0), end=3.0) == 3
+    np.testing.assert_array_equal(runs.ended_at, [3, neighbor])
+    np.testing.assert_array_equal(runs.x.count("step"), [3, neighbor])
+
+
+def test_missing_booleans_can_be_counted():
+    """Catches sums of half-precision numbers: they stop at 2048, and means overflow."""
+    runs = dl.sweep(lambda n, seed: small.fit(seed, num_epochs=n), n=[1, 2], seed=np.arange(3))
+    assert runs.finite.dtype == np.float64
+
+
+def test_labels_that_numpy_would_take_apart():
+    """Catches a study that is lost at its end."""
+
+    def fit(static):
+        record = {
+            "x": dl.labeled(jnp.ones(2), ("row", [(0,), (1, 2)])),
+            "y": dl.labeled(jnp.ones(2), ("col", [None, 1])),
+        }
+        return dl.Training(lambda: 1.0, lambda x: (x, record), 1)
+
+    runs = dl.sweep(fit, static=[1, 2])
+    assert runs.row.values.tolist() == ["(0,)", "(1, 2)"]
+    assert runs.col.values.tolist() == [None, 1]
+    with pytest.raises(dl.DataError, match="labels .* are not all different"):
+        dl.labeled(jnp.ones(2), ("row", ["x", "x"]))
+
+
+def test_a_state_may_end_with_nan():
+    """Catches a buffer that is not full yet, taken for the array of a smaller model."""
+
+    def training():
+        return dl.Training(lambda: jnp.full(5, jnp.nan).at[0].set(1.0), lambda x: (x, {"x": x[0]}), 1)
+
+    runs = dl.run(training(), final_state=True, final_params=True)
+    np.testing.assert_array_equal(dl.final_state(runs, training()), [1] + [np.nan] * 4)
+    np.testing.assert_array_equal(dl.final_params(runs, training())[0], [1] + [np.nan] * 4)
+
+
+def test_ends_off_the_grid():
+    """Catches lengths that are refused because none of them is on the grid of the records."""
+    options = {"batch_size": 6, "record_every": 5}
+
+    def fit(n):
+        return dl.training(jax.random.key(0), small.CLASSIFICATION, optax.sgd(0.1), num_steps=n, **options)
+
+    runs = dl.sweep(fit, n=[6, 7, 12])
+    assert runs.step.values.tolist() == [0, 5, 6, 7, 10, 12]
+    assert runs.train_loss.count("step").values.tolist() == [3, 3, 4]
+
+
 def test_a_study_of_a_compiled_function():
     """Catches a function wrapped by `jax.jit`, which could not return a training."""
     np.testing.assert_array_equal(dl.sweep(jax.jit(halving), start=np.ones(2)).x, dl.sweep(halving, start=np.ones(2)).x)

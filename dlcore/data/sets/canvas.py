@@ -36,7 +36,7 @@ def scattered_digits(
       DataError: digits that are no pictures with labels.
 
     Example:
-      >>> canvases, rows, _ = dl.data.scattered_digits(jax.random.key(0), 2, max_digits=3)
+      >>> canvases, rows = dl.data.scattered_digits(jax.random.key(0), 2, max_digits=3)
       >>> canvases.shape, rows.shape
       ((2, 32, 32), (2, 3, 6))
     """

@@ -67,7 +67,7 @@ def adding_problem(key: jax.Array, num_examples: int, *, length: int) -> Split:
     Reference: Hochreiter and Schmidhuber, Long short-term memory, Neural Computation 1997, sec. 5.4.
 
     Example:
-      >>> inputs, targets, _ = dl.data.adding_problem(jax.random.key(0), 3, length=10)
+      >>> inputs, targets = dl.data.adding_problem(jax.random.key(0), 3, length=10)
       >>> bool(jnp.allclose((inputs[..., 0] * inputs[..., 1]).sum(axis=1), targets))
       True
     """
@@ -93,7 +93,7 @@ def copy_memory(key: jax.Array, num_examples: int, *, delay: int, num_symbols: i
     Reference: Arjovsky, Shah, Bengio, Unitary evolution recurrent neural networks, ICML 2016, sec. 4.1.
 
     Example:
-      >>> inputs, targets, _ = dl.data.copy_memory(jax.random.key(0), 1, delay=2, num_copied=2)
+      >>> inputs, targets = dl.data.copy_memory(jax.random.key(0), 1, delay=2, num_copied=2)
       >>> inputs.shape, targets[0, :4].tolist()  # blank, until the signal to answer
       ((1, 6), [0, 0, 0, 0])
     """
@@ -178,7 +178,7 @@ def stories(key: jax.Array, num_examples: int, *, num_sentences: int = 5) -> Spl
     Reference: Weston et al., Toward AI-complete question answering, arXiv:1502.05698, task 1.
 
     Example:
-      >>> inputs, answers, _ = dl.data.stories(jax.random.key(0), 1, num_sentences=1)
+      >>> inputs, answers = dl.data.stories(jax.random.key(0), 1, num_sentences=1)
       >>> words = dl.data.story_vocabulary().decode(inputs[0]).split()
       >>> words[4] == dl.data.PLACES[answers[0]]
       True

@@ -81,7 +81,7 @@ def blobs(
       inputs float [N, num_features], targets int32 [N].
 
     Example:
-      >>> inputs, targets, _ = dl.data.blobs(jax.random.key(0), 6, num_classes=2, num_features=3)
+      >>> inputs, targets = dl.data.blobs(jax.random.key(0), 6, num_classes=2, num_features=3)
       >>> inputs.shape, targets.shape
       ((6, 3), (6,))
     """
@@ -143,7 +143,7 @@ def xor(key: jax.Array, num_examples: int, *, noise: float = 0.2) -> Split:
       inputs float [N, 2], targets int32 [N] in {0, 1}.
 
     Example:
-      >>> inputs, targets, _ = dl.data.xor(jax.random.key(0), 50, noise=0.0)
+      >>> inputs, targets = dl.data.xor(jax.random.key(0), 50, noise=0.0)
       >>> bool(jnp.all((inputs.prod(axis=1) < 0) == targets))
       True
     """
@@ -160,7 +160,7 @@ def parity(key: jax.Array, num_examples: int, *, num_bits: int, num_relevant: in
       inputs float [N, num_bits], targets int32 [N]: 1 where the number of +1 is odd.
 
     Example:
-      >>> inputs, targets, _ = dl.data.parity(jax.random.key(0), 20, num_bits=5)
+      >>> inputs, targets = dl.data.parity(jax.random.key(0), 20, num_bits=5)
       >>> bool(jnp.all((inputs > 0).sum(axis=1) % 2 == targets))
       True
     """
@@ -180,7 +180,7 @@ def sine(key: jax.Array, num_examples: int, *, frequency: float = 1.0, noise: fl
       inputs float [N, 1], targets float [N].
 
     Example:
-      >>> x, y, _ = dl.data.sine(jax.random.key(0), 5, frequency=2.0, noise=0.0)
+      >>> x, y = dl.data.sine(jax.random.key(0), 5, frequency=2.0, noise=0.0)
       >>> bool(jnp.allclose(y, jnp.sin(2 * x[:, 0])))
       True
     """
@@ -199,7 +199,7 @@ def polynomial(
       inputs float [N, 1], targets float [N].
 
     Example:
-      >>> x, y, _ = dl.data.polynomial(jax.random.key(0), 5, coefficients=[1.0, 2.0], noise=0.0)
+      >>> x, y = dl.data.polynomial(jax.random.key(0), 5, coefficients=[1.0, 2.0], noise=0.0)
       >>> bool(jnp.allclose(y, 1 + 2 * x[:, 0]))
       True
     """

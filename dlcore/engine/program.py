@@ -123,7 +123,7 @@ class Program(NamedTuple):
     start: `start(cells) -> (states, record)` at step 0; [lanes, ...] each.
     advance: `advance(cells, states, n) -> (states, records)`; n records, [capacity, lanes, ...]; consumes the states.
     last: in place of `advance` for the last record, or None. final: `final(cells, states)`, what is kept, or None.
-    measured: whether there is a record at step 0. ends: whether its runs may end early; states then come with which have.
+    measured: whether there is a record at step 0. ends: whether runs may end early; states then come with which have.
     """
 
     start: Executable

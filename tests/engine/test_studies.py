@@ -166,7 +166,7 @@ def test_final_params_of_any_training():
 
 
 def test_different_models_are_different_values():
-    """Catches one program for all models of the same shapes: they are told apart by identity, not by what they print."""
+    """Catches one program for all models of the same shapes: they are told apart by identity."""
     models = [dl.models.mlp([4, 5, 3], "relu"), dl.models.mlp([4, 5, 3], "tanh")]
     study = dl.study(lambda model, which: classifier(model), model=models, which=[(models[0], 1), (models[1], 1)])
     assert len(study.programs) == 4
@@ -180,7 +180,7 @@ def test_a_point_is_chosen_by_all_its_coordinates():
     points = dl.points(start=np.array([1.0, 1.0, 2.0]), divisor=np.array([3.0, 4.0, 5.0]))
     runs = dl.sweep(halving, points, final_params=True)
     assert dl.final_params(runs, halving(1.0), start=1.0, divisor=4.0)[0] == 1 / 16
-    with pytest.raises(dl.ArgumentError, match="2 runs have start=1.0; expects one"):
+    with pytest.raises(dl.ArgumentError, match=r"2 runs have start=1.0; expects one"):
         dl.final_params(runs, halving(1.0), start=1.0)
     runs = dl.sweep(lambda flag: halving(1.0 + (flag is True)), flag=[True, 1], final_params=True)
     assert [dl.final_params(runs, halving(1.0), flag=flag)[0].item() for flag in (True, 1)] == [0.5, 0.25]
@@ -225,7 +225,7 @@ def test_labels_that_numpy_would_take_apart():
     runs = dl.sweep(fit, static=[1, 2])
     assert runs.row.values.tolist() == ["(0,)", "(1, 2)"]
     assert runs.col.values.tolist() == [None, 1]
-    with pytest.raises(dl.DataError, match="labels .* are not all different"):
+    with pytest.raises(dl.DataError, match=r"labels .* are not all different"):
         dl.labeled(jnp.ones(2), ("row", ["x", "x"]))
 
 

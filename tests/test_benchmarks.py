@@ -75,7 +75,7 @@ def test_linear_rate_equals_theory():
 def test_optimum_of_logistic_regression_equals_scikit_learns():
     """Catches a wrong penalty or an unconverged Newton."""
     problem = PROBLEMS["logistic_regression"]()
-    inputs, targets, _ = problem.task.data.train
+    inputs, targets = problem.task.data.train
     design = np.column_stack([inputs, np.ones(len(inputs))]).astype(float)  # the bias is penalized too
     oracle = LogisticRegression(C=1 / (1e-2 * len(inputs)), fit_intercept=False, tol=1e-10, max_iter=1000)
     oracle.fit(design, targets)

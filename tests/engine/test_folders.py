@@ -168,7 +168,7 @@ def test_a_disk_that_is_really_full(tmp_path):
             dl.save(large, disk / "r")
         assert not list(disk.iterdir())
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_two_processes_save_to_one_path(tmp_path):

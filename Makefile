@@ -15,10 +15,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 convergence: setup
 	$(RUN) -m benchmarks convergence
 
-# Nearly all of the time goes into compiling. Families of models are compared with oracles to a tolerance, and the pages of the
-# documentation run as they stand, so their programs need not be optimized as far as users' are; the engine's bits are tested as
-# users get them.
-FAMILIES := tests/models tests/generation tests/docs tests/optimizers tests/tasks tests/nn
+# Nearly all of the time goes into compiling. Models, losses and the like are compared with oracles to a tolerance, and the pages of
+# the documentation run as they stand, so their programs need not be optimized as far as users' are; the core and the engine, whose
+# bits are tested, and the commands of the README run as users get them.
+FAMILIES := $(addprefix tests/,models generation docs optimizers tasks nn losses metrics data textbook plots probes evidence \
+	test_arguments.py test_doctests.py)
 QUICK_COMPILES := XLA_FLAGS=--xla_backend_optimization_level=1
 
 test: setup

@@ -1,5 +1,6 @@
 """What describes a run can be sent to another process and computes the same there."""
 
+import functools
 import pickle
 import subprocess
 import sys
@@ -81,12 +82,16 @@ def computed(fit):
 SCRIPT = "import pickle, sys; f, fits = pickle.load(sys.stdin.buffer); sys.stdout.buffer.write(pickle.dumps(f(fits)))"
 
 
-@pytest.fixture(scope="module")
-def elsewhere():
-    """What another process computes of all cases."""
+QUICK = ("classification", "from_nnx", "from_linen")
+REST = tuple(name for name in CASES if name not in QUICK)
+
+
+@functools.cache
+def elsewhere(names):
+    """What another process computes of these cases."""
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     try:
-        fits = {name: fit_of(name) for name in CASES}
+        fits = {name: fit_of(name) for name in names}
         for fit in fits.values():
             fit(0)  # used before: what it keeps must not travel
         sent = cloudpickle.dumps((lambda fits: {name: computed(fit) for name, fit in fits.items()}, fits))
@@ -97,7 +102,14 @@ def elsewhere():
     return pickle.loads(done.stdout)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_another_process_computes_the_same(name, elsewhere):
+@pytest.mark.parametrize("name", QUICK)
+def test_another_process_computes_the_same(name):
     """Catches what holds a lock, a trace or a function of one process, and numbers that depend on the process."""
-    assert computed(fit_of(name)) == elsewhere[name]
+    assert computed(fit_of(name)) == elsewhere(QUICK)[name]
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", REST)
+def test_another_process_computes_every_task(name):
+    """Catches the same in the other tasks."""
+    assert computed(fit_of(name)) == elsewhere(REST)[name]

@@ -270,46 +270,13 @@ def build(
     capacity = max(1, min(MAX_RECORDS_PER_CALL, MAX_BYTES_OF_RECORDS // max(width * _size(traced.record), 1)))
     # On a CPU a device's lanes are run by one thread: the others have devices of their own.
     options: Options | None = UNSPLIT if lane_width is not None and device.platform == "cpu" else None
-    # What is lowered may be kept for longer than the study, so it must not hold the data: not `traced` itself.
-    one_record = traced.record
-
     ends = ENDED in traced.record
+    starting, frozen, keeping = (_starting, _frozen, _keeping) if ends else 3 * (lambda one: one,)
+    # What is lowered may be kept for longer than the study, so it must not hold the data: not `traced` itself.
+    advancing = functools.partial(_advancing, lanes, (capacity, width), traced.record)
 
     def of_all(one):
         return lambda values, *arguments: lanes(functools.partial(one, values))(*arguments)
-
-    def starting(one):
-        def start(values, cell):
-            state, record = one(values, cell)
-            return (state, record.get(ENDED, jnp.zeros((), bool))), record
-
-        return start if ends else one
-
-    def frozen(one):
-        """A run that has ended stays as it is, whatever its neighbors do."""
-
-        def advance(values, cell, state_and_ended):
-            state, ended = state_and_ended
-            new, record = one(values, cell, state)
-            new = jax.tree.map(lambda old, new: jnp.where(ended, old, new), state, new)
-            return (new, ended | record[ENDED]), record
-
-        return advance if ends else one
-
-    def keeping(one):
-        return (lambda values, cell, state_and_ended: one(values, cell, state_and_ended[0])) if ends else one
-
-    def advancing(one):
-        def advance(values, cells, states, n):
-            def record_next(i, carry):
-                states, records = carry
-                states, record = lanes(functools.partial(one, values))(cells, states)
-                return states, jax.tree.map(lambda kept, new: kept.at[i].set(new), records, record)
-
-            empty = jax.tree.map(lambda leaf: jnp.zeros((capacity, width, *leaf.shape), leaf.dtype), one_record)
-            return lax.fori_loop(0, n, record_next, (states, empty))
-
-        return advance
 
     def executable(function, made, arguments, donated):
         held = made.constants
@@ -341,6 +308,48 @@ def build(
         traced.training.measure is not None,
         ends,
     )
+
+
+def _advancing(lanes: Callable[..., Any], shape: tuple[int, int], one_record: Any, one: Callable[..., Any]) -> Any:
+    """`advance(values, cells, states, n) -> (states, records)` of so many lanes; n records, [*shape, ...]."""
+
+    def advance(values, cells, states, n):
+        def record_next(i, carry):
+            states, records = carry
+            states, record = lanes(functools.partial(one, values))(cells, states)
+            return states, jax.tree.map(lambda kept, new: kept.at[i].set(new), records, record)
+
+        empty = jax.tree.map(lambda leaf: jnp.zeros((*shape, *leaf.shape), leaf.dtype), one_record)
+        return lax.fori_loop(0, n, record_next, (states, empty))
+
+    return advance
+
+
+def _starting(one: Callable[..., Any]) -> Callable[..., Any]:
+    """The start of a run that may end early: its state comes with whether it has."""
+
+    def start(values, cell):
+        state, record = one(values, cell)
+        return (state, record.get(ENDED, jnp.zeros((), bool))), record
+
+    return start
+
+
+def _frozen(one: Callable[..., Any]) -> Callable[..., Any]:
+    """The advance of such a run: once it has ended it stays as it is, whatever its neighbors do."""
+
+    def advance(values, cell, state_and_ended):
+        state, ended = state_and_ended
+        new, record = one(values, cell, state)
+        new = jax.tree.map(lambda old, new: jnp.where(ended, old, new), state, new)
+        return (new, ended | record[ENDED]), record
+
+    return advance
+
+
+def _keeping(one: Callable[..., Any]) -> Callable[..., Any]:
+    """What is kept of such a run."""
+    return lambda values, cell, state_and_ended: one(values, cell, state_and_ended[0])
 
 
 def _alone(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -65,7 +65,8 @@ def test_one_value_per_feature_is_refused_in_training(name):
 def test_more_values_or_none_of_the_batch_are_fine(name):
     """Catches one image refused for being one row, and layers that take nothing from the batch."""
     build, x = MORE_VALUES[name]
-    traced(build(), x, train=True)
+    output, _ = traced(build(), x, train=True)
+    assert output.shape[0] == len(x)
 
 
 @pytest.mark.parametrize(("unbiased", "divisor"), [(False, 3), (True, 2)])

@@ -1,30 +1,72 @@
-"""Intervals for what a study measured, on `scipy.stats`."""
+"""Intervals of what independent runs measured: what an interval is, and those of means, on `scipy.stats`.
+
+What cannot be determined is an interval too, with its reason: a judge never has to ask first.
+"""
 
 import dataclasses
+import functools
 import math
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from dlcore.core.arguments import arguments, array, number
-from dlcore.core.errors import DataError, described
+from dlcore.core.arguments import arguments, array, integer, number, text
+from dlcore.core.errors import DataError
 
-Bound = Literal["exact", "at least", "at most", "none"]
+Bound = Literal["two-sided", "at least", "at most", "exact", "none"]
+# One-sided p-values at x: of "the truth is x or less" and of "the truth is x or more".
+Tails = Callable[[float], tuple[float, float]]
 
 LEVEL = number(0, 1, open_low=True, open_high=True)
-LIMIT = number(0, open_low=True, finite=False)
-OBSERVATIONS = array(ndim=1, text="two or more numbers [n]")
+OBSERVATIONS = array(ndim=1, text="numbers [n], one of each independent run")
+WRITTEN_OUT = 1e6  # from here on numbers are printed as powers of ten
+ROUNDING = 8 * np.finfo(float).eps  # observations that differ by less, relatively, are equal
+
+
+class Student(NamedTuple):
+    """A mean, its standard error and its degrees of freedom."""
+
+    mean: float
+    error: float
+    freedom: float
+
+    def limits(self, level: float) -> tuple[float, float]:
+        """Of Student's t interval."""
+        half = self.error * quantile((1 + level) / 2, self.freedom)
+        return self.mean - half, self.mean + half
+
+    def tails(self, x: float) -> tuple[float, float]:
+        """One-sided p-values of Student's t test."""
+        from scipy import stats  # 0.3 s to import
+
+        statistic = (self.mean - x) / self.error
+        return float(stats.t.sf(statistic, self.freedom)), float(stats.t.cdf(statistic, self.freedom))
+
+
+@functools.cache
+def quantile(probability: float, freedom: float) -> float:
+    """Of Student's t."""
+    from scipy import stats
+
+    return float(stats.t.ppf(probability, freedom))
+
+
+def _unknown(x: float) -> tuple[float, float]:
+    return 1.0, 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
     """An estimate with its confidence interval.
 
-    level: probability that such an interval holds the truth.
-    bound: what censored observations leave of it: "exact"; "at least" (the truth is no smaller, `high` says nothing);
-      "at most" (no larger, `low` says nothing); "none".
     count: number of independent observations.
+    level: probability that such an interval holds the truth.
+    bound: "two-sided"; "at least" (the truth is no smaller, `high` says nothing); "at most" (no larger, `low` says
+      nothing); "exact" (a deterministic result, which has no error); "none".
+    reason: why the bound is "none".
+    tails: one-sided p-values at x: of "the truth is x or less", and of "the truth is x or more".
+    logs: the logarithm of a positive quantity, where that is what the t interval is of.
     """
 
     estimate: float
@@ -32,147 +74,190 @@ class Interval:
     high: float
     count: int
     level: float = 0.95
-    bound: Bound = "exact"
+    bound: Bound = "two-sided"
+    reason: str = ""
+    tails: Tails = dataclasses.field(default=_unknown, repr=False, compare=False)
+    logs: Student | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    def p_below(self, x: float) -> float:
+        """p-value of the truth being `x` or less: how well it is known to be larger."""
+        return float(x > 0) if math.isinf(x) else self.tails(x)[0]
+
+    def p_above(self, x: float) -> float:
+        """p-value of the truth being `x` or more: how well it is known to be smaller."""
+        return float(x < 0) if math.isinf(x) else self.tails(x)[1]
 
     def __str__(self) -> str:
         if self.bound == "none":
-            return f"undetermined (n={self.count})"
+            return f"undetermined: {self.reason}"
+        if self.bound == "exact":
+            return f"exact: {self.estimate:.4g}"
+        estimate, low, high = (digits(value) for value in (self.estimate, self.low, self.high))
         if self.bound == "at least":
-            return f"> {self.low:.3g} (n={self.count}, censored)"
+            return f"> {low} (n={self.count}, censored)"
         if self.bound == "at most":
-            return f"< {self.high:.3g} (n={self.count}, censored)"
-        return f"{self.estimate:.3g} [{self.low:.3g}, {self.high:.3g}] (n={self.count})"
+            return f"< {high} (n={self.count}, censored)"
+        return f"{estimate} [{low}, {high}] (n={self.count})"
+
+
+def digits(value: float, count: int = 3) -> str:
+    """So many significant digits; up to a million without a power of ten."""
+    text = f"{value:.{count}g}"
+    return f"{float(text):.0f}" if 10**count <= abs(float(text)) < WRITTEN_OUT else text
+
+
+@arguments(value=array(ndim=0, text="a number"))
+def exact(value: float) -> Interval:
+    """What is computed without any randomness: a number, which has no error.
+
+    Example:
+      >>> print(dl.evidence.exact(2.5))
+      exact: 2.5
+    """
+    value = float(value)
+    if not math.isfinite(value):
+        return undetermined("it is not finite", 1)
+    return Interval(value, value, value, 1, bound="exact", tails=lambda x: (float(value <= x), float(value >= x)))
+
+
+@arguments(reason=text, count=integer(0))
+def undetermined(reason: str, count: int = 0) -> Interval:
+    """No interval.
+
+    Args:
+      reason: why not, as a reader of a table needs it.
+      count: number of observations that there are.
+
+    Example:
+      >>> print(dl.evidence.undetermined("3 of 8 runs are not finite", 8))
+      undetermined: 3 of 8 runs are not finite
+    """
+    return Interval(math.nan, -math.inf, math.inf, count, bound="none", reason=reason)
 
 
 @arguments(values=OBSERVATIONS, level=LEVEL)
 def mean_interval(values: Sequence[float] | np.ndarray, *, level: float = 0.95) -> Interval:
-    """Mean of independent observations [n] with Student's t interval; a point if all are equal.
+    """Mean of independent observations [n], by Student's t.
 
-    Raises:
-      DataError: fewer than two observations, or one that is not finite.
+    Booleans have none: see `share_interval`. Of strongly skewed observations it misses the mean more often on
+    the side of the long tail: of 8 exponential ones in 10 % of cases instead of 2.5 % (`tests/interval_coverage.py`).
 
     Example:
       >>> print(dl.evidence.mean_interval([1.0, 2.0, 3.0]))
       2 [-0.484, 4.48] (n=3)
     """
-    return _mean_interval(_checked("mean_interval: values", values), level)
+    if np.asarray(values).dtype == bool:
+        return undetermined("Booleans have no t interval: count them by share_interval", len(values))
+    return of_mean(np.asarray(values, float), level, "runs")
+
+
+@arguments(values=OBSERVATIONS, level=LEVEL)
+def geometric_mean_interval(values: Sequence[float] | np.ndarray, *, level: float = 0.95) -> Interval:
+    """Geometric mean of independent positive observations [n], by Student's t of their logarithms.
+
+    Example:
+      >>> print(dl.evidence.geometric_mean_interval([1.0, 10.0, 100.0]))
+      10 [0.0328, 3050] (n=3)
+    """
+    values = np.asarray(values, float)
+    reason = fault(values, "runs", positive=True)
+    return undetermined(reason, len(values)) if reason else of_logs(np.log(values), level, "runs")
 
 
 @arguments(a=OBSERVATIONS, b=OBSERVATIONS, level=LEVEL)
-def paired_difference(a: np.ndarray, b: np.ndarray, *, level: float = 0.95) -> Interval:
-    """Mean of `a - b` over pairs, with its t interval.
+def paired_difference(
+    a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, *, level: float = 0.95
+) -> Interval:
+    """Mean of `a - b` over pairs, by Student's t.
 
     Args:
       a, b: [n] each: the same seeds under two conditions.
       level: of the interval.
 
     Raises:
-      DataError: fewer than two pairs, or one that is not finite.
+      DataError: as many of both are expected.
 
     Example:
-      >>> print(dl.evidence.paired_difference([3.0, 4.0], [1.0, 2.0]))
-      2 [2, 2] (n=2)
+      >>> print(dl.evidence.paired_difference([3.0, 5.0, 6.0], [1.0, 2.0, 2.0]))
+      3 [0.516, 5.48] (n=3)
     """
-    a, b = _checked("paired_difference: a", a), _checked("paired_difference: b", b)
-    _check_pairs("paired_difference: a and b", a, b)
-    return _mean_interval(a - b, level)
+    a, b = in_pairs("paired_difference", a, b)
+    for side in (a, b):
+        if reason := fault(side, "pairs"):
+            return undetermined(reason, len(a))
+    with np.errstate(over="ignore"):
+        return of_mean(a - b, level, "differences")
 
 
-@arguments(a=OBSERVATIONS, b=OBSERVATIONS, limit_a=LIMIT, limit_b=LIMIT, level=LEVEL)
-def paired_ratio(a: np.ndarray, b: np.ndarray, *, limit_a: float, limit_b: float, level: float = 0.95) -> Interval:
-    """Geometric mean of `a / b` over pairs of positive costs, some of which may be censored.
-
-    Args:
-      a, b: [n] each: the cost of reaching a target; NaN where the run never did.
-      limit_a, limit_b: the cost that such a run had spent; the truth is larger. Infinite where there is none.
-      level: of the interval.
-
-    Returns:
-      the interval of the ratio, from the t interval of the mean log ratio; a bound where one side has censored runs,
-      "none" where both have.
-
-    Raises:
-      DataError: fewer than two pairs, a cost that is not positive or not finite.
-
-    Example:
-      >>> print(dl.evidence.paired_ratio([20.0, 20.0], [10.0, 10.0], limit_a=99, limit_b=99))
-      2 [2, 2] (n=2)
-    """
-    a = _checked("paired_ratio: a", a, positive=True, censored=True)
-    b = _checked("paired_ratio: b", b, positive=True, censored=True)
-    _check_pairs("paired_ratio: a and b", a, b)
-    censored = (bool(np.isnan(a).any()), bool(np.isnan(b).any()))
-    for name, limit, missing in zip("ab", (limit_a, limit_b), censored, strict=True):
-        if missing and math.isinf(limit):
-            raise DataError(
-                f"paired_ratio: {name} has censored runs, limit_{name} is {limit}; expects what they spent."
-            )
-    logs = np.log(np.where(np.isnan(a), limit_a, a)) - np.log(np.where(np.isnan(b), limit_b, b))
-    interval = _mean_interval(logs, level)
-    bounds: dict[tuple[bool, bool], Bound] = {
-        (False, False): "exact",
-        (True, False): "at least",
-        (False, True): "at most",
-    }
-    bound = bounds.get(censored, "none")
-    estimate, low, high = (_exp(value) for value in (interval.estimate, interval.low, interval.high))
-    return Interval(estimate, low, high, interval.count, level, bound)
+def of_mean(values: np.ndarray, level: float, noun: str) -> Interval:
+    """Student's t interval of [n]; noun: what they are, in the plural."""
+    if reason := fault(values, noun) or sameness(values, noun):
+        return undetermined(reason, len(values))
+    student = student_of(values)
+    low, high = student.limits(level)
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        return undetermined(f"the {noun} are too large or too close together for an interval", len(values))
+    return Interval(student.mean, low, high, len(values), level, tails=student.tails)
 
 
-@arguments(x=OBSERVATIONS, y=OBSERVATIONS, level=LEVEL)
-def slope_interval(x: np.ndarray, y: np.ndarray, *, level: float = 0.95) -> Interval:
-    """Slope of the least-squares line through points (x, y), with its t interval; through two points it is infinite.
-
-    Args:
-      x, y: [n] each.
-      level: of the interval.
-
-    Raises:
-      DataError: fewer than two points, one that is not finite, or all at the same x.
-
-    Example:
-      >>> print(dl.evidence.slope_interval([0.0, 1.0, 2.0], [1.0, 3.0, 5.0]))
-      2 [2, 2] (n=3)
-    """
-    from scipy import stats  # 0.3 s to import
-
-    x, y = _checked("slope_interval: x", x), _checked("slope_interval: y", y)
-    _check_pairs("slope_interval: x and y", x, y)
-    if (x == x[0]).all():
-        raise DataError(f"slope_interval: x is {x[0]:g} at all points; expects two different values or more.")
-    fit: Any = stats.linregress(x, y)
-    half = float(fit.stderr * stats.t.ppf((1 + level) / 2, len(x) - 2)) if len(x) > 2 else math.inf
-    return Interval(float(fit.slope), float(fit.slope) - half, float(fit.slope) + half, len(x), level)
+def of_logs(logs: np.ndarray, level: float, noun: str) -> Interval:
+    """Student's t interval of logarithms [n], as an interval of what they are the logarithms of."""
+    found = of_mean(logs, level, noun)
+    return found if found.bound == "none" else from_logs(student_of(logs), len(logs), level)
 
 
-def _mean_interval(values: np.ndarray, level: float) -> Interval:
-    from scipy import stats  # 0.3 s to import
+def from_logs(student: Student, count: int, level: float) -> Interval:
+    """The interval of a positive quantity of which the logarithm is known."""
 
-    mean, error = float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
-    half = error * float(stats.t.ppf((1 + level) / 2, len(values) - 1))
-    return Interval(mean, mean - half, mean + half, len(values), level)
+    def tails(x: float) -> tuple[float, float]:
+        return student.tails(math.log(x)) if x > 0 else (0.0, 1.0)
 
-
-def _checked(name: str, values: Any, *, positive: bool = False, censored: bool = False) -> np.ndarray:
-    """As float64 [n], n >= 2; finite, but for NaN where observations may be censored."""
-    values = np.asarray(values, float)
-    if len(values) < 2:
-        raise DataError(f"{name} is {described(values)}; expects two or more observations [n].")
-    wrong = ~(np.isfinite(values) | (np.isnan(values) & censored)) | (values <= 0 if positive else False)
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        kind = "positive, finite" if positive else "finite"
-        advice = "censored ones are NaN" if censored else "drop or count censored ones first"
-        raise DataError(f"{name} holds {values[row]} at row {row}; expects {kind} observations: {advice}.")
-    return values
+    low, high = (exponential(limit) for limit in student.limits(level))
+    estimate = exponential(student.mean)
+    if not (low < high and 0 < estimate < math.inf):
+        return undetermined("it is too large or too small for a number", count)
+    return Interval(estimate, low, high, count, level, tails=tails, logs=student)
 
 
-def _check_pairs(name: str, a: np.ndarray, b: np.ndarray) -> None:
+def student_of(values: np.ndarray) -> Student:
+    """Mean and standard error of [n]; by way of units in which no square overflows."""
+    unit = float(np.abs(values).max()) or 1.0
+    scaled = values / unit
+    error = float(scaled.std(ddof=1)) / math.sqrt(len(values))
+    return Student(unit * float(scaled.mean()), unit * error, len(values) - 1)
+
+
+def fault(values: np.ndarray, noun: str, *, positive: bool = False, least: int = 2) -> str:
+    """Why observations have no interval, or nothing."""
+    count = len(values)
+    if count < least:
+        return f"{count} {noun[:-1] if count == 1 else noun}, an interval needs {least} or more"
+    unknown = int((~np.isfinite(values)).sum())
+    if unknown:
+        return f"{unknown} of {count} {noun} {'is' if unknown == 1 else 'are'} not finite"
+    wrong = int((values <= 0).sum()) if positive else 0
+    return f"{wrong} of {count} {noun} {'is' if wrong == 1 else 'are'} not positive" if wrong else ""
+
+
+def sameness(values: np.ndarray, noun: str) -> str:
+    """What is wrong with finite observations [n] that do not differ, or nothing."""
+    largest = float(np.abs(values).max())
+    unit = largest or 1.0
+    if float(np.ptp(values / unit)) > ROUNDING:
+        return ""
+    return f"all {len(values)} {noun} are equal: copies of one run, or measured too coarsely"
+
+
+def in_pairs(name: str, a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
+    """As float64 [n] each; name: of the function that they were given to."""
+    a, b = np.asarray(a, float), np.asarray(b, float)
     if len(a) != len(b):
-        raise DataError(f"{name} hold {len(a)} and {len(b)} observations; expects pairs, as many of both.")
+        raise DataError(f"{name}: a and b hold {len(a)} and {len(b)} observations; expects pairs, as many of both.")
+    return a, b
 
 
-def _exp(value: float) -> float:
+def exponential(value: float) -> float:
+    """Infinite beyond all floats."""
     try:
         return math.exp(value)
     except OverflowError:

@@ -1,6 +1,9 @@
 """Arguments of `dl.evidence`."""
 
 import functools
+import json
+import pathlib
+import tempfile
 
 import jax
 import numpy as np
@@ -25,8 +28,44 @@ def _training() -> dl.Training:
     return dl.training(jax.random.key(0), task, optax.sgd(0.1), batch_size=2, num_epochs=1, evaluate=())
 
 
+PLAN = dl.evidence.Plan("Is it so?", (), {"sizes": [1, 8]}, ())
+
+
+@functools.cache
+def _files() -> list[pathlib.Path]:
+    folder = pathlib.Path(tempfile.mkdtemp())
+    files = [folder / "1.json", folder / "2.json"]
+    for file in files:
+        file.write_text(json.dumps(dl.evidence.verdict_json(PLAN, [])))
+    return files
+
+
 EXAMPLES = {
-    "fit_scaling": lambda: {"batch_sizes": np.array([1, 8, 64]), "steps": np.array([3300.0, 500.0, np.nan])},
+    "arrival": lambda: {
+        "history": _history().assign_coords(examples=("step", [0, 10, 20, 30])),
+        "metric": "loss",
+        "target": 1.0,
+        "window": 10.0,
+        "along": "examples",
+    },
+    "above": lambda: {"low": 2.0, "margin": 1.5},
+    "below": lambda: {"high": 2.0, "margin": 1.5},
+    "agreement": lambda: {"files": _files()},
+    "conjunction": lambda: {"outcomes": [dl.evidence.Outcome.SUPPORTED]},
+    "critical_batch_size": lambda: {
+        "batch_sizes": np.array([1, 8, 64]),
+        "steps": np.array([[3300.0, 500.0, 150.0], [3000.0, 480.0, 140.0]]),
+        "num_examples": 64,
+        "level": 0.9,
+    },
+    "exact": lambda: {"value": 2.5},
+    "exact_slope": lambda: {"x": np.arange(3.0), "y": np.array([1.0, 3.0, 5.1]), "tolerance": 0.1},
+    "fit_scaling": lambda: {
+        "batch_sizes": np.array([1, 8, 64]),
+        "steps": np.array([3300.0, 500.0, np.nan]),
+        "num_examples": 64,
+    },
+    "geometric_mean_interval": lambda: {"values": np.array([1.0, 2.0, 4.0]), "level": 0.9},
     "mean_interval": lambda: {"values": np.array([1.0, 2.0, 4.0]), "level": 0.9},
     "paired_difference": lambda: {"a": np.array([3.0, 4.0, 6.0]), "b": np.array([1.0, 2.0, 3.0]), "level": 0.9},
     "paired_ratio": lambda: {
@@ -36,8 +75,22 @@ EXAMPLES = {
         "limit_b": 9.0,
         "level": 0.9,
     },
-    "seconds_per_step": lambda: {"trainings": [_training()], "repeats": 1, "seconds": 0.0},
-    "slope_interval": lambda: {"x": np.arange(4.0), "y": np.array([1.0, 3.0, 4.0, 8.0]), "level": 0.9},
+    "product": lambda: {"a": dl.evidence.exact(2.0), "b": dl.evidence.mean_interval(np.array([1.0, 1.1, 1.3]))},
+    "seconds_per_step": lambda: {"trainings": [_training()], "blocks": 2, "seconds": 0.0},
+    "share_difference": lambda: {
+        "successes_a": 3,
+        "trials_a": 4,
+        "successes_b": 1,
+        "trials_b": 5,
+        "level": 0.9,
+    },
+    "share_interval": lambda: {"successes": 3, "trials": 4, "level": 0.9},
+    "slopes_interval": lambda: {
+        "x": np.arange(3.0),
+        "y": np.array([[1.0, 2.0, 3.0], [1.0, 2.2, 3.1]]),
+        "tolerance": 0.1,
+        "level": 0.9,
+    },
     "steps_to_target": lambda: {
         "history": _history(),
         "metric": "loss",
@@ -50,5 +103,9 @@ EXAMPLES = {
         "learning_rates": np.array([0.25, 0.5, 1.0]),
         "score": lambda history: history.loss,
         "max_rounds": 2,
+        "refine": 4,
     },
+    "undetermined": lambda: {"reason": "2 of 8 runs are not finite", "count": 8},
+    "verdict_json": lambda: {"plan": PLAN, "verdicts": [], "theory": [], "provenance": {"block": 1}},
+    "within": lambda: {"low": 0.8, "high": 1.25, "margin": 1.1},
 }

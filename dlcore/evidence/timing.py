@@ -1,0 +1,91 @@
+"""How long steps take, with the error of the measurement."""
+
+import math
+import time
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from dlcore.core.arguments import arguments, instance, integer, number, sequence
+from dlcore.core.training import Training
+from dlcore.engine.devices import Constants
+from dlcore.engine.program import Program, build, trace
+from dlcore.engine.setup import available_cores
+from dlcore.engine.threads import DaemonThreads
+
+
+@arguments(
+    trainings=sequence(instance(Training), 1, text="trainings, e.g. dl.training(...)"),
+    blocks=integer(1, 1000),
+    seconds=number(0, 60),
+)
+def seconds_per_step(trainings: Sequence[Training], *, blocks: int = 10, seconds: float = 0.02) -> np.ndarray:
+    """Wall-clock time of an optimizer step of each run, alone on one device, after compilation; [blocks, k] seconds.
+
+    In each block all runs take turns, every other block backward, so that what slows the machine down slows all of
+    them: ratios of two columns are independent between blocks, and `geometric_mean_interval` of them has the error of
+    the measurement. A run's records are part of it: to time the steps, describe it with `evaluate=()` and long
+    intervals.
+
+    Args:
+      trainings: the "step" coordinate tells the steps of a record.
+      blocks: how often each run has its turn.
+      seconds: how long a turn lasts, at least.
+
+    Example:
+      >>> task = dl.tasks.regression(dl.models.linear(1, 1), dl.data.from_arrays(np.ones((4, 1)), np.ones((4, 1))))
+      >>> run = dl.training(jax.random.key(0), task, optax.sgd(0.1), batch_size=2, num_epochs=1, evaluate=())
+      >>> dl.evidence.seconds_per_step([run, run], blocks=3, seconds=0.0).shape
+      (3, 2)
+    """
+    device, constants, threads = jax.devices()[0], Constants(), DaemonThreads(available_cores())
+    try:
+        programs = [
+            build(
+                trace(lambda cell, training=training: training, {}, constants),
+                lane_width=None,
+                device=device,
+                threads=threads,
+                constants=constants,
+            )
+            for training in trainings
+        ]
+        clocks = [
+            _started(program, training, device, seconds) for program, training in zip(programs, trainings, strict=True)
+        ]
+        times = np.empty((blocks, len(clocks)))
+        for block in range(blocks):
+            for side in range(len(clocks))[:: -1 if block % 2 else 1]:
+                times[block, side] = clocks[side].step()
+        return times
+    finally:
+        threads.close()
+
+
+class _Clock:
+    """A compiled run that goes on, some records at a time."""
+
+    def __init__(self, program: Program, device: jax.Device, steps_per_record: float) -> None:
+        self.advance = program.advance.on(device)
+        self.states, _ = program.start.on(device)({})
+        self.steps_per_record, self.num_records = steps_per_record, 1
+
+    def elapsed(self) -> float:
+        """Seconds of the next records."""
+        began = time.perf_counter()
+        self.states, _ = jax.block_until_ready(self.advance({}, self.states, np.int32(self.num_records)))
+        return time.perf_counter() - began
+
+    def step(self) -> float:
+        """Seconds of a step, over the next records."""
+        return self.elapsed() / (self.num_records * self.steps_per_record)
+
+
+def _started(program: Program, training: Training, device: jax.Device, seconds: float) -> _Clock:
+    """After the first call, which is slower; with as many records a turn as it takes."""
+    steps = np.diff(training.coordinates["step"])
+    clock = _Clock(program, device, float(steps[0]))
+    clock.elapsed()
+    clock.num_records = max(1, min(program.capacity, math.ceil(seconds / clock.elapsed())))
+    return clock

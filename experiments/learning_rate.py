@@ -12,29 +12,48 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import dlcore as dl
-from dlcore.evidence.claims import Claim, Evidence, Experiment, Verdict
-from dlcore.evidence.convergence import steps_to_target
-from dlcore.evidence.intervals import mean_interval, paired_ratio
+from dlcore.evidence import (
+    Claim,
+    Evidence,
+    Experiment,
+    Interval,
+    SubClaim,
+    Verdict,
+    above,
+    paired_difference,
+    paired_ratio,
+    share_interval,
+    steps_to_target,
+    undetermined,
+)
 
 SLOWER = 4.0  # an eighth of the best rate needs this many times the steps
 FAILED_SHARE = 0.5  # of the runs, at 32 times the best rate
 WORSE = 0.02  # test accuracy lost by the largest rate that still ends finite
+SHIFTS = {"small": -3, "best": 0, "large": 5}  # factors of two from the best rate
 
 CLAIMS = (
     Claim(
         "small",
         "A small learning rate makes training slow.",
-        f"An eighth of the best rate: over {SLOWER:g} x the steps.",
+        (
+            SubClaim(
+                "slow", "An eighth of the best rate is slow.", "steps to the target over the best's", above(SLOWER)
+            ),
+        ),
     ),
     Claim(
         "large",
         "A large one makes training fail.",
-        f"32 x the best rate: over {FAILED_SHARE:g} of the runs miss the target.",
+        (SubClaim("fails", "32 x the best rate fails.", "share of runs that miss the target", above(FAILED_SHARE)),),
     ),
     Claim(
         "best",
-        "The best rate is well inside.",
-        f"An eighth and 32 x the best rate: test accuracy more than {WORSE:g} lower.",
+        "Rates far from the best one end worse.",
+        (
+            SubClaim("small", "An eighth of the best rate ends worse.", "test accuracy lost", above(WORSE)),
+            SubClaim("large", "32 x the best rate ends worse.", "test accuracy lost", above(WORSE)),
+        ),
     ),
 )
 
@@ -63,37 +82,29 @@ def measure(num_seeds: int = 8, num_epochs: int = 20, target: float = 0.3) -> xr
 def judge(results: xr.Dataset) -> list[Verdict]:
     """One verdict for each claim; the best rate is the one with the fewest median steps."""
     rates = results.learning_rate.values
-    median = results.steps.fillna(np.inf).median("seed").values
-    best = int(np.argmin(median))
-    assert 3 <= best < len(rates) - 5, f"the best rate {rates[best]} is too near the edge of the grid to judge by"
-    at = {"small": best - 3, "best": best, "large": best + 5}
-    runs = {name: results.isel(learning_rate=position) for name, position in at.items()}
+    best = int(np.argmin(results.steps.fillna(np.inf).median("seed").values))
+    inside = 3 <= best < len(rates) - 5
+    runs = {name: results.isel(learning_rate=best + shift if inside else best) for name, shift in SHIFTS.items()}
     limit = results.attrs["limit"]
+
+    def known(interval: Interval) -> Interval:
+        return interval if inside else undetermined(f"the best rate {rates[best]:g} is too near the edge of the grid")
+
+    missed = int(runs["large"].steps.isnull().sum())
     slower = paired_ratio(runs["small"].steps.values, runs["best"].steps.values, limit_a=limit, limit_b=limit)
-    failed = mean_interval(runs["large"].steps.isnull().values)
-    lost = [
-        mean_interval(runs["best"].test_accuracy.values - runs[name].test_accuracy.values)
+    failed = share_interval(missed, results.sizes["seed"])
+    lost = {
+        name: paired_difference(runs["best"].test_accuracy.values, runs[name].test_accuracy.values)
         for name in ("small", "large")
-    ]
+    }
+    found = (
+        {"slow": slower},
+        {"fails": failed},
+        lost,
+    )
     return [
-        Verdict(
-            CLAIMS[0],
-            [Evidence("digits", "ratio of steps", slower, SLOWER, "above")],
-            f"It takes {slower} times the steps.",
-        ),
-        Verdict(
-            CLAIMS[1],
-            [Evidence("digits", "share of runs", failed, FAILED_SHARE, "above")],
-            f"{failed} of the runs fail.",
-        ),
-        Verdict(
-            CLAIMS[2],
-            [
-                Evidence(name, "accuracy lost", loss, WORSE, "above")
-                for name, loss in zip(("small", "large"), lost, strict=True)
-            ],
-            f"Best rate {rates[best]:g}; the smaller loses {lost[0]}, the larger {lost[1]}.",
-        ),
+        Verdict(claim, {name: [Evidence("digits", known(interval))] for name, interval in intervals.items()})
+        for claim, intervals in zip(CLAIMS, found, strict=True)
     ]
 
 

@@ -19,7 +19,7 @@ convergence: setup
 # the documentation run as they stand, so their programs need not be optimized as far as users' are; the core and the engine, whose
 # bits are tested, and the commands of the README run as users get them.
 FAMILIES := $(addprefix tests/,models generation docs optimizers tasks nn losses metrics data textbook plots evidence \
-	test_arguments.py test_doctests.py)
+	benchmarks test_arguments.py test_doctests.py)
 QUICK_COMPILES := XLA_FLAGS=--xla_backend_optimization_level=1
 
 test: setup

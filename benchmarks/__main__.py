@@ -5,27 +5,57 @@ import pathlib
 from rich.console import Console
 
 import dlcore as dl
+from dlcore.core.arguments import integer
 from dlcore.engine.command_line import run_subcommands
 from dlcore.engine.folders import check_output
 
+MOST_BLOCKS = 99  # blocks have 10 000 seeds each, revisions of the plan a million
 
-def convergence(*, quick: bool = False, output: pathlib.Path = pathlib.Path("results/convergence")) -> None:
+
+def convergence(
+    *,
+    quick: bool = False,
+    seed_block: int = 1,
+    output: pathlib.Path = pathlib.Path("results/convergence"),
+    readme: pathlib.Path | None = None,
+) -> None:
     """Compare batch, mini-batch and stochastic gradient descent: the main job.
 
     Args:
-      quick: two problems, two batch sizes, 4 seeds, half the epochs and six claims: to see it work.
-      output: folder for the Zarr store, table.csv, figures and report.html.
+      quick: fewer problems, batch sizes and seeds: to see it work.
+      seed_block: which seeds are judged; no two blocks share any.
+      output: folder for the report, verdict.json, table.csv, figures and measurements.
+      readme: a Markdown file whose table of verdicts is written anew, between <!-- verdicts --> and <!-- /verdicts -->.
     """
+    integer(0, MOST_BLOCKS).check("seed_block", seed_block)
     check_output(output)
     dl.setup()
-    from benchmarks.convergence import job, report
-    from benchmarks.convergence.measure import QUICK, Scale
+    from benchmarks.convergence import job, report, verdicts
+    from benchmarks.convergence import output as files
+    from benchmarks.convergence.parts import QUICK, Scale
 
+    if readme is not None:
+        verdicts.check_readme(readme)
     console = Console()
-    results = job.measure(QUICK if quick else Scale(), console)
-    job.store(results, output)
+    results = job.measure((QUICK if quick else Scale())._replace(block=seed_block), console)
+    files.store(results, output)
     report.show(results, console)
-    console.print(f"Written to {output}: report.html, table.csv, history.zarr and the figures.", soft_wrap=True)
+    if readme is not None:
+        verdicts.update_readme(readme, verdicts.readme_table(results))
+    console.print(
+        f"Written to {output}: report.html, verdict.json, table.csv, history.zarr and the figures.", soft_wrap=True
+    )
+
+
+def agreement(files: tuple[pathlib.Path, ...], /) -> None:
+    """Compare the verdicts of the main job on several blocks of seeds.
+
+    Args:
+      files: the verdict.json of each, two or more.
+    """
+    from benchmarks.convergence import blocks
+
+    blocks.show(files, Console())
 
 
 def throughput(parts: tuple[str, ...] = (), /, *, repeats: int = 5, output: pathlib.Path | None = None) -> None:
@@ -58,7 +88,7 @@ def layers(parts: tuple[str, ...] = (), /, *, repeats: int = 5, output: pathlib.
 
 def main() -> None:
     """Entry point."""
-    commands = {"convergence": convergence, "throughput": throughput, "layers": layers}
+    commands = {"convergence": convergence, "agreement": agreement, "throughput": throughput, "layers": layers}
     run_subcommands(commands, "python -m benchmarks")
 
 

@@ -27,7 +27,7 @@ from dlcore.engine.axes import study
 from dlcore.engine.devices import Constants, forget_programs
 from dlcore.engine.program import Program, build, trace
 from dlcore.engine.threads import DaemonThreads, Workers
-from dlcore.evidence import convergence
+from dlcore.evidence import timing
 
 EPOCHS, BATCH_SIZE, HIDDEN = 30, 64, 128
 RATES, SEEDS = np.logspace(-3, 0, 16), np.arange(8)
@@ -199,7 +199,7 @@ def single_sample_descent(repeats: int) -> dict[str, float]:
         },
         repeats,
     )
-    one = 1e6 * float(convergence.seconds_per_step([fit(0)], repeats=repeats)[0])
+    one = 1e6 * float(np.median(timing.seconds_per_step([fit(0)], blocks=repeats)))
     sklearn = 1e6 * seconds["sklearn"] / num_steps
     lanes = 1e6 * seconds["lanes"] / (num_steps * 128)
     return {

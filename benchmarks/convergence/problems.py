@@ -1,5 +1,6 @@
 """The problems on which batch and stochastic descent are compared, each with its optimum and its step-size theory."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
@@ -23,6 +24,9 @@ class Problem(NamedTuple):
     optimum, initial: train loss at the minimum (for the network: the lower bound 0) and at the start.
     targets: gaps to reach, coarse to fine.
     epochs: length of a run for each batch size. learning_rates: middle of the first grid for each batch size.
+    record_every: examples between records, the same for all batch sizes; a batch that is larger is recorded each step.
+    gap_split: on which the gap is recorded; where it is a function of the parameters alone, rows need not be looked at.
+    interpolates: whether some parameters fit every example, so that the noise of the gradient vanishes there.
     hessian_eigenvalues: of the train loss, ascending; None where it is not constant.
     minimizer: parameters at the optimum, or None where there is no closed form or unique one.
     """
@@ -35,6 +39,9 @@ class Problem(NamedTuple):
     targets: tuple[float, ...]
     epochs: Mapping[BatchSize, float]
     learning_rates: Mapping[BatchSize, float]
+    record_every: int
+    gap_split: str = "train"
+    interpolates: bool = False
     hessian_eigenvalues: np.ndarray | None = None
     minimizer: Any = None
 
@@ -49,9 +56,15 @@ def with_gap(task: Task, gap: Callable[[Any, jax.Array], jax.Array]) -> Task:
     return task._replace(report=report)
 
 
+def with_glimpse(data: dl.data.Dataset) -> dl.data.Dataset:
+    """The data with a validation split of two rows, for a gap that is the same on all rows."""
+    train = data.train
+    return dataclasses.replace(data, validation=Split(train.inputs[:2], train.targets[:2]))
+
+
 def least_squares() -> Problem:
     """Linear regression on the diabetes data: a quadratic whose optimum and Hessian are known exactly."""
-    data = dl.data.diabetes(test=0.0)
+    data = with_glimpse(dl.data.diabetes(test=0.0))
     design = np.column_stack([data.train.inputs, np.ones(len(data.train.inputs))]).astype(np.float64)
     targets = data.train.targets.astype(np.float64)
     solution = np.linalg.lstsq(design, targets, rcond=None)[0]
@@ -71,9 +84,11 @@ def least_squares() -> Problem:
         task=with_gap(dl.tasks.regression(dl.models.linear(data.train.inputs.shape[1]), data), gap),
         optimum=float(optimum),
         initial=float(initial),
-        targets=(1e-2, 3e-3, 1e-3),
-        epochs={"full": 600, 64: 400, 8: 200, 1: 120},
+        targets=(1e-2, 3e-3),
+        epochs={"full": 200, 64: 200, 8: 110, 1: 110},
         learning_rates={"full": 0.2, 64: 0.2, 8: 0.02, 1: 0.004},
+        record_every=64,
+        gap_split="validation",
         hessian_eigenvalues=np.linalg.eigvalsh(hessian),
         minimizer=_linear_params(solution),
     )
@@ -95,8 +110,9 @@ def logistic_regression(strength: float = 1e-2) -> Problem:
         optimum=optimum,
         initial=initial,
         targets=(1e-2, 1e-3, 1e-4),
-        epochs={"full": 400, 512: 400, 64: 100, 8: 60, 1: 60},
+        epochs={"full": 80, 512: 90, 64: 60, 8: 40, 1: 40},
         learning_rates={"full": 4.0, 512: 4.0, 64: 2.0, 8: 0.4, 1: 0.04},
+        record_every=64,
         minimizer=_linear_params(solution),
     )
 
@@ -112,8 +128,47 @@ def network() -> Problem:
         optimum=0.0,
         initial=initial,
         targets=(1e-1, 3e-2),
-        epochs={"full": 130, 512: 80, 64: 24, 8: 10, 1: 7},
+        epochs={"full": 150, 512: 80, 64: 24, 8: 18, 1: 14},
         learning_rates={"full": 1.6, 512: 1.6, 64: 0.8, 8: 0.4, 1: 0.1},
+        record_every=256,
+        interpolates=True,
+    )
+
+
+def interpolation() -> Problem:
+    """Linear regression without noise: some weights fit every example, so the noise of the gradient ends there."""
+    random = np.random.default_rng(0)
+    spectrum = np.geomspace(1.0, 1 / 30, 20)  # variances of the inputs
+    inputs = (random.normal(size=(512, 20)) * np.sqrt(spectrum)).astype(np.float32)
+    solution = random.normal(size=20) / np.sqrt(spectrum)
+    targets = inputs.astype(np.float64) @ solution
+    hessian = 2 * inputs.T.astype(np.float64) @ inputs / len(inputs)
+    initial = float(np.mean(targets**2))
+    model = dl.Model(
+        init=lambda key: (jnp.zeros(20), {}),
+        apply=lambda params, state, x, *, key=None, train=False: (x @ params, state),
+    )
+    data = with_glimpse(
+        dl.data.Dataset(Split(inputs, targets.astype(np.float32)), name="interpolation", source="drawn, without noise")
+    )
+    exact, curvature = jnp.asarray(solution, jnp.float32), jnp.asarray(hessian, jnp.float32)
+    return Problem(
+        name="interpolation",
+        title="Least squares without noise, drawn",
+        task=with_gap(
+            dl.tasks.regression(model, data),
+            lambda params, loss: 0.5 * (params - exact) @ curvature @ (params - exact) / initial,
+        ),
+        optimum=0.0,
+        initial=initial,
+        targets=(1e-2, 1e-4, 1e-6),
+        epochs={"full": 160, 64: 40, 8: 20, 1: 20},
+        learning_rates={"full": 0.8, 64: 0.4, 8: 0.2, 1: 0.04},
+        record_every=32,
+        gap_split="validation",
+        interpolates=True,
+        hessian_eigenvalues=np.linalg.eigvalsh(hessian),
+        minimizer=exact,
     )
 
 
@@ -130,6 +185,7 @@ def noisy_quadratic() -> Problem:
     train, test = ((points @ rotation.T).astype(np.float32) for points in (train, test[:896]))  # 7 batches of 128
     data = dl.data.Dataset(
         Split(train, np.zeros(len(train))),
+        validation=Split(train[:2], np.zeros(2)),
         test=Split(test, np.zeros(len(test))),
         name="quadratic_deep",
         source="drawn as DeepOBS draws it",
@@ -154,8 +210,10 @@ def noisy_quadratic() -> Problem:
         optimum=float(optimum),
         initial=float(initial),
         targets=(3e-2, 1e-2, 3e-3),
-        epochs={"full": 300, 512: 300, 64: 60, 8: 20, 1: 10},
+        epochs={"full": 250, 512: 200, 64: 40, 8: 20, 1: 20},
         learning_rates={"full": 0.02, 512: 0.02, 64: 0.02, 8: 0.008, 1: 0.004},
+        record_every=128,
+        gap_split="validation",
         hessian_eigenvalues=np.sort(eigenvalues),
         minimizer=jnp.asarray(mean, jnp.float32),
     )
@@ -163,7 +221,7 @@ def noisy_quadratic() -> Problem:
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
     function.__name__: functools.cache(function)
-    for function in (least_squares, logistic_regression, network, noisy_quadratic)
+    for function in (least_squares, logistic_regression, noisy_quadratic, interpolation, network)
 }
 
 

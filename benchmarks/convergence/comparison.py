@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 
 import dlcore as dl
-from benchmarks.convergence.descents import BLOWN_UP, batch_sizes, descend, num_steps, size_of
+from benchmarks.convergence.descents import arrived, batch_sizes, descend, num_steps, size_of, typical
 from benchmarks.convergence.parts import Scale, side_by_side
 from benchmarks.convergence.problems import PROBLEMS, BatchSize, Problem
-from dlcore.evidence import arrival, tune
+from dlcore.evidence import tune
 
 GRID = 2.0 ** np.arange(-2, 3)  # around a problem's first guess; it grows by itself
 REFINE = 2.0 ** (np.arange(-6, 6) / 4)  # around the best rate of the grid, more below it: see `_reliable`
@@ -173,13 +173,9 @@ def _decay(problem: Problem, batch_size: BatchSize, horizons: np.ndarray) -> np.
 
 
 def _arrival(problem: Problem, gap: xr.DataArray, target: float, window: float = WINDOW) -> xr.DataArray:
-    """Examples to the target; window in epochs. Runs that blow up on the way have not converged."""
-    gap = gap.where(gap.fillna(np.inf).max("step") <= BLOWN_UP)
-    window = window * problem.task.data.train.num_rows
-    return arrival(gap.to_dataset(name="gap"), "gap", target, window=window)
+    """Examples to the target; window in epochs."""
+    return arrived(gap, target, window * problem.task.data.train.num_rows)
 
 
 def _cost(problem: Problem, gap: xr.DataArray, target: float) -> xr.DataArray:
-    """Geometric mean over the tuning seeds; infinite where one does not arrive: a setting has to be reliable."""
-    logs = xr.apply_ufunc(np.log, _arrival(problem, gap, target).fillna(np.inf))
-    return xr.apply_ufunc(np.exp, logs.mean("seed"))
+    return typical(_arrival(problem, gap, target))

@@ -8,7 +8,7 @@ import xarray as xr
 
 from benchmarks.convergence import comparison, curves, seconds
 from benchmarks.convergence.comparison import DECAYED_TO, RULES, WINDOW
-from benchmarks.convergence.parts import Part, Scale
+from benchmarks.convergence.parts import CLOSE, MUCH, Part, Scale
 from dlcore.evidence import (
     Claim,
     Evidence,
@@ -21,9 +21,6 @@ from dlcore.evidence import (
     product,
     undetermined,
 )
-
-MUCH = 2.0  # the smallest factor that "slow", "expensive" and "much faster" stand for
-CLOSE = 4.0  # seconds between 1 / 2 and 2 are not told apart: other machines have other ones
 
 TIMES = "{} times"
 

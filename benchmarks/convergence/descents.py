@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 import xarray as xr
 
@@ -13,6 +14,7 @@ from benchmarks.convergence.problems import BatchSize, Problem
 from dlcore import optimizers
 from dlcore.core.order import Sampling
 from dlcore.core.training import Training
+from dlcore.evidence import arrival
 
 BLOWN_UP = 100.0  # a run whose gap ever exceeds this many times the initial one has not converged, whatever follows
 
@@ -81,6 +83,21 @@ def descend(
 
     records = dl.sweep(fit, *axes, lane_width=LANE_WIDTH, progress=False, **more)
     return records[f"{problem.gap_split}_gap"]
+
+
+def arrived(gap: xr.DataArray, target: float, window: float) -> xr.DataArray:
+    """Examples to the target, from which on the mean gap over a window of examples is at it, too; dims (...).
+
+    NaN where a run never arrives, or blows up on the way: such a run has not converged, even if it comes back.
+    """
+    gap = gap.where(gap.fillna(np.inf).max("step") <= BLOWN_UP)
+    return arrival(gap.to_dataset(name="gap"), "gap", target, window=window)
+
+
+def typical(costs: xr.DataArray) -> xr.DataArray:
+    """Geometric mean over seeds; infinite where one of them has no cost: a setting has to be reliable."""
+    logs = xr.apply_ufunc(np.log, costs.fillna(np.inf))
+    return xr.apply_ufunc(np.exp, logs.mean("seed"))
 
 
 def last_epoch(problem: Problem, gap: xr.DataArray) -> xr.DataArray:

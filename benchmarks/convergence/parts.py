@@ -12,6 +12,8 @@ from dlcore.engine.threads import DaemonThreads
 from dlcore.evidence.claims import Claim, Verdict
 
 LANE_WIDTH = 8
+MUCH = 2.0  # the smallest factor that "slow", "expensive" and "much faster" stand for
+CLOSE = 4.0  # seconds between 1 / 2 and 2 are not told apart: other machines have other ones
 # A design that is changed after a look at its results takes seeds that nobody has looked at: see `design.HISTORY`.
 REVISION = 1
 

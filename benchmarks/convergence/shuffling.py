@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from benchmarks.convergence.descents import descend, last_epoch
+from benchmarks.convergence.descents import descend, last_epoch, typical
 from benchmarks.convergence.parts import Part, Picture, Scale
 from benchmarks.convergence.problems import PROBLEMS, BatchSize, Problem
 from dlcore.core.dataset import Split
@@ -95,7 +95,7 @@ def single(problem: Problem, sampling: Sampling, scale: Scale) -> xr.Dataset:
         return last_epoch(problem, gap).to_dataset(name="gap")
 
     def score(history):
-        return np.exp(np.log(history.gap.where(history.gap > 0).fillna(np.inf)).mean("seed"))
+        return typical(history.gap.where(history.gap > 0))
 
     first = STORED_NETWORK if problem.name == "network" and sampling == "in_order" else 1.0
     found = tune(run_rates, first * problem.learning_rates[1] * GRID, score, refine=4)

@@ -8,8 +8,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from benchmarks.convergence import drawn, seconds
-from benchmarks.convergence.descents import BLOWN_UP, descend
-from benchmarks.convergence.parts import COLORS, LINES, MARKERS, Part, Picture, Scale
+from benchmarks.convergence.descents import arrived, descend, typical
+from benchmarks.convergence.parts import CLOSE, COLORS, LINES, MARKERS, MUCH, Part, Picture, Scale
 from benchmarks.convergence.problems import BatchSize, Problem
 from dlcore.core.order import Sampling
 from dlcore.evidence import (
@@ -19,7 +19,6 @@ from dlcore.evidence import (
     SubClaim,
     Verdict,
     above,
-    arrival,
     below,
     exact,
     exact_slope,
@@ -51,7 +50,6 @@ PARTS = dict(
 )
 EXPONENT = f"b in: examples to {TARGET:.0%} of the initial gap = a x (size of the training set)^b"
 READS = "exponent {}"
-MUCH, CLOSE = 2.0, 4.0  # seconds between 1 / 2 and 2 are not told apart
 
 CLAIM = Claim(
     "c",
@@ -160,23 +158,21 @@ def _cost_of(problem: Problem, method: str, scale: Scale) -> xr.Dataset:
             decay=np.zeros(1),
             sampling=sampling,
         ).isel(decay=0, drop=True)
-        limit = float(gap.examples[-1])
-        gap = gap.where(gap.fillna(np.inf).max("step") <= BLOWN_UP)
-        found = arrival(gap.to_dataset(name="gap"), "gap", TARGET, window=WINDOW)
-        return found.to_dataset(name="examples").assign(limit=limit)
+        limit = float(gap.examples[-1]) - WINDOW  # later arrivals are not confirmed
+        return arrived(gap, TARGET, WINDOW).to_dataset(name="examples").assign(limit=limit)
 
     grid = problem.learning_rates[batch_size] * (FULL_RATES if is_full else RATES)
     seeds = scale.tuning_seeds[:1] if is_full else scale.tuning_seeds[:8]
-    tuned = tune(lambda rates: arrivals(rates, seeds).drop_vars("limit"), grid, _score, refine=1 if is_full else 4)
+    tuned = tune(
+        lambda rates: arrivals(rates, seeds).drop_vars("limit"),
+        grid,
+        lambda history: typical(history.examples),
+        refine=1 if is_full else 4,
+    )
     rate = tuned.best.fillna(grid[len(grid) // 2])
     judged = arrivals([float(rate)], scale.seeds[:1] if is_full else scale.seeds).isel(learning_rate=0, drop=True)
     judged = judged.reindex(seed=scale.seeds)
     return judged.assign(learning_rate=float(rate), interior=bool(tuned.interior) and bool(tuned.best.notnull()))
-
-
-def _score(history: xr.Dataset) -> xr.DataArray:
-    """Geometric mean of the examples; infinite where a run does not arrive."""
-    return np.exp(np.log(history.examples.fillna(np.inf)).mean("seed"))
 
 
 def exponent(data: xr.Dataset, method: str) -> Interval:

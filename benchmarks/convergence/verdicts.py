@@ -9,6 +9,7 @@ import pandas as pd
 from benchmarks.convergence.results import Results
 from dlcore.core.errors import ArgumentError
 from dlcore.evidence.claims import Judged, Outcome, Verdict
+from dlcore.evidence.plans import condition
 
 SIGNS = {Outcome.SUPPORTED: "✓", Outcome.REFUTED: "✗", Outcome.CONDITIONAL: "±", Outcome.INCONCLUSIVE: "?"}
 EVIDENCE = "conditions that hold, by part (from the smallest to the largest estimate)"
@@ -59,26 +60,8 @@ def condition_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     for verdict in verdicts:
         for part in verdict.claim.parts:
             for judged in verdict.judged[part.name]:
-                evidence, interval = judged.evidence, judged.evidence.interval
-                rows.append(
-                    {
-                        "claim": verdict.claim.name,
-                        "part": part.name,
-                        "condition": evidence.condition,
-                        "quantity": part.quantity,
-                        "estimate": interval.estimate,
-                        "low": interval.low,
-                        "high": interval.high,
-                        "count": interval.count,
-                        "level": interval.level,
-                        "bound": interval.bound,
-                        "reason": interval.reason,
-                        "holds": str(part.holds),
-                        "p_value": judged.p_value,
-                        "outcome": str(judged.outcome),
-                        "note": evidence.note,
-                    }
-                )
+                where = {"claim": verdict.claim.name, "part": part.name}
+                rows.append(where | condition(judged) | {"quantity": part.quantity, "holds": str(part.holds)})
     return pd.DataFrame(rows)
 
 

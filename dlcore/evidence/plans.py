@@ -130,11 +130,12 @@ def _part(part: SubClaim, outcome: Outcome, judged: Sequence[Judged]) -> dict[st
         "region": plain(part.holds, "region"),
         "outcome": str(outcome),
         **_numbers(judged),
-        "conditions": [plain(_condition(each), "conditions") for each in judged],
+        "conditions": [plain(condition(each), "conditions") for each in judged],
     }
 
 
-def _condition(judged: Judged) -> dict[str, Any]:
+def condition(judged: Judged) -> dict[str, Any]:
+    """A condition as a row of a table."""
     interval = judged.evidence.interval
     return {
         "condition": judged.evidence.condition,

@@ -31,7 +31,10 @@ def provenance() -> dict[str, Any]:
 
 @functools.cache
 def _version(package: str) -> str:
-    return metadata.version(DISTRIBUTIONS.get(package, package))
+    try:
+        return metadata.version(DISTRIBUTIONS.get(package, package))
+    except metadata.PackageNotFoundError:  # imported from a checkout that is not installed: its revision tells
+        return "not installed"
 
 
 @functools.cache

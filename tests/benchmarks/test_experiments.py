@@ -32,6 +32,10 @@ def test_experiments_measure_judge_and_plot(tmp_path):
     [
         ("cpu-2-cores.json", ("network_study", "single_sample_descent", "compile_time", "memory", "shuffles")),
         ("layers-cpu-2-cores.json", ("convolution", "recurrent", "generation")),
+        (
+            "h100.json",
+            ("network_study", "lane_widths", "study_of_one", "compile_time", "shuffles", "single_sample_descent"),
+        ),
     ],
 )
 def test_numbers_of_the_benchmark_page_come_from_the_committed_json(file, parts):

@@ -15,6 +15,7 @@ import xarray as xr
 from scripts import script_of
 
 import dlcore as dl
+from dlcore.engine import provenance
 from dlcore.engine.program import MAX_RECORDS_PER_CALL
 
 WIDTH = 4  # lanes of a device: two devices take 8 cells at once
@@ -420,3 +421,11 @@ def test_a_coordinate_that_does_not_fit_the_records_is_refused():
 def test_an_axis_may_have_another_byte_order():
     results = dl.sweep(lambda a: dl.Training(lambda: a * 1.0, lambda x: (x, {"x": x}), 1), a=np.array([2.0], ">f4"))
     assert results.x.item() == 2.0
+
+
+def test_provenance_of_a_checkout_that_is_not_installed(monkeypatch):
+    """Catches a study that is lost at its end for want of a version number."""
+    monkeypatch.setitem(provenance.DISTRIBUTIONS, "dlcore", "no-such-distribution")
+    provenance._version.cache_clear()
+    assert provenance.provenance()["dlcore_version"] == "not installed"
+    provenance._version.cache_clear()

@@ -307,7 +307,7 @@ def as_array(value: Any) -> Any:
         if jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended):
             raise RefusedError("Random keys are no numbers.")
         return value
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+    if _hides_values(value):
         raise RefusedError("Some values are masked: fill or drop them first.")
     try:
         found = np.asarray(value)
@@ -316,8 +316,16 @@ def as_array(value: Any) -> Any:
     if found.dtype.byteorder not in "=|":
         found = found.astype(found.dtype.newbyteorder("="))
     if found.dtype.kind == "f" and found.dtype.itemsize > 8:
-        found = found.astype(np.float64)  # long doubles: JAX has none
+        with np.errstate(over="ignore"):
+            found = found.astype(np.float64)  # long doubles: JAX has none
     return found
+
+
+def _hides_values(value: Any) -> bool:
+    """Whether values are masked, also in a list of masked arrays, of which NumPy would take what the masks hide."""
+    if isinstance(value, list | tuple):
+        return any(map(_hides_values, value))
+    return isinstance(value, np.ma.MaskedArray) and bool(np.ma.is_masked(value))
 
 
 def concrete(value: Any) -> Any:

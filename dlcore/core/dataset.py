@@ -2,9 +2,8 @@
 
 import dataclasses
 import importlib
-import warnings
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -12,14 +11,14 @@ import numpy as np
 from jax.core import Tracer
 
 from dlcore.core import description
-from dlcore.core.arguments import NONE, Constraint, RefusedError, as_array, integer, sequence, text
-from dlcore.core.errors import DataError, shown
+from dlcore.core.arguments import NONE, Constraint, RefusedError, integer, sequence, text
+from dlcore.core.errors import DataError
+from dlcore.core.values import Fetched, canonical, checked_array, checked_arrays
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-ALIGNMENT = 64  # bytes
 SPLITS = ("train", "validation", "test")
 
 
@@ -35,20 +34,12 @@ FIELDS = {  # of a `Dataset`, besides its splits
     "name": text,
     "source": text,
     "target_names": NAMES,
+    "input_names": NAMES,
     "normalization": text,
     "image_shape": sequence(integer(), most=3, text="positive integers: (height, width) or (height, width, channels)"),
     "input_vocabulary": VOCABULARY,
     "target_vocabulary": VOCABULARY,
 }
-
-
-@runtime_checkable
-class Fetched(Protocol):
-    """Inputs that are not in memory: the rows of a batch are read inside the step. `dl.data.Streamed` is one."""
-
-    def fetch(self, rows: jax.Array) -> jax.Array:
-        """Rows [..., B] as an array [..., B, ...] on the device; may be traced."""
-        ...
 
 
 @jax.tree_util.register_dataclass
@@ -100,14 +91,16 @@ class Dataset:
         the weights [N] of the examples, 0 or more.
       validation, test: the same with other rows, or None.
       name, source: what it is called and where it came from.
-      target_names: of classes or of target columns, in order.
+      target_names: of classes, of integers [N] then a name for each, or of target columns, in order.
+      input_names: of the columns of inputs [N, columns] or [N, ..., columns], in order.
       normalization: what was done to the values, in words.
       image_shape: (height, width) or (height, width, channels) of a row of inputs that are flattened images.
       input_vocabulary, target_vocabulary: a `dl.data.Vocabulary` of the token ids, or None.
 
     Raises:
       ArgumentError: a name that is no string, and the like.
-      DataError: no rows, columns of different length, not numbers, NaN or inf, weights below 0 or all 0, splits of
+      DataError: no rows, columns of different length, not numbers, masked values, NaN or inf, different numbers that
+        float32 makes one, names that do not fit the columns or the labels, weights below 0 or all 0, splits of
         different shape.
     """
 
@@ -117,6 +110,7 @@ class Dataset:
     name: str = "unnamed"
     source: str = "arrays given by the caller"
     target_names: tuple[str, ...] = ()
+    input_names: tuple[str, ...] = ()
     normalization: str = "none"
     image_shape: tuple[int, ...] = ()
     input_vocabulary: Any = None
@@ -127,11 +121,14 @@ class Dataset:
             object.__setattr__(self, field, constraint.check(f"Dataset: {field}", getattr(self, field)))
         for split in SPLITS:
             if (pair := getattr(self, split)) is not None:
-                object.__setattr__(self, split, checked_split(pair, f"{self.name}.{split}"))
+                beside = None if split == "train" else self.train
+                object.__setattr__(self, split, checked_split(pair, f"{self.name}.{split}", self.input_names, beside))
         if self.train is None:
             raise DataError(f"{self.name} has no train split; pass train=(inputs, targets).")
         for split in self.splits:
             _check_alike(getattr(self, split), self.train, f"{self.name}.{split}")
+            _check_target_names(self.target_names, getattr(self, split).targets, f"{self.name}.{split}")
+        _check_input_names(self.input_names, self.train.inputs, self.name)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -204,17 +201,20 @@ def refuse_weights(data: Any, who: str) -> None:
             )
 
 
-def checked_split(given: Any, name: str) -> Split:
-    """`given` as a `Split` of arrays in the dtypes JAX computes with, or a `DataError`."""
+def checked_split(given: Any, name: str, input_names: Sequence[str] = (), beside: Split | None = None) -> Split:
+    """`given` as a `Split` of arrays in the dtypes JAX computes with, or a `DataError`, which names input columns.
+
+    Of a small split float32 has to tell apart only what it would of these rows and those of the split beside it.
+    """
     columns = tuple(given) if isinstance(given, tuple | list | Split) else ()
     if len(columns) not in (2, 3):
         raise DataError(
             f"{name} is a {type(given).__name__}; expects a pair (inputs, targets), or (inputs, targets, weights)."
         )
     inputs, targets, weights = (*columns, None)[:3]
-    inputs = _checked_arrays(inputs, f"{name}: inputs")
+    inputs = checked_arrays(inputs, f"{name}: inputs", input_names, beside and beside.inputs)
     if targets is not None:
-        targets = _checked_arrays(targets, f"{name}: targets")
+        targets = checked_arrays(targets, f"{name}: targets", (), beside and beside.targets)
     if weights is not None:
         weights = _checked_weights(weights, f"{name}: weights")
     split = Split(inputs, targets, weights)
@@ -228,6 +228,31 @@ def checked_split(given: Any, name: str) -> Split:
     return split
 
 
+def _check_input_names(names: Sequence[str], inputs: Any, name: str) -> None:
+    """Raise `DataError` unless each column of one array of inputs has one name, if there are names."""
+    if not names:
+        return
+    if isinstance(inputs, dict | tuple) or inputs.ndim < 2 or inputs.shape[-1] != len(names):
+        raise DataError(
+            f"{name} has {len(names)} input_names and inputs {description.arrays(inputs)}; expects a "
+            "name for each column of one array [N, columns], or no names: input_names=()."
+        )
+    if len(set(names)) < len(names):
+        twice = next(each for each in names if list(names).count(each) > 1)
+        raise DataError(f"{name}: input_names hold {twice!r} twice; expects a name of its own for each column.")
+
+
+def _check_target_names(names: Sequence[str], targets: Any, name: str) -> None:
+    """Raise `DataError` where a class, an integer of [N], has no name, if there are names; -1 marks no class."""
+    if not names or not isinstance(targets, np.ndarray) or targets.ndim != 1 or targets.dtype.kind not in "iu":
+        return
+    if (highest := int(targets.max())) >= len(names):
+        raise DataError(
+            f"{name} holds label {highest}; expects labels below {len(names)}, the number of target_names. Name all "
+            "classes, or none: target_names=(); make floats of integers that are amounts: targets.astype(float)."
+        )
+
+
 def _check_alike(split: Split, train: Split, name: str) -> None:
     """Raise `DataError` unless the rows of both have the same structure, shape and dtype; either may have weights."""
     for part in ("inputs", "targets"):
@@ -239,30 +264,13 @@ def _check_alike(split: Split, train: Split, name: str) -> None:
             )
 
 
-def _checked_arrays(values: Any, name: str) -> Any:
-    """An array, or a dictionary or tuple of them."""
-    if isinstance(values, Mapping):
-        if not values or not all(isinstance(key, str) for key in values):
-            raise DataError(f"{name} are {shown(values)}; a dictionary of them expects names, strings, and arrays.")
-        return {key: _checked_arrays(each, f"{name}[{key!r}]") for key, each in values.items()}
-    if isinstance(values, tuple) and values and all(_is_several(each) for each in values):
-        parts = [_checked_arrays(each, f"{name}[{position}]") for position, each in enumerate(values)]
-        return type(values)(*parts) if hasattr(values, "_fields") else tuple(parts)
-    return _checked_array(values, name)
-
-
-def _is_several(values: Any) -> bool:
-    """Whether what a tuple holds is an array of its own; lists and numbers make up one array together."""
-    return isinstance(values, Mapping | Fetched) or (isinstance(values, np.ndarray | jax.Array) and values.ndim > 0)
-
-
 def _checked_weights(weights: Any, name: str) -> Any:
-    values = _checked_array(weights, name)
+    values = checked_array(weights, name, told_apart=False)
     if isinstance(values, Fetched) or values.ndim != 1:
         raise DataError(f"{name} are {description.array(values)}; expects one array [N] in memory.")
     if isinstance(values, Tracer):
         return values.astype(float)
-    values = _canonical(np.asarray(values, np.float64), name)
+    values = canonical(np.asarray(values, np.float64), name)
     if (values < 0).any():
         row = int(np.argmax(values < 0))
         raise DataError(f"{name} hold {values[row]} at row {row}; expects 0 or more. Leave out what must not count.")
@@ -273,53 +281,3 @@ def _checked_weights(weights: Any, name: str) -> Any:
             f"{values.dtype}. Rescale them, only their ratios count."
         )
     return values
-
-
-def _checked_array(values: Any, name: str) -> Any:
-    try:
-        array: Any = values if isinstance(values, Tracer | Fetched) else as_array(values)
-    except RefusedError as refusal:
-        fix = " Pad the rows to one length." * ("inhomogeneous" in str(refusal))
-        raise DataError(f"{name} are not a rectangular array of numbers. {refusal}{fix}") from None
-    if jax.dtypes.issubdtype(array.dtype, jax.dtypes.extended):
-        raise DataError(f"{name} are random keys; expects numbers.")
-    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
-        raise DataError(
-            f"{name} have dtype {array.dtype}; expects numbers. Encode strings and objects as integers first."
-        )
-    if array.ndim == 0 or array.shape[0] == 0:
-        raise DataError(f"{name} have shape {array.shape}; expects at least one row along the first dimension.")
-    return array if isinstance(array, Tracer | Fetched) else _canonical(np.asarray(array), name)
-
-
-def _canonical(array: np.ndarray, name: str) -> np.ndarray:
-    """In the dtype that JAX computes with, or an error where that would change a value beyond rounding."""
-    dtype = jax.dtypes.canonicalize_dtype(array.dtype)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # overflow is reported below, with its row
-        converted = _aligned_copy(array, dtype)
-    if array.dtype.kind in "biu" and dtype == array.dtype:
-        return converted  # nothing to check; images are large
-    if array.dtype.kind in "iu":
-        wrong = converted.astype(array.dtype) != array
-    else:
-        wrong = ~np.isfinite(converted.astype(np.float32) if dtype.name == "bfloat16" else converted)
-    if wrong.any():
-        index = tuple(int(i) for i in np.argwhere(wrong)[0])
-        where = f"row {index[0]}" + (f", position {index[1:]}" if index[1:] else "")
-        raise DataError(
-            f"{name} hold {array[index]} at {where}, and {int(wrong.sum()) - 1} more such values; "
-            f"expects finite numbers that fit {dtype}. Drop, impute or rescale them first."
-        )
-    return converted
-
-
-def _aligned_copy(array: np.ndarray, dtype: Any) -> np.ndarray:
-    """A copy that starts where XLA wants it: a CPU's devices then use it as it is. So nobody may write to it."""
-    dtype = np.dtype(dtype)
-    memory = np.empty(array.size * dtype.itemsize + ALIGNMENT, np.uint8)
-    begin = -memory.ctypes.data % ALIGNMENT
-    copy = memory[begin : begin + array.size * dtype.itemsize].view(dtype).reshape(array.shape)
-    copy[...] = array
-    copy.flags.writeable = False
-    return copy

@@ -78,8 +78,10 @@ def training(value: Any) -> Description:
 
 
 def dataset(data: Any) -> Description:
-    """Source, sizes, shapes, dtypes, class balance and normalization."""
-    rows = [("", balance)] if (balance := class_balance(data)) else []
+    """Source, sizes, shapes, dtypes, class balance, names of input columns and normalization."""
+    rows = [("", line) for line in (class_balance(data), absent_classes(data)) if line]
+    if data.input_names:
+        rows.append(("input columns", _first(data.input_names, MAX_NAMES_SHOWN)))
     for part in ("input", "target"):
         if vocabulary := getattr(data, f"{part}_vocabulary"):
             rows.append((f"{part} vocabulary", repr(vocabulary)))
@@ -225,6 +227,19 @@ def class_balance(data: Any) -> str:
     return total + ", ".join(
         f"{label(data, int(number))} {count}" for number, count in zip(classes, counts, strict=True)
     )
+
+
+def absent_classes(data: Any) -> str:
+    """Which named classes that train has are in no row of another split: nothing is measured of them there."""
+    if not data.target_names or isinstance(data.train.targets, Tracer) or not is_labels(data):
+        return ""
+    gaps = []
+    for split in data.splits[1:]:
+        targets = getattr(data, split).targets
+        if not isinstance(targets, Tracer) and (missing := np.setdiff1d(data.train.targets, targets)).size:
+            names = _first([label(data, int(number)) for number in missing], MAX_CLASSES_SHOWN)
+            gaps.append(f"{split} has no row of {names}")
+    return "; ".join(gaps)
 
 
 def is_labels(data: Any) -> bool:

@@ -6,6 +6,8 @@ from typing import Any
 
 import jax
 
+MOST_NAMES = 40  # that are listed where none is near
+
 
 class DlcoreError(Exception):
     """Base of every error that dlcore raises on purpose."""
@@ -31,11 +33,12 @@ def shown(value: object) -> str:
 
 
 def suggest(name: object, known: Iterable[str]) -> str:
-    """The known name that is near, or all of them."""
+    """The known name that is near, or all of them, or the first if they are many."""
     known = sorted(known)
     lower = {each.lower(): each for each in reversed(known)}
+    more = f", and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else ""
     near = difflib.get_close_matches(str(name).lower(), lower, n=1)
-    return f"did you mean {lower[near[0]]!r}?" if near else f"known: {', '.join(known)}."
+    return f"did you mean {lower[near[0]]!r}?" if near else f"known: {', '.join(known[:MOST_NAMES])}{more}."
 
 
 def described(tree: Any) -> str:

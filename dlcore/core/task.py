@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from dlcore.core import description
 from dlcore.core.arguments import NONE, Constraint, RefusedError, arguments, function, instance, mapping, number
 from dlcore.core.dataset import Dataset, Split
+from dlcore.core.dtypes import in_single
 from dlcore.core.errors import DataError, described, shown
 from dlcore.core.model import Model, ModelState, Params
 
@@ -64,8 +65,7 @@ METRICS = Constraint("a dictionary from names other than 'loss' to functions", _
 PENALTY = function | NONE
 
 
-@arguments(model=MODEL, data=DATASET, loss=function, metrics=METRICS, penalty=PENALTY)
-def supervised(
+def supervised_task(
     model: Model,
     data: Dataset,
     loss: Callable[[Any, Any], jax.Array],
@@ -73,23 +73,7 @@ def supervised(
     metrics: Mapping[str, Metric] | None = None,
     penalty: Penalty | None = None,
 ) -> Task:
-    """Minimize the mean of a per-example loss of the model's output.
-
-    Where examples have weights, the mean is sum(weights * losses) / sum(weights), of a batch and of a split; metrics
-    count all examples alike. Where data have no targets, loss and metrics get the inputs in their place.
-
-    Args:
-      model: gets the batch's inputs as the data set has them: an array, or a dictionary or tuple of arrays.
-      loss: `loss(output, targets) -> [B]`.
-      metrics: name to `metric(output, targets) -> []`, computed on a whole split at once.
-      penalty: `penalty(params) -> []`, added to the loss in training and in every report of it.
-
-    Raises:
-      DataError: at the first step, a loss that is not [B], an output that holds no arrays.
-
-    Example:
-      >>> task = dl.tasks.supervised(dl.models.mlp([4, 3]), dl.data.iris(), dl.losses.softmax_cross_entropy)
-    """
+    """What `dl.tasks.supervised` makes, of targets that are checked already."""
 
     def forward(params, state, batch, *, key=None, train=False):
         output, state = model.apply(params, state, batch.inputs, key=key, train=train)
@@ -138,6 +122,8 @@ def l2(strength: float | jax.Array) -> Penalty:
     """
 
     def penalty(params):
-        return 0.5 * strength * sum((jnp.sum(leaf**2) for leaf in jax.tree.leaves(params)), jnp.zeros(()))
+        leaves = [in_single(jnp.asarray(leaf)) for leaf in jax.tree.leaves(params)]
+        squares = (jnp.sum(jnp.real(leaf * jnp.conj(leaf))) for leaf in leaves)
+        return 0.5 * strength * sum(squares, jnp.zeros(()))
 
     return penalty

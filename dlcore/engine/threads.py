@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import os
 import queue
+import re
 import signal
 import sys
 import threading
@@ -13,6 +14,8 @@ from concurrent.futures import Future
 from typing import Any
 
 import jax
+
+from dlcore.core.errors import ArgumentError, DataError, DlcoreError
 
 SECONDS_BETWEEN_LOOKS = 0.05  # of the main thread, the only one that sees Ctrl-C
 SECONDS_TO_STOP = 1.0  # for blocks that run, after Ctrl-C
@@ -131,8 +134,18 @@ class Workers:
                                 return
                     del task  # an idle worker holds no program and no data
         except BaseException as error:  # raised again in the main thread
-            self._errors.append(error)
+            self._errors.append(raised_in_callback(error) or error)
             self._stopped.set()
+
+
+def raised_in_callback(error: BaseException) -> DlcoreError | None:
+    """The error of ours that Python code called by a program raised (streamed rows); JAX tells it as text only."""
+    if not isinstance(error, jax.errors.JaxRuntimeError):
+        return None
+    kinds = {kind.__name__: kind for kind in (ArgumentError, DataError)}
+    pattern = rf"^(?:{DataError.__module__}\.)?({'|'.join(kinds)}): (.*)\Z"
+    found = re.search(pattern, str(error), re.MULTILINE | re.DOTALL)
+    return kinds[found[1]](found[2].strip()) if found is not None else None
 
 
 @contextlib.contextmanager

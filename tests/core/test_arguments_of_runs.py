@@ -99,8 +99,8 @@ DATA = [
         "test would have 0 of 24 rows.*Change its fraction",
     ),
     ("all_held_out", lambda: dl.data.from_arrays(X, Y, test=0.99), "test would have 24 of 24 rows"),
-    ("strings", lambda: dl.data.from_arrays(X, np.array(["a"] * 24)), "expects numbers. Encode strings"),
-    ("objects", lambda: dl.data.from_arrays(np.array([None] * 24), Y), "expects numbers. Encode strings and objects"),
+    ("strings", lambda: dl.data.from_arrays(X, np.array(["a"] * 24)), "expects numbers. Number the strings"),
+    ("objects", lambda: dl.data.from_arrays(np.array([None] * 24), Y), "expects numbers. If its objects are numbers"),
     (
         "keys",
         lambda: dl.data.from_arrays(jax.random.split(KEY, 24), Y),

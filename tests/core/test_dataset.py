@@ -153,3 +153,13 @@ def test_balanced_weights():
             dl.data.balanced_weights(wrong)
     with pytest.raises(dl.ArgumentError, match="traced"):
         jax.jit(dl.data.balanced_weights)(labels)
+
+
+def test_each_class_has_a_name():
+    """Catches names that are too few in one of the splits; marks of no class need none."""
+    marked = np.array([0, -1, 1])
+    assert dl.data.Dataset((X, marked), target_names=("a", "b")).target_names == ("a", "b")
+    assert dl.data.Dataset((X, Y), target_names=("price",)).target_names == ("price",)
+    for splits in ({"train": (X, marked + 1)}, {"train": (X, marked), "test": (X, marked + 1)}):
+        with pytest.raises(dl.DataError, match=r"holds label 2; expects labels below 2, the number of target_names"):
+            dl.data.Dataset(**splits, target_names=("a", "b"))

@@ -20,6 +20,7 @@ from dlcore.models.recurrent import recurrent
 from dlcore.models.residual import resnet
 from dlcore.models.sequence_to_sequence import sequence_to_sequence
 from dlcore.models.summary import Layer, layer_table, num_params, summary, symbolic
+from dlcore.nn.normalization import batch_norm, group_norm, layer_norm
 from dlcore.nn.radial_basis import k_means_centers, nearest_center_widths, random_centers, spread_widths
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "GridPredictions",
     "Layer",
     "autoencoder",
+    "batch_norm",
     "convolutional",
     "convolutional_autoencoder",
     "decomposed",
@@ -38,7 +40,9 @@ __all__ = [
     "fit_output_layer",
     "found_boxes",
     "grid_detector",
+    "group_norm",
     "k_means_centers",
+    "layer_norm",
     "layer_table",
     "lenet",
     "linear",

@@ -1,6 +1,5 @@
 """Autoencoders, dense and convolutional, plain and variational; encoder and decoder can be used on their own."""
 
-import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -14,144 +13,17 @@ from dlcore.core.model import Model
 from dlcore.nn import activations, initializers
 from dlcore.nn.activations import ACTIVATION, Activation
 from dlcore.nn.adapters import built_in
-from dlcore.nn.blocks import WIDTH, WINDOW, check_single_piece, shrunk
-from dlcore.nn.convolution import Convolution, TransposedConvolution
-from dlcore.nn.images import IMAGE_SHAPE, as_images, with_channels
+from dlcore.nn.blocks import WIDTH, WINDOW, check_single_piece, repeated, shrunk
+from dlcore.nn.coders import OUTPUTS, ConvolutionalDecoder, ConvolutionalEncoder, DenseDecoder, DenseEncoder
+from dlcore.nn.convolution import check_groups
+from dlcore.nn.images import IMAGE_SHAPE, with_channels
 from dlcore.nn.initializers import INITIALIZER, Initializer
+from dlcore.nn.inputs import as_numbers
+from dlcore.nn.normalization import NORMALIZATION, Normalization, check_normalized
 
-OUTPUTS: dict[str, Activation] = {"linear": activations.identity, "sigmoid": activations.sigmoid}
 OUTPUT = one_of(*OUTPUTS)
 WIDTHS = sequence(WIDTH, 2, 1000, text="2 to 1000 positive integers")
 FLOATS = array("f", text="floats [B, n]")
-
-
-class DenseEncoder(nnx.Module):
-    """Dense layers to a code: [B, widths[0]] -> [B, widths[-1]]."""
-
-    def __init__(
-        self,
-        widths: Sequence[int],
-        function: Activation,
-        code_function: Activation,
-        weights: Initializer,
-        rngs: nnx.Rngs,
-    ):
-        self.num_inputs = widths[0]
-        self.layers = nnx.List(nnx.Linear(*pair, kernel_init=weights, rngs=rngs) for pair in pairwise(widths))
-        self.activations = nnx.List(activations.layer(function) for _ in widths[2:])
-        self.code_activation = activations.layer(code_function)
-
-    def __call__(self, x):
-        if x.ndim != 2 or x.shape[1] != self.num_inputs or not jnp.issubdtype(x.dtype, jnp.floating):
-            raise DataError(
-                f"autoencoder: inputs are {x.dtype}{list(x.shape)}; the first layer expects floats "
-                f"[B, {self.num_inputs}]. Flatten with x.reshape(len(x), -1) or change the first width."
-            )
-        for layer, activate in zip(self.layers, self.activations, strict=False):
-            x = activate(layer(x))
-        return self.code_activation(self.layers[-1](x))
-
-
-class DenseDecoder(nnx.Module):
-    """Dense layers from a code: [B, widths[0]] -> [B, widths[-1]].
-
-    Args:
-      tied: the kernels are the encoder's, transposed; only the biases are the decoder's own.
-    """
-
-    def __init__(
-        self,
-        widths: Sequence[int],
-        function: Activation,
-        output: str,
-        weights: Initializer,
-        tied: bool,
-        rngs: nnx.Rngs,
-    ):
-        self.tied, self.output = tied, output
-        if tied:
-            self.biases = nnx.List(nnx.Param(jnp.zeros(width)) for width in widths[1:])
-        else:
-            self.layers = nnx.List(nnx.Linear(*pair, kernel_init=weights, rngs=rngs) for pair in pairwise(widths))
-        self.activations = nnx.List(activations.layer(function) for _ in widths[2:])
-
-    def __call__(self, encoder: DenseEncoder, x):
-        if self.tied:
-            kernels = (layer.kernel[...].T for layer in reversed(list(encoder.layers)))
-            steps = [lambda x, k=k, b=b: x @ k + b[...][None] for k, b in zip(kernels, self.biases, strict=True)]
-        else:
-            steps = list(self.layers)
-        for step, activate in zip(steps, self.activations, strict=False):
-            x = activate(step(x))
-        return OUTPUTS[self.output](steps[-1](x))
-
-
-class ConvolutionalEncoder(nnx.Module):
-    """Convolutions of stride 2 and a dense layer: images -> [B, num_outputs].
-
-    Args:
-      sizes: height and width of the images, and what each convolution leaves of them.
-    """
-
-    def __init__(
-        self,
-        sizes: Sequence[Sequence[int]],
-        channels: Sequence[int],
-        num_outputs: int,
-        kernel_size: int,
-        function: Activation,
-        weights: Initializer,
-        rngs: nnx.Rngs,
-    ):
-        self.image_shape = (*sizes[0], channels[0])
-        self.layers = nnx.List(
-            Convolution(*pair, (kernel_size, kernel_size), 2, kernel_init=weights, rngs=rngs)
-            for pair in pairwise(channels)
-        )
-        self.activations = nnx.List(activations.layer(function) for _ in channels[1:])
-        features = math.prod(sizes[-1]) * channels[-1]
-        self.code = nnx.Linear(features, num_outputs, kernel_init=weights, rngs=rngs)
-
-    def __call__(self, x):
-        x = as_images("convolutional_autoencoder", x, self.image_shape)
-        for layer, activate in zip(self.layers, self.activations, strict=True):
-            x = activate(layer(x))
-        return self.code(x.reshape(x.shape[0], -1))
-
-
-class ConvolutionalDecoder(nnx.Module):
-    """A dense layer and transposed convolutions of stride 2: [B, code_size] -> images [B, *image_shape].
-
-    Args:
-      sizes, channels: those of the encoder, images first.
-    """
-
-    def __init__(
-        self,
-        sizes: Sequence[Sequence[int]],
-        channels: Sequence[int],
-        code_size: int,
-        kernel_size: int,
-        function: Activation,
-        output: str,
-        image_shape: Sequence[int],
-        weights: Initializer,
-        rngs: nnx.Rngs,
-    ):
-        self.sizes, self.image_shape, self.output = tuple(map(tuple, sizes)), tuple(image_shape), output
-        self.features = (*self.sizes[-1], channels[-1])
-        self.code = nnx.Linear(code_size, math.prod(self.features), kernel_init=weights, rngs=rngs)
-        self.layers = nnx.List(
-            TransposedConvolution(*pair, (kernel_size, kernel_size), 2, kernel_init=weights, rngs=rngs)
-            for pair in pairwise(channels[::-1])
-        )
-        self.activations = nnx.List(activations.layer(function) for _ in channels[1:])
-
-    def __call__(self, encoder: ConvolutionalEncoder, x):
-        x = self.code(x).reshape(-1, *self.features)
-        for layer, activate, (height, width) in zip(self.layers, self.activations, self.sizes[-2::-1], strict=True):
-            x = layer(activate(x))[:, :height, :width]  # odd sizes were rounded up
-        return OUTPUTS[self.output](x.reshape(-1, *self.image_shape))
 
 
 class Autoencoder(nnx.Module):
@@ -183,6 +55,7 @@ class Autoencoder(nnx.Module):
         return tuple(jnp.split(code, 2, axis=-1)) if self.variational else code
 
     def decode(self, code):
+        code = as_numbers(f"{self.name}: decode", code)
         if code.ndim != 2 or code.shape[1] != self.code_size:
             raise DataError(f"{self.name}: the code is {code.dtype}{list(code.shape)}; expects [B, {self.code_size}].")
         return self.decoder(self.encoder, code)
@@ -203,6 +76,7 @@ class Autoencoder(nnx.Module):
     decoder_widths=WIDTHS | NONE,
     tied=boolean,
     variational=boolean,
+    normalization=NORMALIZATION,
     initializer=INITIALIZER,
 )
 def autoencoder(
@@ -214,6 +88,7 @@ def autoencoder(
     decoder_widths: Sequence[int] | None = None,
     tied: bool = False,
     variational: bool = False,
+    normalization: str | Normalization | None = None,
     initializer: str | Initializer = "he_normal",
 ) -> Model:
     """Fully connected autoencoder [B, widths[0]] -> [B, widths[0]] by way of a code [B, widths[-1]].
@@ -227,6 +102,7 @@ def autoencoder(
       output: "linear" (also for logits) or "sigmoid" (values in [0, 1]).
       decoder_widths: units of the decoder's layers, code first, outputs last; the encoder's, turned around, by default.
       tied: the decoder's weights are the encoder's, transposed; its biases are its own.
+      normalization: of the hidden layers, before their activation; as for `mlp`.
 
     Raises:
       ArgumentError: widths that are not positive integers or do not fit; tied weights where the two sides differ.
@@ -242,13 +118,14 @@ def autoencoder(
     function, code_function = activations.by_name(activation), activations.by_name(code_activation)
     check_single_piece(name, "units", function, code_function)
     weights = initializers.by_name(initializer)
+    check_normalized(name, normalization, [*widths[1:-1], *back[1:-1]])
     there = (*widths[:-1], (1 + variational) * code_size)
 
     def encoder(rngs):
-        return DenseEncoder(there, function, code_function, weights, rngs)
+        return DenseEncoder(there, function, code_function, weights, rngs, normalization)
 
     def decoder(rngs):
-        return DenseDecoder(back, function, output, weights, tied, rngs)
+        return DenseDecoder(back, function, output, weights, tied, rngs, normalization)
 
     return _model(name, encoder, decoder, code_size, variational)
 
@@ -260,7 +137,9 @@ def autoencoder(
     activation=ACTIVATION,
     output=OUTPUT,
     kernel_size=WINDOW,
+    num_groups=WIDTH | sequence(WIDTH, text="positive integers, one for each convolution"),
     variational=boolean,
+    normalization=NORMALIZATION,
     initializer=INITIALIZER,
 )
 def convolutional_autoencoder(
@@ -271,7 +150,9 @@ def convolutional_autoencoder(
     *,
     output: str = "linear",
     kernel_size: int = 3,
+    num_groups: int | Sequence[int] = 1,
     variational: bool = False,
+    normalization: str | Normalization | None = None,
     initializer: str | Initializer = "he_normal",
 ) -> Model:
     """Convolutions of stride 2 and a dense code; back by transposed convolutions. Images -> images of the same shape.
@@ -280,6 +161,9 @@ def convolutional_autoencoder(
       image_shape: (height, width) of inputs and outputs [B, height, width], or (height, width, channels).
       channels: outputs of each convolution; each halves height and width, rounded up.
       code_size: numbers in the code [B, code_size].
+      num_groups: of each convolution and its transposed counterpart, one for all or one for each; it divides the
+        channels that come in and go out.
+      normalization: after each convolution, and each transposed one but the last; as for `convolutional`.
       activation, output, variational: as for `autoencoder`, whose parts this one has too.
 
     Raises:
@@ -297,13 +181,20 @@ def convolutional_autoencoder(
     for block in range(len(channels)):
         sizes.append(shrunk(f"{name}: block {block}: kernel_size", sizes[-1], kernel_size, 2, "SAME"))
     widths = (shape[2], *channels)
+    groups = repeated(f"{name}: num_groups", num_groups, len(channels))
+    for block, (pair, count) in enumerate(zip(pairwise(widths), groups, strict=True)):
+        check_groups(f"{name}: block {block}", count, *pair)
+    check_normalized(name, normalization, channels)
 
     def encoder(rngs):
         num_outputs = (1 + variational) * code_size
-        return ConvolutionalEncoder(sizes, widths, num_outputs, kernel_size, function, weights, rngs)
+        return ConvolutionalEncoder(
+            sizes, widths, num_outputs, kernel_size, function, groups, weights, rngs, normalization
+        )
 
     def decoder(rngs):
-        return ConvolutionalDecoder(sizes, widths, code_size, kernel_size, function, output, image_shape, weights, rngs)
+        options = function, output, image_shape, groups, weights, rngs, normalization
+        return ConvolutionalDecoder(sizes, widths, code_size, kernel_size, *options)
 
     return _model(name, encoder, decoder, code_size, variational)
 

@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import jax
 from flax import nnx
 
 from dlcore.core.arguments import NONE, arguments, boolean, sequence
-from dlcore.core.errors import ArgumentError, shown
+from dlcore.core.errors import ArgumentError
 from dlcore.core.model import Model
 from dlcore.nn import activations, initializers
 from dlcore.nn.activations import ACTIVATION, Activation
 from dlcore.nn.adapters import built_in
 from dlcore.nn.blocks import (
-    NORMALIZATION,
     PADDING,
     POOL,
     WIDTH,
@@ -22,11 +20,14 @@ from dlcore.nn.blocks import (
     ConvolutionalBlock,
     Pooling,
     dense_head,
+    repeated,
     shrunk,
 )
+from dlcore.nn.convolution import check_groups
 from dlcore.nn.dropout import DROPOUT
 from dlcore.nn.images import IMAGE_SHAPE, as_images, with_channels
 from dlcore.nn.initializers import INITIALIZER, Initializer
+from dlcore.nn.normalization import NORMALIZATION, Normalization, check_normalized
 
 CHANNELS = sequence(WIDTH, 1, 1000, text="1 to 1000 positive integers")
 
@@ -35,7 +36,7 @@ class Convolutional(nnx.Module):
     """Blocks of convolution, then dense layers: images -> [B, widths[-1]].
 
     Args:
-      blocks: for each, (kernel size, padding).
+      blocks: for each, (kernel size, padding, groups of the convolution).
       pooling: after each block.
       features: numbers that the head gets; its widths follow.
       conv_init, dense_init, bias_init: of the blocks' and the head's weights, and all biases.
@@ -45,11 +46,11 @@ class Convolutional(nnx.Module):
         self,
         image_shape: tuple[int, int, int],
         channels: Sequence[int],
-        blocks: Sequence[tuple[int, str]],
+        blocks: Sequence[tuple[int, str, int]],
         widths: Sequence[int],
         *,
         activation: str | Activation,
-        normalization: str | None,
+        normalization: str | Normalization | None,
         pooling: Pooling,
         global_pooling: bool,
         dropout: float | jax.Array,
@@ -64,6 +65,7 @@ class Convolutional(nnx.Module):
                 *pair,
                 kernel_size=kernel_size,
                 padding=padding,
+                num_groups=num_groups,
                 normalization=normalization,
                 activation=activation,
                 pooling=pooling,
@@ -71,7 +73,9 @@ class Convolutional(nnx.Module):
                 bias_init=bias_init,
                 rngs=rngs,
             )
-            for pair, (kernel_size, padding) in zip(pairwise((image_shape[2], *channels)), blocks, strict=True)
+            for pair, (kernel_size, padding, num_groups) in zip(
+                pairwise((image_shape[2], *channels)), blocks, strict=True
+            )
         )
         self.head = dense_head(
             widths, activation, dropout=dropout, kernel_init=dense_init, bias_init=bias_init, rngs=rngs
@@ -89,6 +93,7 @@ class Convolutional(nnx.Module):
     channels=CHANNELS,
     num_outputs=WIDTH,
     kernel_size=WINDOW | sequence(WINDOW, text="positive integers, one for each block"),
+    num_groups=WIDTH | sequence(WIDTH, text="positive integers, one for each block"),
     padding=PADDING | sequence(PADDING, text="them, one for each block"),
     activation=ACTIVATION,
     normalization=NORMALIZATION,
@@ -96,6 +101,8 @@ class Convolutional(nnx.Module):
     pool_size=WINDOW,
     pool_strides=WINDOW | NONE,
     pool_padding=PADDING,
+    pool_dilation=WINDOW,
+    pool_counts_padding=boolean,
     global_pooling=boolean,
     head=sequence(WIDTH, 0, 1000, text="positive integers"),
     dropout=DROPOUT,
@@ -110,12 +117,15 @@ def convolutional(
     *,
     kernel_size: int | Sequence[int] = 3,
     padding: str | Sequence[str] = "SAME",
+    num_groups: int | Sequence[int] = 1,
     activation: str | Activation = "relu",
-    normalization: str | None = None,
+    normalization: str | Normalization | None = None,
     pool: str | None = "max",
     pool_size: int = 2,
     pool_strides: int | None = None,
     pool_padding: str = "VALID",
+    pool_dilation: int = 1,
+    pool_counts_padding: bool = False,
     global_pooling: bool = False,
     head: Sequence[int] = (128,),
     dropout: float | jax.Array = 0.0,
@@ -129,12 +139,17 @@ def convolutional(
       image_shape: (height, width) of inputs [B, height, width], or (height, width, channels).
       channels: outputs of each block's convolution.
       kernel_size, padding: of the convolutions, padding "SAME" or "VALID"; one for all or one for each block.
+      num_groups: of the convolutions, likewise; channels that come in and go out are cut into so many groups, and a
+        group sees its own only: [16, 32, 32] with groups (1, 1, 32) ends depthwise.
       activation: name or function, after each convolution and hidden dense layer.
       normalization: None, "batch" (running averages are the model's state; that of the variance is of the biased one,
         divided by the number of values n, as Flax has it), "batch_unbiased" (divided by n - 1, as PyTorch has it; the
-        same in training), "group" (the most groups up to 8 that divide the channels) or "layer" (over all pixels and
-        channels of an image). Batch normalization refuses to train on one value per feature.
+        same in training), "group" (the most groups up to 8 that divide the channels), "layer" (over all pixels and
+        channels of an image), or one with options: `dl.models.batch_norm(epsilon=1e-3)`, `group_norm`, `layer_norm`.
+        One value is refused: normalized it is 0.
       pool: "max", "average" or None; of pool_size x pool_size pixels every pool_strides (pool_size by default).
+      pool_dilation: pixels from one place of such a window to the next.
+      pool_counts_padding: "average" counts padding, as zeros; by default it is the mean of the pixels.
       global_pooling: the head sees the mean over the pixels, not every pixel.
       head: units of the hidden dense layers; () for none.
       dropout: share of values set to 0 before each dense layer in training; may be traced.
@@ -150,12 +165,21 @@ def convolutional(
       (2, 3)
     """
     shape = with_channels(image_shape)
-    kernel_sizes = _repeated("kernel_size", kernel_size, len(channels))
-    blocks = list(zip(kernel_sizes, _repeated("padding", padding, len(channels)), strict=True))
-    pooling = Pooling(pool, pool_size, pool_size if pool_strides is None else pool_strides, pool_padding)
+    kernel_sizes = repeated("convolutional: kernel_size", kernel_size, len(channels))
+    groups = repeated("convolutional: num_groups", num_groups, len(channels))
+    blocks = list(zip(kernel_sizes, repeated("convolutional: padding", padding, len(channels)), groups, strict=True))
+    for block, (pair, count) in enumerate(zip(pairwise((shape[2], *channels)), groups, strict=True)):
+        check_groups(f"convolutional: block {block}", count, *pair)
+    if pool_counts_padding and pool != "average":
+        raise ArgumentError(
+            f'convolutional: pool_counts_padding is True with pool={pool!r}; expects pool="average", which has a mean.'
+        )
+    strides = pool_size if pool_strides is None else pool_strides
+    pooling = Pooling(pool, pool_size, strides, pool_padding, pool_dilation, pool_counts_padding)
     height, width = _after(blocks, pooling, shape[:2])
     widths = (channels[-1] * (1 if global_pooling else height * width), *head, num_outputs)
-    activations.num_pieces(activation)
+    pieces = activations.num_pieces(activation)
+    check_normalized("convolutional", normalization, [pieces * count for count in channels])
     options = {
         "activation": activation,
         "normalization": normalization,
@@ -239,20 +263,11 @@ def deepobs_3c3d(image_shape: Sequence[int] = (32, 32, 3), num_classes: int = 10
     )
 
 
-def _after(blocks: Sequence[tuple[int, str]], pooling: Pooling, sizes: Sequence[int]) -> tuple[int, ...]:
-    """What blocks of (kernel size, padding) and pooling leave of an image's height and width."""
-    for block, (kernel_size, padding) in enumerate(blocks):
+def _after(blocks: Sequence[tuple[int, str, int]], pooling: Pooling, sizes: Sequence[int]) -> tuple[int, ...]:
+    """What blocks of (kernel size, padding, groups) and pooling leave of an image's height and width."""
+    for block, (kernel_size, padding, _) in enumerate(blocks):
         sizes = shrunk(f"convolutional: block {block}: kernel_size", sizes, kernel_size, 1, padding)
         if pooling.kind is not None:
-            what = f"convolutional: block {block}: pool_size"
-            sizes = shrunk(what, sizes, pooling.size, pooling.strides, pooling.padding)
+            what = f"convolutional: block {block}: pool_size" + ", dilated," * (pooling.dilation > 1)
+            sizes = shrunk(what, sizes, pooling.extent, pooling.strides, pooling.padding)
     return tuple(sizes)
-
-
-def _repeated(name: str, value: Any, count: int) -> tuple[Any, ...]:
-    """One value for each block."""
-    if not isinstance(value, tuple):
-        return (value,) * count
-    if len(value) != count:
-        raise ArgumentError(f"convolutional: {name} is {shown(value)}; expects one, or one for each of {count} blocks.")
-    return value

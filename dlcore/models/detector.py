@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import lax
+from jax.core import Tracer
 
-from dlcore.core.arguments import arguments, array, instance, integer, number, sequence
+from dlcore.core.arguments import MOST, arguments, array, instance, integer, number, sequence
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
+from dlcore.losses.checks import OUTPUTS, check_boxes, check_objects, real
 from dlcore.metrics import Boxes, box_iou
 from dlcore.nn import activations, initializers
 from dlcore.nn.activations import ACTIVATION, Activation
@@ -21,6 +23,7 @@ from dlcore.nn.blocks import WIDTH, ConvolutionalBlock, Pooling
 from dlcore.nn.convolution import Convolution
 from dlcore.nn.images import IMAGE_SHAPE, as_images, with_channels
 from dlcore.nn.initializers import INITIALIZER, Initializer
+from dlcore.nn.normalization import NORMALIZATION, Normalization, check_normalized
 
 
 class GridPredictions(NamedTuple):
@@ -56,14 +59,15 @@ class GridDetector(nnx.Module):
         channels: Sequence[int],
         num_classes: int,
         activation: str | Activation,
+        normalization: str | Normalization | None,
         weights: Initializer,
         rngs: nnx.Rngs,
     ):
         self.image_shape = image_shape
         options = {
-            "normalization": "batch",
+            "normalization": normalization,
             "activation": activation,
-            "use_bias": False,
+            "use_bias": normalization is None,
             "kernel_init": weights,
             "rngs": rngs,
         }
@@ -87,6 +91,7 @@ class GridDetector(nnx.Module):
     num_classes=WIDTH,
     channels=sequence(WIDTH, 1, 30, text="1 to 30 positive integers"),
     activation=ACTIVATION,
+    normalization=NORMALIZATION,
     initializer=INITIALIZER,
 )
 def grid_detector(
@@ -95,9 +100,10 @@ def grid_detector(
     *,
     channels: Sequence[int] = (16, 32, 64),
     activation: str | Activation = "leaky_relu",
+    normalization: str | Normalization | None = "batch",
     initializer: str | Initializer = "he_normal",
 ) -> Model:
-    """Blocks of convolution, batch norm, activation and pooling, then a prediction for each cell: images ->
+    """Blocks of convolution, normalization, activation and pooling, then a prediction for each cell: images ->
     `GridPredictions`.
 
     Each block halves the sizes, rounded up, so an image of 32 x 32 and three blocks have 4 x 4 cells. `detect` makes
@@ -106,6 +112,7 @@ def grid_detector(
     Args:
       image_shape: (height, width) or (height, width, channels).
       channels: of each block.
+      normalization: as in `convolutional`; without one the convolutions have biases.
 
     Raises:
       ArgumentError: sizes that are not positive integers, an unknown name.
@@ -119,8 +126,9 @@ def grid_detector(
       (5, 4, 4, 4)
     """
     shape, weights = with_channels(image_shape), initializers.by_name(initializer)
-    activations.num_pieces(activation)
-    return built_in(lambda rngs: GridDetector(shape, channels, num_classes, activation, weights, rngs))
+    pieces = activations.num_pieces(activation)
+    check_normalized("grid_detector", normalization, [pieces * count for count in channels])
+    return built_in(lambda rngs: GridDetector(shape, channels, num_classes, activation, normalization, weights, rngs))
 
 
 def cell_size(grid: Sequence[int], image_size: Sequence[int]) -> tuple[float, float]:
@@ -133,8 +141,8 @@ SHARE = number(0, 1)
 
 
 @arguments(
-    boxes=array("f", ndim=3, text="floats [B, N, 4]: top, left, bottom, right"),
-    scores=array("f", ndim=2, text="floats [B, N]"),
+    boxes=real("numbers [B, N, 4]: top, left, bottom, right", 3),
+    scores=real("numbers [B, N]", 2),
     classes=array("iu", ndim=2, text="integers [B, N]"),
     max_boxes=MAX_BOXES,
     iou_threshold=SHARE,
@@ -158,7 +166,7 @@ def non_max_suppression(
 
     Raises:
       ArgumentError: a number out of its range.
-      DataError: shapes that do not fit each other.
+      DataError: shapes that do not fit each other; where known, scores below 0 or NaN, corners out of order or NaN.
 
     Example:
       >>> boxes = jnp.array([[[0.0, 0, 2, 2], [0.0, 0, 2, 2.1], [5.0, 5, 7, 7]]])
@@ -170,6 +178,7 @@ def non_max_suppression(
             f"non_max_suppression: boxes are {list(boxes.shape)}, scores {list(scores.shape)}, classes "
             f"{list(classes.shape)}; expects [B, N, 4], [B, N] and [B, N], N of 1 or more."
         )
+    _check_found(boxes, scores)
 
     def suppressed(boxes, scores, classes):
         def take_best(left, _):
@@ -206,7 +215,7 @@ def detect(
 
     Raises:
       ArgumentError: a number out of its range.
-      DataError: predictions whose shapes do not fit each other.
+      DataError: predictions whose shapes do not fit each other, or that are NaN, where that is known.
 
     Example:
       >>> model = dl.models.grid_detector((8, 8), 3, channels=[2])
@@ -214,12 +223,18 @@ def detect(
       >>> dl.models.detect(predictions, max_boxes=2).classes.shape
       (5, 2)
     """
+    predictions = GridPredictions(*(OUTPUTS.check("detect: predictions", field) for field in predictions))
     grid = jnp.shape(predictions.objectness)
     shapes = [jnp.shape(predictions.boxes), jnp.shape(predictions.class_logits)[:3]]
-    if len(grid) != 3 or shapes != [(*grid, 4), grid]:
+    if len(grid) != 3 or shapes != [(*grid, 4), grid] or 0 in jnp.shape(predictions.class_logits):
         raise DataError(
             f"detect: objectness is {list(grid)}, boxes and classes are {list(map(list, shapes))}; expects "
-            "[B, rows, columns], and for boxes and class logits one axis more."
+            "[B, rows, columns], none of them 0, and for boxes and class logits one axis more."
+        )
+    if not all(isinstance(field, Tracer) or np.isfinite(field).all() for field in predictions):
+        raise DataError(
+            "detect: predictions hold NaN or inf; expects numbers. Look at the parameters: those of a run that has "
+            "diverged are NaN."
         )
     boxes = predictions.boxes.reshape(grid[0], -1, 4)
     probabilities = jax.nn.softmax(predictions.class_logits).reshape(*boxes.shape[:2], -1)
@@ -257,11 +272,26 @@ def true_boxes(targets: np.ndarray | jax.Array) -> Boxes:
       array([3])
     """
     targets = np.asarray(targets)
-    if targets.shape[-1] != 6:
-        raise DataError(f"true_boxes: targets are {list(targets.shape)}; expects [N, max_objects, 6].")
+    check_objects("true_boxes", targets, MOST)
+    there, classes = targets[..., 0], targets[..., 1]
+    wrong = ~np.isin(there, (0, 1)) | ((there == 1) & ((classes != np.round(classes)) | np.isnan(classes)))
+    if wrong.any():
+        index = [int(i) for i in np.argwhere(wrong)[0]]
+        raise DataError(
+            f"true_boxes: the object at {index} is {targets[tuple(index)].tolist()}; expects 0 or 1, whether it is "
+            "there, and then its class, a whole number."
+        )
     images, places = np.nonzero(targets[..., 0])
     rows = targets[images, places]
     return Boxes(rows[:, 2:], images, rows[:, 1].astype(int))
+
+
+def _check_found(boxes: jax.Array, scores: jax.Array) -> None:
+    if isinstance(boxes, Tracer) or isinstance(scores, Tracer):
+        return
+    if not (np.asarray(scores) >= 0).all():
+        raise DataError(f"non_max_suppression: scores hold {np.min(scores)}; expects numbers of 0 or more, no NaN.")
+    check_boxes("non_max_suppression", boxes, scores > 0)
 
 
 def _boxes(x: jax.Array, image_size: Sequence[int]) -> jax.Array:

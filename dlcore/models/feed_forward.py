@@ -4,19 +4,20 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from dlcore.core.arguments import arguments, boolean, integer, sequence
-from dlcore.core.errors import DataError
 from dlcore.core.model import Model
 from dlcore.nn import activations, initializers
 from dlcore.nn.activations import ACTIVATION, Activation
 from dlcore.nn.adapters import built_in
-from dlcore.nn.blocks import NORMALIZATION, NORMALIZATIONS, WIDTH, drops
+from dlcore.nn.blocks import WIDTH, drops
 from dlcore.nn.dropout import DROPOUT, Dropout
 from dlcore.nn.initializers import INITIALIZER, Initializer
+from dlcore.nn.inputs import as_features
+from dlcore.nn.normalization import NORMALIZATION, Normalization, check_normalized, normalization_layer
 
+ADVICE = "Flatten with x.reshape(len(x), -1), scale integers with x.astype('float32') / 255, or change the first width."
 WIDTHS = sequence(WIDTH, 2, 1000, text="2 to 1000 positive integers, inputs first and outputs last")
 
 
@@ -33,7 +34,7 @@ class MLP(nnx.Module):
         functions: Sequence[Activation],
         weights: Initializer,
         dropout: float | jax.Array,
-        normalization: str | None,
+        normalization: str | Normalization | None,
         skip: bool,
         rngs: nnx.Rngs,
     ):
@@ -44,9 +45,9 @@ class MLP(nnx.Module):
             for fan_in, fan_out in zip(widths[:-1], made, strict=True)
         )
         self.activations = nnx.List(map(activations.layer, functions))
-        norm, dropped = NORMALIZATIONS.get(normalization or ""), drops(dropout)
-        self.norms = nnx.List(norm(width, (-1,), rngs) for width in made[:-1]) if norm else None
-        self.dropouts = nnx.List(Dropout(dropout, rngs=rngs) for _ in made[:-1]) if dropped else None
+        norms = [normalization_layer(normalization, width, (-1,), rngs) for width in made[:-1] if normalization]
+        self.norms = nnx.List(norms) if normalization else None
+        self.dropouts = nnx.List(Dropout(dropout, rngs=rngs) for _ in made[:-1]) if drops(dropout) else None
         pairs = pairwise(widths[:-1])
         self.projections = nnx.List(_projection(*pair, weights, rngs) for pair in pairs) if skip else None
 
@@ -60,12 +61,7 @@ class MLP(nnx.Module):
         return x
 
     def __call__(self, x):
-        if x.ndim != 2 or x.shape[-1] != self.num_inputs or not jnp.issubdtype(x.dtype, jnp.floating):
-            raise DataError(
-                f"mlp: inputs are {x.dtype}{list(x.shape)}; the first layer expects floats [B, {self.num_inputs}]. "
-                f"Flatten with x.reshape(len(x), -1), scale integers with x.astype('float32') / 255, "
-                "or change the first width."
-            )
+        x = as_features("mlp", x, self.num_inputs, ADVICE)
         for position in range(len(self.layers) - 1):
             x = self.hidden(x, position)
         return self.activations[-1](self.layers[-1](x))
@@ -135,7 +131,7 @@ def mlp(
     *,
     initializer: str | Initializer = "lecun_normal",
     dropout: float | jax.Array = 0.0,
-    normalization: str | None = None,
+    normalization: str | Normalization | None = None,
     skip: bool = False,
     output_activation: str | Activation = "identity",
 ) -> Model:
@@ -150,8 +146,8 @@ def mlp(
       dropout: share of the hidden units that is dropped in training, in [0, 1); may be traced.
       normalization: "batch" (running averages are the model's state; that of the variance is of the biased one, divided
         by the number of values n, as Flax has it), "batch_unbiased" (divided by n - 1, as PyTorch has it; the same in
-        training), "layer", "group" (the most groups up to 8 that divide the units) or None. Batch normalization
-        refuses to train on one value per feature.
+        training), "layer", "group" (the most groups up to 8 that divide the units), None, or one with options:
+        `dl.models.batch_norm(epsilon=1e-3)`, `group_norm`, `layer_norm`. One value is refused: normalized it is 0.
       skip: add a hidden layer's inputs to its outputs, after everything else, so that a path without any
         nonlinearity remains; where the widths differ, a learned linear map of them without bias.
       output_activation: of the last layer. Losses of class labels take logits: "identity".
@@ -170,6 +166,6 @@ def mlp(
     inner, outer = activations.by_name(activation), activations.by_name(output_activation)
     functions = [inner] * (len(widths) - 2) + [outer]
     weights = initializers.by_name(initializer)
-    for function in functions:
-        activations.num_pieces(function)
+    pieces = [activations.num_pieces(function) for function in functions]
+    check_normalized("mlp", normalization, [n * k for n, k in zip(widths[1:-1], pieces[:-1], strict=True)])
     return built_in(lambda rngs: MLP(widths, functions, weights, dropout, normalization, skip, rngs))

@@ -10,7 +10,8 @@ from dlcore.core.arguments import arguments, boolean, integer, number
 from dlcore.core.errors import DataError, described
 from dlcore.core.model import Model
 from dlcore.nn.adapters import built_in
-from dlcore.nn.masked import Masked, checked_mask
+from dlcore.nn.inputs import as_numbers
+from dlcore.nn.masked import Masked
 from dlcore.nn.mixture import Mixture, MixtureLayer
 from dlcore.nn.recurrent import CELL, NUM_LAYERS, NUM_UNITS, RecurrentStack
 
@@ -36,7 +37,7 @@ def mixture_density(
 
     Args:
       num_mixtures: bivariate Gaussians in the density.
-      num_units, num_layers, cell: of the recurrent layers; "simple", "lstm" or "gru".
+      num_units, num_layers, cell: of the recurrent layers, as in `recurrent`; Graves has cell="lstm_peephole".
       pen: whether offsets have a third number, 1 where the pen is up; the density then has a Bernoulli for it.
       min_deviation: least standard deviation, in the unit of the offsets. Where data are rounded, as coordinates are,
         a likelihood without one can grow without bound.
@@ -107,10 +108,11 @@ class MixtureDensity(nnx.Module):
 
 def _checked(x: Any, width: int) -> tuple[jax.Array, jax.Array | None]:
     values, mask = x if isinstance(x, Masked) else (x, None)
-    fits = getattr(values, "ndim", 0) == 3 and jnp.issubdtype(values.dtype, jnp.floating)
+    values = as_numbers("mixture_density", values)
+    fits = values.ndim == 3 and jnp.issubdtype(values.dtype, jnp.floating)
     if not fits or values.shape[1] == 0 or values.shape[2] != width:
         raise DataError(
             f"mixture_density: inputs are {described(values)}; expects float offsets [B, T, {width}] of one step or "
             f"more, as made with pen={width == 3}."
         )
-    return values, None if mask is None else checked_mask(mask, values.shape[:2], "mixture_density")
+    return values, mask

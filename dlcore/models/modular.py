@@ -9,10 +9,24 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from dlcore.core.arguments import NONE, arguments, function, instance, integer, one_of, sequence, tree
-from dlcore.core.errors import ArgumentError, DataError, described
+from dlcore.core.arguments import (
+    NONE,
+    RefusedError,
+    arguments,
+    as_array,
+    boolean,
+    function,
+    instance,
+    integer,
+    one_of,
+    result_of,
+    sequence,
+    tree,
+)
+from dlcore.core.errors import ArgumentError, DataError, described, shown
 from dlcore.core.model import Model, ModelState, Params
 from dlcore.nn.adapters import inside
+from dlcore.nn.inputs import entered
 
 COMBINATIONS: dict[str, Callable[[list[jax.Array]], jax.Array]] = {
     "concatenate": lambda outputs: jnp.concatenate(outputs, axis=-1),
@@ -24,8 +38,10 @@ IDENTITY = Model(lambda key: ({}, {}), lambda params, state, x, **_: (x, state))
 MODELS = sequence(instance(Model), 1, text="Models, e.g. dl.models.mlp([4, 3])")
 
 
-@arguments(experts=MODELS, gate=instance(Model), top_k=integer() | NONE)
-def mixture_of_experts(experts: Sequence[Model], gate: Model, *, top_k: int | None = None) -> Model:
+@arguments(experts=MODELS, gate=instance(Model), top_k=integer() | NONE, renormalize=boolean | NONE)
+def mixture_of_experts(
+    experts: Sequence[Model], gate: Model, *, top_k: int | None = None, renormalize: bool | None = None
+) -> Model:
     """Outputs of experts weighted by a gate that looks at the same input: `sum_e softmax(gate(x))_e expert_e(x)`.
 
     Params and state are `{"experts": {0: ..., 1: ...}, "gate": ...}`. The parts "weights", [B, num_experts], and
@@ -34,14 +50,18 @@ def mixture_of_experts(experts: Sequence[Model], gate: Model, *, top_k: int | No
     Args:
       experts: models whose outputs agree in shape. Outputs are averaged as they are: of classifiers, the logits.
       gate: its output is [B, num_experts] logits.
-      top_k: only the `top_k` experts of the largest weights count, with weights that sum to 1. All are evaluated:
-        it saves no time.
+      top_k: only the `top_k` experts of the largest weights count; of equal ones the first. All are evaluated: it
+        saves no time.
+      renormalize: whether the weights of those that count are divided by their sum. By default where they are two or
+        more. Of one expert the weight would always be 1, and the gate would have no gradient: it keeps the
+        probability that the gate gives it among all experts, by which its output is multiplied.
 
     Raises:
       ArgumentError: no experts, one that is no Model, a top_k that is not in [1, num_experts].
       DataError: on apply, outputs that do not agree, a gate of another width.
     Reference: Jacobs et al., Adaptive mixtures of local experts, Neural Computation 1991, eq. 1.1; top_k, Shazeer et
-      al., Outrageously large neural networks, ICLR 2017.
+      al., Outrageously large neural networks, ICLR 2017; top_k of 1, Fedus et al., Switch transformers, JMLR 2022,
+      eq. 2.
 
     Example:
       >>> experts = [dl.models.linear(4, 3), dl.models.mlp([4, 5, 3])]
@@ -54,6 +74,8 @@ def mixture_of_experts(experts: Sequence[Model], gate: Model, *, top_k: int | No
     if top_k is not None and top_k > count:
         raise ArgumentError(f"mixture_of_experts: top_k is {top_k}; expects at most the {count} experts.")
 
+    renormalized = top_k != 1 if renormalize is None else renormalize
+
     def init(key):
         expert_key, gate_key = jax.random.split(key)
         params, state = _init_all(expert_key, experts)
@@ -65,16 +87,17 @@ def mixture_of_experts(experts: Sequence[Model], gate: Model, *, top_k: int | No
         logits, gate_state = gate.apply(params["gate"], state["gate"], x, key=gate_key, train=train)
         outputs, states = _apply_all(experts, params["experts"], state["experts"], [x] * count, expert_key, train)
         stacked = _stacked("mixture_of_experts", "expert", outputs)
-        if logits.shape != (stacked.shape[0], count):
+        if getattr(logits, "shape", None) != (stacked.shape[0], count):
             raise DataError(
                 f"mixture_of_experts: the gate's output is {described(logits)}; expects [{stacked.shape[0]}, {count}], "
                 "one logit for each expert. Change the gate's last width."
             )
-        return _gate_weights(logits, top_k), stacked, {"experts": states, "gate": gate_state}
+        return _gate_weights(logits, top_k, renormalized), stacked, {"experts": states, "gate": gate_state}
 
     def apply(params, state, x, *, key=None, train=False):
         weights, outputs, state = forward(params, state, x, key, train)
-        return jnp.sum(_spread(weights, outputs) * outputs, axis=1), state
+        spread = _spread(weights, outputs)
+        return jnp.sum(jnp.where(spread == 0, 0, spread * outputs), axis=1), state  # 0 times inf would be NaN
 
     def weights(params, state, x, *, key=None, train=False):
         found, _, state = forward(params, state, x, key, train)
@@ -115,13 +138,16 @@ def routed(modules: Sequence[Model], route: Callable[[Any], jax.Array]) -> Model
         return {"modules": params}, {"modules": state}
 
     def apply(params, state, x, *, key=None, train=False):
-        choice = route(x)
+        x = entered(x)
+        choice = _routes(result_of("routed: route", route, x))
         outputs, states = _apply_all(
             modules, params["modules"], state["modules"], [x] * len(modules), _keys(key, 1)[0], train
         )
         stacked = _stacked("routed", "module", outputs)
         _check_route(choice, stacked.shape[:2])
-        choice = jnp.where(choice < 0, len(modules), choice)  # negative ones would count from the end
+        choice = jnp.asarray(choice, jnp.promote_types(choice.dtype, jnp.int32))  # 8 bits may not hold their number
+        outside = (choice < 0) | (choice >= len(modules))  # negative ones would count from the end
+        choice = jnp.where(outside, len(modules), choice).astype(jnp.int32)
         chosen = jnp.take_along_axis(stacked, _spread(choice[:, None], stacked), axis=1, mode="fill")
         return chosen[:, 0], {"modules": states}
 
@@ -169,9 +195,10 @@ def decomposed(
         return {"modules": params, "combine": combine_params}, {"modules": state, "combine": combine_state}
 
     def outputs(params, state, x, *, key=None, train=False):
-        inputs = [x] * count if split is None else list(split(x))
-        if len(inputs) != count:
-            raise DataError(f"decomposed: split gives {len(inputs)} parts; expects {count}, one for each module.")
+        inputs = [x] * count if split is None else result_of("decomposed: split", split, entered(x))
+        if not isinstance(inputs, list | tuple) or len(inputs) != count:
+            got = f"{len(inputs)} parts" if isinstance(inputs, list | tuple) else shown(inputs)
+            raise DataError(f"decomposed: split gives {got}; expects {count}, one for each module.")
         found, states = _apply_all(modules, params["modules"], state["modules"], inputs, key, train)
         return found, {**state, "modules": states}
 
@@ -221,12 +248,14 @@ def _keys(key: jax.Array | None, count: int) -> list[jax.Array | None]:
     return [None if key is None else jax.random.fold_in(key, i) for i in range(count)]
 
 
-def _gate_weights(logits: jax.Array, top_k: int | None) -> jax.Array:
-    if top_k is not None:
-        _, best = jax.lax.top_k(logits, top_k)
-        chosen = jax.nn.one_hot(best, logits.shape[1], dtype=bool).any(axis=1)
-        logits = jnp.where(chosen, logits, -jnp.inf)
-    return jax.nn.softmax(logits)
+def _gate_weights(logits: jax.Array, top_k: int | None, renormalized: bool) -> jax.Array:
+    if top_k is None:
+        return jax.nn.softmax(logits)
+    _, best = jax.lax.top_k(logits, top_k)
+    chosen = jax.nn.one_hot(best, logits.shape[1], dtype=bool).any(axis=1)
+    if renormalized:
+        return jax.nn.softmax(jnp.where(chosen, logits, -jnp.inf))
+    return jnp.where(chosen, jax.nn.softmax(logits), 0)
 
 
 def _spread(values: jax.Array, like: jax.Array) -> jax.Array:
@@ -248,6 +277,13 @@ def _check_agreement(name: str, kind: str, outputs: Sequence[Any], *, but_last: 
                 f"{name}: {kind} {i} gives {described(output)}, {kind} 0 {described(outputs[0])}; expects arrays of "
                 f"the same shape{' but for the last axis' * but_last}."
             )
+
+
+def _routes(choice: Any) -> Any:
+    try:
+        return as_array(choice)
+    except RefusedError as refusal:
+        raise DataError(f"routed: routes are {shown(choice)}; expects integers [B]. {refusal}") from None
 
 
 def _check_route(choice: Any, shape: tuple[int, ...]) -> None:

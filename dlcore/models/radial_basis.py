@@ -9,12 +9,14 @@ from flax import nnx
 from jax.core import Tracer
 
 from dlcore.core.arguments import arguments, array, boolean, instance, number, tree
+from dlcore.core.dtypes import in_single, is_float
 from dlcore.core.errors import ArgumentError, DataError, described
 from dlcore.core.model import Model, ModelState, Params
 from dlcore.nn import initializers
 from dlcore.nn.adapters import built_in
 from dlcore.nn.blocks import WIDTH
 from dlcore.nn.initializers import INITIALIZER, Initializer
+from dlcore.nn.inputs import as_features
 from dlcore.nn.radial_basis import CENTERS, RadialBasis
 
 
@@ -35,11 +37,7 @@ class RadialBasisNetwork(nnx.Module):
         self.output = nnx.Linear(len(centers), num_outputs, kernel_init=weights, rngs=rngs)
 
     def features(self, x):
-        if x.ndim != 2 or x.shape[1] != self.num_inputs or not jnp.issubdtype(x.dtype, jnp.floating):
-            raise DataError(
-                f"radial_basis: inputs are {x.dtype}{list(x.shape)}; the centers expect floats [B, {self.num_inputs}]."
-            )
-        return self.basis(x)
+        return self.basis(as_features("radial_basis", x, self.num_inputs, "The centers are that long."))
 
     def __call__(self, x):
         return self.output(self.features(x))
@@ -83,7 +81,7 @@ def radial_basis(
       >>> model.parts["features"].apply(*model.init(jax.random.key(0)), jnp.array([[1.0]]))[0].round(2)
       Array([[0.14, 1.  ]], dtype=float32)
     """
-    centers = jnp.asarray(centers)
+    centers = jnp.asarray(centers, float)
     if not centers.size:
         raise DataError(
             f"radial_basis: centers are {list(centers.shape)}; expects one or more, of one or more numbers."
@@ -117,7 +115,7 @@ def fit_output_layer(
       penalty: 0 or more; may be traced.
 
     Raises:
-      DataError: targets that are no floats or do not fit the inputs and the output layer.
+      DataError: targets that are no floats or do not fit the inputs and the output layer; NaN, where that is known.
     Reference: Broomhead and Lowe 1988, section 3; ridge regression, Hoerl and Kennard 1970.
 
     Example:
@@ -136,11 +134,17 @@ def fit_output_layer(
     kernel = params["output"]["kernel"]
     targets = jnp.asarray(targets)
     columns = targets.reshape(targets.shape[0] if targets.ndim else 1, -1) if targets.size else targets
-    if targets.dtype.kind != "f" or columns.shape != (len(features), kernel.shape[1]):
+    if not is_float(targets.dtype) or columns.shape != (len(features), kernel.shape[1]):
         raise DataError(
             f"fit_output_layer: targets are {targets.dtype}{list(targets.shape)}; expects floats "
             f"[{len(features)}, {kernel.shape[1]}]. Of class labels, use jax.nn.one_hot(labels, {kernel.shape[1]})."
         )
+    for name, values in {"inputs": inputs, "targets": targets}.items():
+        if not isinstance(values, Tracer) and not np.isfinite(np.asarray(values, float)).all():
+            raise DataError(
+                f"fit_output_layer: {name} hold NaN or inf; expects finite numbers. Drop or fill such rows."
+            )
+    columns = in_single(columns)  # whose means halves would round
     center, level = features.mean(axis=0, keepdims=True), columns.mean(axis=0, keepdims=True)
     # The penalty as further rows of a least-squares problem: normal equations would square the condition number.
     ridge = jnp.sqrt(penalty).astype(features.dtype) * jnp.eye(len(kernel), dtype=features.dtype)
@@ -155,6 +159,10 @@ def _checked_widths(widths: Any, num_centers: int) -> jax.Array:
         raise ArgumentError(
             f"radial_basis: widths are {list(widths.shape)}; expects one, or [{num_centers}], one for each center."
         )
-    if not isinstance(widths, Tracer) and not (np.isfinite(widths) & (np.asarray(widths) > 0)).all():
-        raise ArgumentError(f"radial_basis: the smallest width is {np.min(widths):g}; expects positive finite widths.")
+    least = jnp.finfo(widths.dtype).tiny  # of less JAX makes 0
+    if not isinstance(widths, Tracer) and not (np.isfinite(widths) & (np.asarray(widths) >= least)).all():
+        raise ArgumentError(
+            f"radial_basis: widths reach from {np.min(widths):g} to {np.max(widths):g}; expects positive finite "
+            f"widths, of {least:.2g} or more."
+        )
     return jnp.broadcast_to(widths, (num_centers,))

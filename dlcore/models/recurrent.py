@@ -14,9 +14,10 @@ from dlcore.data.prepare.vocabulary import PAD
 from dlcore.nn.adapters import built_in
 from dlcore.nn.dropout import DROPOUT
 from dlcore.nn.initializers import INITIALIZER, Initializer
+from dlcore.nn.inputs import as_numbers
 from dlcore.nn.masked import Masked, checked_mask
 from dlcore.nn.recurrent import CELL, NUM_LAYERS, NUM_UNITS, RecurrentStack
-from dlcore.nn.tokens import checked_ids, embedding
+from dlcore.nn.tokens import Embedding, checked_ids
 
 OUTPUTS = ("last", "all", "mean")
 
@@ -64,7 +65,8 @@ def recurrent(
       num_inputs: numbers in a step; of tokens, the width of their embedding.
       num_units: of each layer, and each way.
       num_outputs: numbers in the output, or in each step of it.
-      cell: "simple" (Elman), "lstm" or "gru".
+      cell: "simple" (Elman), "lstm", "lstm_peephole" (its gates see the cell state too), "gru" (the reset gate acts
+        after the product, as in cuDNN and PyTorch) or "gru_reset_before" (before it, as Cho et al. have it).
       num_layers: recurrent layers on top of each other.
       bidirectional: read both ways.
       output: "last", after the last real step (both ways: after the last step of each); "all", for every step; "mean",
@@ -134,7 +136,7 @@ class RecurrentNetwork(nnx.Module):
         stateful: int | None,
     ):
         self.num_inputs, self.num_tokens, self.padding, self.output = num_inputs, num_tokens, padding, output
-        self.embedding = None if num_tokens is None else embedding(num_tokens, num_inputs, rngs=rngs)
+        self.embedding = None if num_tokens is None else Embedding(num_tokens, num_inputs, rngs=rngs)
         self.layers = RecurrentStack(cell, num_inputs, num_units, rngs=rngs, **layers)
         self.head = nnx.Linear(self.layers.num_outputs, num_outputs, rngs=rngs)
         self.kept = None if stateful is None else KeptCarry(self.layers.initial((stateful,), jnp.float32))
@@ -187,20 +189,20 @@ class RecurrentNetwork(nnx.Module):
 
     def checked(self, x: Any) -> tuple[Any, jax.Array | None]:
         """Values, floats [B, T, num_inputs] or ids [B, T], and their mask [B, T]."""
-        values, mask = (x.values, x.mask) if isinstance(x, Masked) else (x, None)
+        values, mask = x if isinstance(x, Masked) else (x, None)
         if self.num_tokens is not None:
             advice = " For floats [B, T, num_inputs] build it without num_tokens."
             values = checked_ids(values, self.num_tokens, "recurrent: inputs", advice)
-            mask = values != self.padding if mask is None and self.padding is not None else mask
-        elif (
-            getattr(values, "ndim", 0) != 3
-            or values.shape[-1] != self.num_inputs
-            or values.shape[1] == 0
-            or not jnp.issubdtype(values.dtype, jnp.floating)
-        ):
+            if mask is None and self.padding is not None:
+                mask = checked_mask(values != self.padding, values.shape, "recurrent")
+            return values, mask
+        values = as_numbers("recurrent", values)
+        shape = values.shape
+        fits = values.ndim == 3 and shape[2] == self.num_inputs and shape[1] > 0
+        if not fits or not jnp.issubdtype(values.dtype, jnp.floating):
             raise DataError(
                 f"recurrent: inputs are {described(values)}; expects floats [B, T, {self.num_inputs}] with T of 1 or "
                 "more, or Masked(values, mask). For token ids [B, T] build it with num_tokens=...; a single series "
                 "[B, T] is x[..., None]."
             )
-        return values, None if mask is None else checked_mask(mask, values.shape[:2], "recurrent")
+        return values, mask

@@ -14,9 +14,10 @@ from dlcore.data.prepare.vocabulary import PAD
 from dlcore.nn.adapters import built_in
 from dlcore.nn.attention import AdditiveAttention, DotAttention, attended
 from dlcore.nn.dropout import DROPOUT, Dropout
+from dlcore.nn.inputs import as_numbers
 from dlcore.nn.masked import checked_mask
 from dlcore.nn.recurrent import CELL, NUM_LAYERS, NUM_UNITS, RecurrentStack
-from dlcore.nn.tokens import checked_ids, embedding
+from dlcore.nn.tokens import Embedding, checked_ids
 
 ATTENTIONS = ("additive", "dot")
 
@@ -56,7 +57,7 @@ def sequence_to_sequence(
       num_source_tokens, num_target_tokens: sizes of the two vocabularies.
       num_units: of each layer, and of the attention's hidden layer.
       embedding_size: numbers in the vector of a token.
-      cell: "simple", "lstm" or "gru", in encoder and decoder.
+      cell: "simple", "lstm", "lstm_peephole", "gru" or "gru_reset_before", as in `recurrent`; in encoder and decoder.
       num_layers: of the encoder, and of the decoder.
       attention: None; "additive", with the decoder's state before a step, its result part of the step's input;
         "dot", with the state after it. The former decodes step by step in training too, the others all steps at once.
@@ -127,8 +128,8 @@ class SequenceToSequence(nnx.Module):
         feeds_context = attention == "additive"
         self.num_source_tokens, self.num_target_tokens = num_source_tokens, num_target_tokens
         self.feeds_context = feeds_context
-        self.source_embedding = embedding(num_source_tokens, embedding_size, rngs=rngs)
-        self.target_embedding = embedding(num_target_tokens, embedding_size, rngs=rngs)
+        self.source_embedding = Embedding(num_source_tokens, embedding_size, rngs=rngs)
+        self.target_embedding = Embedding(num_target_tokens, embedding_size, rngs=rngs)
         each_way = num_units // (1 + bidirectional)
         self.encoder = RecurrentStack(
             cell, embedding_size, each_way, num_layers, rngs=rngs, bidirectional=bidirectional
@@ -200,7 +201,7 @@ class SequenceToSequence(nnx.Module):
         """A step whose input has the context of the state before it; x [B, embedding_size]."""
         state = carry[-1][0]
         weights = self.attention(state[:, None], memory.keys, memory.mask)
-        context = attended(weights, memory.values)[:, 0]
+        context = attended(weights, memory.values, memory.mask)[:, 0]
         carry, output = self.decoder.step(carry, jnp.concatenate([x, context], axis=-1))
         return carry, jnp.concatenate([output, context], axis=-1), weights[:, 0]
 
@@ -209,7 +210,7 @@ class SequenceToSequence(nnx.Module):
         if memory is None:
             return outputs, None
         weights = self.attention(outputs, memory.keys, memory.mask)
-        context = attended(weights, memory.values)
+        context = attended(weights, memory.values, memory.mask)
         return jnp.tanh(self.combine(jnp.concatenate([context, outputs], axis=-1))), weights
 
     def _dropped(self, x):
@@ -222,8 +223,8 @@ def _checked_pair(inputs: Any) -> tuple[Any, Any]:
             f"sequence_to_sequence: inputs are {described(inputs)}; expects the pair (source ids [B, S], decoder "
             "inputs [B, T])."
         )
-    source, tokens = inputs
-    if getattr(source, "shape", (0,))[:1] != getattr(tokens, "shape", (0,))[:1]:
+    source, tokens = (as_numbers("sequence_to_sequence", ids) for ids in inputs)
+    if source.shape[:1] != tokens.shape[:1]:
         raise DataError(
             f"sequence_to_sequence: the source ids are {described(source)}, the decoder inputs {described(tokens)}; "
             "expects as many rows of both."

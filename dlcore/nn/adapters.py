@@ -12,6 +12,7 @@ from flax import nnx
 from dlcore.core.arguments import Constraint, RefusedError, arguments, sequence, text
 from dlcore.core.errors import ArgumentError, DataError, DlcoreError, described
 from dlcore.core.model import NEEDS_KEY, Model
+from dlcore.nn.inputs import entered, entered_rows
 from dlcore.nn.normalization import check_batch, num_values
 from dlcore.nn.observation import failing_layer, watched, within
 
@@ -30,7 +31,11 @@ class _Adapter:
         # Shapes only. Made at each use: what `build` reads may be another by then. It takes some milliseconds.
         return _split(nnx.eval_shape(lambda: self.build(nnx.Rngs(0))))
 
+    def entered(self, x):
+        return entered(x)
+
     def apply(self, params, state, x, *, key=None, train=False, method="__call__"):
+        x = self.entered(x)
         graphdef, params_template, streams, state_template = self.template()
         if train and key is None and jax.tree.leaves(streams):
             raise ArgumentError(NEEDS_KEY)
@@ -69,6 +74,9 @@ class _BuiltIn(_Adapter):
 
     def init(self, key):
         return jax.tree.map(_widened, super().init(key))
+
+    def entered(self, x):
+        return entered_rows(x)
 
     def template(self):
         if self.kept is None:
@@ -184,7 +192,7 @@ def _filled(name: str, template: nnx.State, values: Any) -> nnx.State:
             f"apply: {name} are {len(leaves)} arrays, those of this model are {len(expected)}; expects what "
             "model.init(key) gives, or a tree like it."
         )
-    return jax.tree.unflatten(jax.tree.structure(template), leaves)
+    return jax.tree.unflatten(jax.tree.structure(template), entered(leaves, f"apply: {name}"))
 
 
 def _streams(template: nnx.State, key: jax.Array | None) -> nnx.State:

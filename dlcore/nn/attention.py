@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from dlcore.nn.masked import shown_only
+
 
 class AdditiveAttention(nnx.Module):
     """Scores v . tanh(W query + U value), a small network.
@@ -27,7 +29,7 @@ class AdditiveAttention(nnx.Module):
 
     def __call__(self, queries: jax.Array, keys: jax.Array, mask: jax.Array) -> jax.Array:
         """Weights [B, T, S] of queries [B, T, num_query_features]; see `attention_weights`."""
-        compared = self.query(queries)[:, :, None] + keys[:, None]
+        compared = self.query(queries)[:, :, None] + shown_only(keys, mask)[:, None]
         return attention_weights(self.score(jnp.tanh(compared))[..., 0], mask)
 
 
@@ -43,7 +45,7 @@ class DotAttention(nnx.Module):
 
     def __call__(self, queries: jax.Array, keys: jax.Array, mask: jax.Array) -> jax.Array:
         """Weights [B, T, S] of queries [B, T, num_features]; see `attention_weights`."""
-        return attention_weights(jnp.einsum("btf,bsf->bts", queries, keys), mask)
+        return attention_weights(jnp.einsum("btf,bsf->bts", queries, shown_only(keys, mask)), mask)
 
 
 def attention_weights(scores: jax.Array, mask: jax.Array) -> jax.Array:
@@ -57,6 +59,6 @@ def attention_weights(scores: jax.Array, mask: jax.Array) -> jax.Array:
     return jnp.where(mask, weights, 0)
 
 
-def attended(weights: jax.Array, values: Any) -> jax.Array:
-    """The weighted sums of the values: [B, T, S], [B, S, F] -> [B, T, F]."""
-    return jnp.einsum("bts,bsf->btf", weights, values)
+def attended(weights: jax.Array, values: Any, mask: jax.Array) -> jax.Array:
+    """The weighted sums of the values that are there: [B, T, S], [B, S, F], bool [B, S] -> [B, T, F]."""
+    return jnp.einsum("bts,bsf->btf", weights, shown_only(values, mask))

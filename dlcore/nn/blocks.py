@@ -1,39 +1,23 @@
 """What families of networks share: normalizations, pooling, blocks of a convolution or a dense layer."""
 
 import dataclasses
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import jax
 from flax import nnx
 
 from dlcore.core.arguments import NONE, integer, one_of
-from dlcore.core.errors import ArgumentError
+from dlcore.core.errors import ArgumentError, shown
 from dlcore.nn import activations
 from dlcore.nn.activations import Activation
-from dlcore.nn.convolution import POOLS, Convolution
+from dlcore.nn.convolution import Convolution
 from dlcore.nn.dropout import Dropout
 from dlcore.nn.initializers import Initializer
-from dlcore.nn.normalization import BatchNorm
+from dlcore.nn.normalization import Normalization, normalization_layer
+from dlcore.nn.pooling import POOLS
 
-# Without `use_fast_variance=False` Flax takes E[x^2] - E[x]^2, which cancels where a mean is large. Batch statistics
-# move by a tenth each step, as PyTorch's do; Flax's own hundredth outlasts a short run.
-# Each is called with (width, axes, rngs); axes: of a row, (-1,) or (-3, -2, -1) for images, which "layer" goes over.
-NORMALIZATIONS: dict[str, Callable[..., nnx.Module]] = {
-    "batch": lambda width, axes, rngs: BatchNorm(width, momentum=0.9, use_fast_variance=False, rngs=rngs),
-    "batch_unbiased": lambda width, axes, rngs: BatchNorm(
-        width, momentum=0.9, use_fast_variance=False, unbiased=True, rngs=rngs
-    ),
-    "group": lambda width, axes, rngs: nnx.GroupNorm(
-        width, num_groups=math.gcd(width, 8), epsilon=1e-5, use_fast_variance=False, rngs=rngs
-    ),
-    "layer": lambda width, axes, rngs: nnx.LayerNorm(
-        width, epsilon=1e-5, reduction_axes=axes, use_fast_variance=False, rngs=rngs
-    ),
-}
-
-NORMALIZATION = one_of(*NORMALIZATIONS) | NONE
 POOL = one_of(*POOLS) | NONE
 PADDING = one_of("SAME", "VALID")
 WIDTH = integer(1, 2**24)
@@ -42,24 +26,38 @@ WINDOW = integer(1, 2**16)
 
 @dataclasses.dataclass(frozen=True)
 class Pooling:
-    """The largest or the mean of windows of size x size pixels, every `strides`; nothing where `kind` is None."""
+    """The largest or the mean of windows of size x size pixels, every `strides`; nothing where `kind` is None.
+
+    dilation: pixels from one place of a window to the next. counts_padding: padding counts in a mean, as zeros.
+    """
 
     kind: str | None
     size: int = 2
     strides: int = 2
     padding: str = "VALID"
+    dilation: int = 1
+    counts_padding: bool = False
+
+    @property
+    def extent(self) -> int:
+        """Pixels from the first to the last that a window meets, in each direction."""
+        return (self.size - 1) * self.dilation + 1
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """[B, height, width, C] -> [B, fewer, fewer, C]."""
-        return x if self.kind is None else POOLS[self.kind](x, self.size, self.strides, self.padding)
+        if self.kind is None:
+            return x
+        options = {"counts_padding": True} if self.counts_padding else {}
+        return POOLS[self.kind](x, self.size, self.strides, self.padding, dilation=self.dilation, **options)
 
 
 class ConvolutionalBlock(nnx.Module):
     """Convolution, normalization, activation, pooling: [B, height, width, num_inputs] -> [B, less, less, num_outputs].
 
     Args:
-      normalization: a name of `NORMALIZATIONS`, or None.
+      normalization: a name of `NORMALIZATIONS`, a `Normalization` or None.
       activation: a `Maxout` has the convolution make as many more channels; None for none.
+      num_groups: of the convolution.
       pooling: after all, or None.
     """
 
@@ -72,9 +70,10 @@ class ConvolutionalBlock(nnx.Module):
         kernel_size: int = 3,
         strides: int = 1,
         padding: str = "SAME",
-        normalization: str | None = None,
+        normalization: str | Normalization | None = None,
         activation: str | Activation | None = None,
         pooling: Pooling | None = None,
+        num_groups: int = 1,
         use_bias: bool = True,
         kernel_init: Initializer,
         bias_init: Initializer = nnx.initializers.zeros,
@@ -86,12 +85,14 @@ class ConvolutionalBlock(nnx.Module):
             (kernel_size, kernel_size),
             strides,
             padding=padding,
+            feature_group_count=num_groups,
             use_bias=use_bias,
             kernel_init=kernel_init,
             bias_init=bias_init,
             rngs=rngs,
         )
-        self.normalization = NORMALIZATIONS[normalization](width, (-3, -2, -1), rngs) if normalization else None
+        axes = (-3, -2, -1)
+        self.normalization = normalization_layer(normalization, width, axes, rngs) if normalization else None
         self.activation = None if activation is None else activations.layer(activation)
         self.pooling = pooling
 
@@ -157,3 +158,12 @@ def shrunk(name: str, sizes: Sequence[int], window: int, stride: int, padding: s
         )
     lost = window - 1 if padding == "VALID" else 0
     return tuple(-(-(size - lost) // stride) for size in sizes)
+
+
+def repeated(name: str, value: Any, count: int) -> tuple[Any, ...]:
+    """One value for each block: of a tuple those that it holds, else so many times the one."""
+    if not isinstance(value, tuple):
+        return (value,) * count
+    if len(value) != count:
+        raise ArgumentError(f"{name} is {shown(value)}; expects one, or one for each of {count} blocks.")
+    return value

@@ -1,4 +1,4 @@
-"""Convolution and pooling of channels-last arrays, in the form that is fast where they run.
+"""Convolution of channels-last arrays, in the form that is fast where it runs.
 
 XLA's own convolution is many times slower on a CPU inside a loop or under `vmap`, which is where every study runs.
 There, a convolution is slices of the padded input side by side and one matrix product. On GPUs and TPUs, XLA's own.
@@ -7,19 +7,22 @@ There, a convolution is slices of the padded input side by side and one matrix p
 import functools
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax import lax
 
-from dlcore.core.errors import ArgumentError, shown
+from dlcore.core.arguments import array, integer
+from dlcore.core.errors import ArgumentError, DataError, described
+from dlcore.nn.inputs import as_pixels
+from dlcore.nn.windows import Padding, as_floats, checked_name, each, explicit, extents, padded, pads_of, slices
 
-Padding = str | int | Sequence[int | tuple[int, int]]
 Form = Literal["slices", "native"]
+GROUPS = integer()
+KERNEL = array(ndim=range(3, 33), text="numbers [*window, inputs / groups, outputs]")
 
 
 def default_form() -> Form:
@@ -44,25 +47,21 @@ def convolve(
       kernel: [*window, inputs / num_groups, outputs].
       strides, kernel_dilation: one number, or one for each spatial dimension.
       padding: "SAME" (sizes / strides, rounded up), "VALID" (none), or zeros before and after in each dimension.
+      num_groups: the channels are cut into so many groups; outputs of a group see inputs of that group only.
       form: by default that of the platform; see `default_form`.
 
     Raises:
       ArgumentError: a padding that is none; a kernel larger than the padded input.
+      DataError: a kernel that does not fit the inputs.
     """
+    x, kernel = _checked("convolve", x, kernel, num_groups)
     rank = x.ndim - 2
-    strides, dilation = _each(strides, rank), _each(kernel_dilation, rank)
-    pads = _pads(x.shape[1:-1], kernel.shape[:-2], strides, padding, dilation)
+    strides, dilation = each(strides, rank, "strides"), each(kernel_dilation, rank, "kernel_dilation")
+    window = kernel.shape[:-2]
+    pads = pads_of(x.shape[1:-1], extents(window, dilation), strides, padding)
     if (form or default_form()) == "native":
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            strides,
-            pads,
-            rhs_dilation=dilation,
-            dimension_numbers=_channels_last(rank),
-            feature_group_count=num_groups,
-        )
-    taps = _slices(_padded(_mapped_like(x, kernel), pads, 0), kernel.shape[:-2], strides, dilation)
+        return _native(x, kernel, pads, num_groups, window_strides=strides, rhs_dilation=dilation)
+    taps = slices(padded(_mapped_like(x, kernel), pads, 0), window, strides, dilation)
     num_outputs = kernel.shape[-1]
     if num_groups == 1:
         output = _rows(jnp.concatenate(taps, axis=-1)) @ kernel.reshape(-1, num_outputs)
@@ -79,75 +78,53 @@ def convolve_transposed(
     strides: int | Sequence[int] = 1,
     padding: Padding = "SAME",
     *,
+    kernel_dilation: int | Sequence[int] = 1,
+    num_groups: int = 1,
     form: Form | None = None,
 ) -> jax.Array:
     """Transposed convolution, `lax.conv_transpose`: each input pixel paints its multiple of the kernel.
 
     Args:
-      x: [B, *sizes, inputs]. kernel: [*window, inputs, outputs].
-      padding: "SAME" (sizes * strides), "VALID" (all that is painted), or zeros around the dilated input.
+      x: [B, *sizes, inputs]. kernel: [*window, inputs / num_groups, outputs].
+      padding: "SAME" (sizes * strides), "VALID" (all that is painted), or zeros around the dilated input: PyTorch's
+        padding p is kernel_dilation * (window - 1) - p here, plus its output_padding after.
+      kernel_dilation, num_groups, form: as in `convolve`, which raises the same.
     """
+    x, kernel = _checked("convolve_transposed", x, kernel, num_groups)
     rank, window = x.ndim - 2, kernel.shape[:-2]
-    strides = _each(strides, rank)
-    pads = _transposed_pads(window, strides, padding)
+    strides, dilation = each(strides, rank, "strides"), each(kernel_dilation, rank, "kernel_dilation")
+    extent = extents(window, dilation)
+    pads = _transposed_pads(extent, strides, padding)
+    spread = [(size - 1) * stride + 1 for size, stride in zip(x.shape[1:-1], strides, strict=True)]
+    pads_of(spread, extent, (1,) * rank, pads)  # raises where nothing would be left
     if (form or default_form()) == "native":
-        return lax.conv_transpose(x, kernel, strides, pads, dimension_numbers=_channels_last(rank))
-    # The kernel as lax has it is flipped: tap 0 paints furthest away.
-    columns = jnp.moveaxis(kernel, -2, 0).reshape(x.shape[-1], -1)
-    painted = (_rows(x) @ columns).reshape(*x.shape[:-1], -1)
+        return _native(
+            x, kernel, pads, num_groups, window_strides=(1,) * rank, lhs_dilation=strides, rhs_dilation=dilation
+        )
     zero = jnp.zeros((), x.dtype)
 
     def placed(tap, offsets):
         config = [
-            (low - offset, high - (size - 1 - offset), stride - 1)
-            for (low, high), size, stride, offset in zip(pads, window, strides, offsets, strict=True)
+            (low - offset * step, high - (reach - 1 - offset * step), stride - 1)
+            for (low, high), reach, stride, offset, step in zip(pads, extent, strides, offsets, dilation, strict=True)
         ]
         return lax.pad(tap, zero, [(0, 0, 0), *config, (0, 0, 0)])
 
     offsets = itertools.product(*map(range, window))
-    return functools.reduce(jnp.add, map(placed, jnp.split(painted, math.prod(window), axis=-1), offsets))
+    return functools.reduce(jnp.add, map(placed, _painted(x, kernel, num_groups), offsets))
 
 
-def max_pool(
-    x: jax.Array,
-    window: int | Sequence[int],
-    strides: int | Sequence[int] | None = None,
-    padding: Padding = "VALID",
-) -> jax.Array:
-    """Largest value of each window, of each channel: [B, *sizes, C] -> [B, *sizes / strides, C].
-
-    Where several are largest, they share the gradient.
-
-    Args:
-      strides: the window's size by default.
-    """
-    # One dimension after the other, by slices. The gradient of `lax.reduce_window`, which Flax uses, is slow, and on
-    # GPUs not deterministic. A reshape and a max over the windows are 6 % faster, but jaxlib 0.10.2 compiles their
-    # gradient after a batch norm wrongly on a CPU, unless `dlcore.setup` has set its flag.
-    window, strides, pads = _pooling(x, window, strides, padding)
-    x = _padded(x, pads, -jnp.inf)
-    for axis, (size, stride) in enumerate(zip(window, strides, strict=True)):
-        along = [1] * len(window), [1] * len(window)
-        along[0][axis], along[1][axis] = size, stride
-        x = functools.reduce(jnp.maximum, _slices(x, *along))
-    return x
-
-
-def average_pool(
-    x: jax.Array,
-    window: int | Sequence[int],
-    strides: int | Sequence[int] | None = None,
-    padding: Padding = "VALID",
-) -> jax.Array:
-    """Mean of each window, of each channel; padding does not count. Arguments as for `max_pool`."""
-    window, strides, pads = _pooling(x, window, strides, padding)
-    inside = np.pad(np.ones(x.shape[1:-1], np.float32), pads)[None, ..., None]
-    total = functools.reduce(jnp.add, _slices(_padded(x, pads, 0), window, strides))
-    count = functools.reduce(np.add, _slices(inside, window, strides))
-    return total / jnp.broadcast_to(jnp.asarray(count, x.dtype), total.shape)
-
-
-POOLS: dict[str, Callable[..., jax.Array]] = {"max": max_pool, "average": average_pool}
+def _painted(x: jax.Array, kernel: jax.Array, num_groups: int) -> list[jax.Array]:
+    """What each place of the kernel, as lax has it (flipped: the first paints furthest away), makes of each pixel."""
+    num_taps, num_outputs = math.prod(kernel.shape[:-2]), kernel.shape[-1]
+    if num_groups == 1:
+        columns = jnp.moveaxis(kernel, -2, 0).reshape(x.shape[-1], -1)
+        painted = _rows(x) @ columns
+    else:
+        grouped = _rows(x).reshape(-1, num_groups, kernel.shape[-2])
+        weights = kernel.reshape(num_taps, kernel.shape[-2], num_groups, -1)
+        painted = jnp.einsum("ngi,tigo->ntgo", grouped, weights)
+    return jnp.split(painted.reshape(*x.shape[:-1], num_taps * num_outputs), num_taps, axis=-1)
 
 
 def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
@@ -162,8 +139,20 @@ def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
     return (rows + _mapped_like(jnp.ones((rows.shape[0], 1), x.dtype), bias) @ bias[None]).reshape(x.shape)
 
 
+# What Flax's layers take and these would leave out without a word.
+LEFT_OUT = ("input_dilation", "mask", "precision", "conv_general_dilated", "preferred_element_type", "transpose_kernel")
+
+
 class Convolution(nnx.Conv):
-    """`nnx.Conv` whose form fits the platform; the same arguments and parameters, zero padding only."""
+    """`nnx.Conv` whose form fits the platform; the same parameters and arguments but for `LEFT_OUT`, zero padding only.
+
+    Raises:
+      ArgumentError: an argument that is left out; a number of groups that does not divide inputs and outputs.
+    """
+
+    def __init__(self, in_features: int, out_features: int, *args: Any, **options: Any):
+        check_groups("Convolution", options.get("feature_group_count", 1), in_features, out_features)
+        super().__init__(in_features, out_features, *args, **_supported("Convolution", options))
 
     def __call__(self, inputs):
         """[B, *sizes, in_features] -> [B, *sizes, out_features]."""
@@ -180,13 +169,68 @@ class Convolution(nnx.Conv):
 
 
 class TransposedConvolution(nnx.ConvTranspose):
-    """`nnx.ConvTranspose` whose form fits the platform; the same arguments and parameters, no dilation."""
+    """`nnx.ConvTranspose` whose form fits the platform, in groups if wanted; arguments as in `Convolution`.
+
+    Its kernel is [*window, in_features / feature_group_count, out_features].
+    """
+
+    def __init__(self, in_features: int, out_features: int, *args: Any, feature_group_count: int = 1, **options: Any):
+        check_groups("TransposedConvolution", feature_group_count, in_features, out_features)
+        options = _supported("TransposedConvolution", options)
+        super().__init__(in_features // feature_group_count, out_features, *args, **options)
+        self.in_features, self.feature_group_count = in_features, feature_group_count
 
     def __call__(self, inputs):
         """[B, *sizes, in_features] -> [B, *(sizes * strides), out_features] with "SAME" padding."""
         inputs, kernel, bias = _promoted(self, inputs)
-        y = convolve_transposed(inputs, kernel, self.strides or 1, self.padding)
+        y = convolve_transposed(
+            inputs,
+            kernel,
+            self.strides or 1,
+            self.padding,
+            kernel_dilation=self.kernel_dilation or 1,
+            num_groups=self.feature_group_count,
+        )
         return y if bias is None else add_bias(y, bias)
+
+
+def check_groups(name: str, num_groups: Any, num_inputs: int, num_outputs: int) -> None:
+    """Raise `ArgumentError` unless the number of groups divides the channels that come in and those that go out."""
+    if GROUPS.refuses(num_groups) or num_inputs % num_groups or num_outputs % num_groups:
+        raise ArgumentError(
+            f"{name}: the number of groups is {num_groups}, of channels {num_inputs} in and {num_outputs} out; expects "
+            f"a divisor of both, e.g. {math.gcd(num_inputs, num_outputs)}."
+        )
+
+
+def _supported(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    left_out = sorted(set(options) & set(LEFT_OUT))
+    if left_out:
+        raise ArgumentError(
+            f"{name}: {', '.join(left_out)} is given, which this layer does not compute with; expects none of "
+            f"{', '.join(LEFT_OUT)}. Use Flax's own layer by dl.from_nnx."
+        )
+    return options
+
+
+def _checked(name: str, x: Any, kernel: Any, num_groups: int) -> tuple[jax.Array, jax.Array]:
+    """Both as floats of one type; `DataError` unless they fit."""
+    x, kernel = as_floats(as_pixels(name, x)), as_floats(jnp.asarray(KERNEL.check(f"{name}: kernel", kernel)))
+    fits = kernel.ndim == x.ndim and not GROUPS.refuses(num_groups) and kernel.size
+    if not fits or kernel.shape[-2] * num_groups != x.shape[-1] or kernel.shape[-1] % num_groups:
+        raise DataError(
+            f"{name}: inputs are {described(x)}, the kernel {described(kernel)}, groups {num_groups}; expects inputs "
+            "[B, *sizes, inputs] and a kernel [*window, inputs / groups, outputs], outputs a multiple of the groups."
+        )
+    dtype = jnp.promote_types(x.dtype, kernel.dtype)
+    return x.astype(dtype), kernel.astype(dtype)
+
+
+def _native(x: jax.Array, kernel: jax.Array, pads: Any, num_groups: int, **options: Any) -> jax.Array:
+    dimensions = _channels_last(x.ndim - 2)
+    return lax.conv_general_dilated(
+        x, kernel, padding=pads, feature_group_count=num_groups, dimension_numbers=dimensions, **options
+    )
 
 
 def _promoted(layer: Any, inputs: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array | None]:
@@ -197,61 +241,19 @@ def _promoted(layer: Any, inputs: jax.Array) -> tuple[jax.Array, jax.Array, jax.
     return layer.promote_dtype((inputs, layer.kernel[...], bias), dtype=layer.dtype)
 
 
-def _each(value: int | Sequence[int], rank: int) -> tuple[int, ...]:
-    """The value for each of the spatial dimensions."""
-    values = (value,) * rank if isinstance(value, int | np.integer) else tuple(value)
-    if len(values) != rank or any(v < 1 for v in values):
-        raise ArgumentError(f"window, strides or dilation is {shown(value)}; expects {rank} positive integers, or one.")
-    return values
-
-
-def _pads(sizes, window, strides, padding: Padding, dilation) -> list[tuple[int, int]]:
-    """Zeros before and after in each dimension."""
-    extent = [(size - 1) * step + 1 for size, step in zip(window, dilation, strict=True)]
-    if isinstance(padding, str):
-        if padding not in ("SAME", "VALID"):
-            raise ArgumentError(f'padding is {padding!r}; expects "SAME", "VALID" or zeros before and after.')
-        pads = lax.padtype_to_pads(sizes, extent, strides, padding)
-    else:
-        pads = _explicit(padding, len(sizes))
-    if any(size + low + high < reach for size, (low, high), reach in zip(sizes, pads, extent, strict=True)):
-        raise ArgumentError(
-            f"the window reaches over {list(extent)} pixels, the padded input is "
-            f"{[size + low + high for size, (low, high) in zip(sizes, pads, strict=True)]}; expects at most as many. "
-            'Use a smaller window, fewer layers that shrink the image, or padding="SAME".'
-        )
-    return pads
-
-
-def _explicit(padding: int | Sequence[int | tuple[int, int]], rank: int) -> list[tuple[int, int]]:
-    each = [padding] * rank if isinstance(padding, int) else list(padding)
-    if len(each) != rank:
-        raise ArgumentError(f"padding is {shown(padding)}; expects one entry for each of {rank} spatial dimensions.")
-    return [(pad, pad) if isinstance(pad, int) else (int(pad[0]), int(pad[1])) for pad in each]
-
-
-def _transposed_pads(window, strides, padding: Padding) -> list[tuple[int, int]]:
+def _transposed_pads(extent: Sequence[int], strides: Sequence[int], padding: Padding) -> list[tuple[int, int]]:
     """Zeros around the dilated input, as `lax.conv_transpose` counts them."""
     if not isinstance(padding, str):
-        return _explicit(padding, len(window))
-    if padding not in ("SAME", "VALID"):
-        raise ArgumentError(f'padding is {padding!r}; expects "SAME", "VALID" or zeros before and after.')
+        return explicit(padding, len(extent))
     pads = []
-    for size, stride in zip(window, strides, strict=True):
-        if padding == "SAME":
+    for size, stride in zip(extent, strides, strict=True):
+        if checked_name(padding) == "SAME":
             total = size + stride - 2
             low = size - 1 if stride > size - 1 else math.ceil(total / 2)
         else:
             total, low = size + stride - 2 + max(size - stride, 0), size - 1
         pads.append((low, total - low))
     return pads
-
-
-def _pooling(x: jax.Array, window, strides, padding: Padding):
-    rank = x.ndim - 2
-    window = _each(window, rank)
-    strides = window if strides is None else _each(strides, rank)
-    return window, strides, _pads(x.shape[1:-1], window, strides, padding, (1,) * rank)
 
 
 def _rows(x: jax.Array) -> jax.Array:
@@ -270,27 +272,6 @@ def _mapped_like(x: jax.Array, params: jax.Array) -> jax.Array:
     which XLA transposes the pixels of all networks.
     """
     return x + (params.ravel()[0] > jnp.inf).astype(x.dtype)
-
-
-def _padded(x: jax.Array, pads: Sequence[tuple[int, int]], value: float) -> jax.Array:
-    if not any(itertools.chain(*pads)):
-        return x
-    return lax.pad(x, jnp.asarray(value, x.dtype), [(0, 0, 0), *((low, high, 0) for low, high in pads), (0, 0, 0)])
-
-
-def _slices(x, window: Sequence[int], strides: Sequence[int], dilation: Sequence[int] | None = None) -> list[Any]:
-    """For each place of the window, the pixels that it meets there, [B, *sizes / strides, C]."""
-    dilation = dilation or (1,) * len(window)
-    counts = [
-        (size - (reach - 1) * step - 1) // stride + 1
-        for size, reach, step, stride in zip(x.shape[1:-1], window, dilation, strides, strict=True)
-    ]
-
-    def slice_at(place):
-        axes = zip(place, dilation, counts, strides, strict=True)
-        return tuple(slice(i * step, i * step + (count - 1) * stride + 1, stride) for i, step, count, stride in axes)
-
-    return [x[(slice(None), *slice_at(place))] for place in itertools.product(*map(range, window))]
 
 
 def _channels_last(rank: int) -> lax.ConvDimensionNumbers:

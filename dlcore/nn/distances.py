@@ -2,15 +2,23 @@
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 
+@jax.jit
 def squared_distances(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Squared distances: [A, D], [B, D] -> [A, B], never negative.
+    """Squared distances: [A, D], [B, D] -> [A, B], never negative, 0 between equal rows.
 
-    One matrix product instead of an array [A, B, D]. It cancels where the rows are near each other but far from the
-    origin, so the origin is first moved to the mean of `b`; distances, and so derivatives, do not depend on it.
+    The squares of differences are added up column by column: nothing is larger than the result, nor in the gradient.
+    |a|^2 + |b|^2 - 2 a.b would be one matrix product, and noise wherever rows are far from the origin but near each
+    other; no origin is near to all rows of two distant clusters.
     """
-    origin = jax.lax.stop_gradient(jnp.mean(b, axis=0, keepdims=True))
-    a, b = a - origin, b - origin
-    squares = jnp.sum(a**2, axis=1)[:, None] + jnp.sum(b**2, axis=1)[None, :]
-    return jnp.maximum(squares - 2 * a @ b.T, 0)
+    dtype = jnp.result_type(a, b)
+
+    @jax.checkpoint  # the gradient makes the differences again: kept, they would be an array [A, B, D]
+    def add_column(total, columns):
+        x, y = columns
+        return total + (x[:, None] - y[None, :]) ** 2, None
+
+    columns = a.T.astype(dtype), b.T.astype(dtype)
+    return lax.scan(add_column, jnp.zeros((a.shape[0], b.shape[0]), dtype), columns)[0]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from dlcore.core.arguments import Constraint, integer, sequence
 from dlcore.core.errors import DataError
+from dlcore.nn.inputs import as_numbers
 
 IMAGE_SHAPE = Constraint(
     "(height, width) or (height, width, channels), positive integers", sequence(integer(1, 2**16), 2, 3).accept
@@ -26,6 +27,7 @@ def as_images(name: str, x: Any, image_shape: Sequence[int]) -> jax.Array:
     Raises:
       DataError: another shape, or integers.
     """
+    x = as_numbers(name, x)
     images = x[..., None] if x.ndim == 3 and image_shape[2] == 1 else x
     if images.shape[1:] != tuple(image_shape) or not jnp.issubdtype(x.dtype, jnp.floating):
         expected = f"[B, {', '.join(map(str, image_shape))}]"

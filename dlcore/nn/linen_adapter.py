@@ -7,12 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen
-from flax.errors import InvalidRngError
+from flax.errors import FlaxError, InvalidRngError
 
 from dlcore.core.arguments import NONE, Constraint, RefusedError, arguments, array, boolean, instance, mapping, text
 from dlcore.core.errors import ArgumentError, DataError, suggest
 from dlcore.core.model import NEEDS_KEY, Model
 from dlcore.nn.adapters import like
+from dlcore.nn.inputs import entered
 from dlcore.nn.normalization import check_batch, num_values
 
 ONE_INPUT = array() | instance(jax.ShapeDtypeStruct)
@@ -73,6 +74,7 @@ def from_linen(module: linen.Module, example_inputs: Any, *, switch: str | Mappi
         return variables.pop("params", {}), variables
 
     def apply(params, state, x, *, key=None, train=False):
+        x = entered(x)
         # Linen takes a stream that it was not given from "params".
         rngs = {} if key is None else {"dropout": key, "params": jax.random.fold_in(key, 1)}
         variables = {"params": params, **state}
@@ -146,8 +148,8 @@ def _check_dropout(module: linen.Module, example_inputs: Any, mode: dict[str, An
     try:
         with linen.intercept_methods(look):
             jax.eval_shape(trace)
-    except Exception:
-        return
+    except (TypeError, ValueError, AttributeError, LookupError, NotImplementedError, FlaxError):
+        return  # what the module does not take, it says when it is used
     if off:
         raise ArgumentError(
             f"from_linen: in training the Dropout {off[0]} is deterministic, so that it never drops; expects one that "

@@ -57,8 +57,11 @@ def sharpened(mixture: Mixture, temperature: float | jax.Array) -> Mixture:
     Logits are divided by it, variances multiplied.
     Reference: Ha and Eck, A neural representation of sketch drawings, ICLR 2018, eq. 8.
     """
+    dtype = mixture.logits.dtype
+    temperature = jnp.maximum(jnp.asarray(temperature, dtype), jnp.finfo(dtype).tiny)
     return mixture._replace(
-        logits=mixture.logits / temperature,
+        # From the largest down: divided by a small temperature, several would be inf.
+        logits=(mixture.logits - mixture.logits.max(axis=-1, keepdims=True)) / temperature,
         log_deviations=mixture.log_deviations + 0.5 * jnp.log(temperature),
         pen=None if mixture.pen is None else mixture.pen / temperature,
     )

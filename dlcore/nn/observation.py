@@ -79,16 +79,18 @@ def watched(root: nnx.Module, check: Check | None = None) -> Iterator[None]:
 
 
 def failing_layer(root: nnx.Module, call: Callable[[], Any]) -> tuple[str, nnx.Module, Any] | None:
-    """Path, layer and inputs of the innermost layer of `root` in which `call()` raises; None if it is in none."""
+    """Path, layer and inputs of the innermost layer of `root` in which `call()` raises a `TypeError` or `ValueError`;
+    None if it is in none.
+    """
     found: list[tuple[str, nnx.Module, Any]] = []
 
     def observer(path, layer, run, inputs):
         try:
             return run()
-        except Exception:
+        except (TypeError, ValueError):
             found.append((path, layer, inputs))
             raise
 
-    with observing(observer), watched(root), contextlib.suppress(Exception):
+    with observing(observer), watched(root), contextlib.suppress(TypeError, ValueError):
         call()
     return found[0] if found else None

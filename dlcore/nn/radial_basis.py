@@ -10,6 +10,7 @@ from flax import nnx
 from jax.core import Tracer
 
 from dlcore.core.arguments import arguments, array, integer, key
+from dlcore.core.dtypes import in_single
 from dlcore.core.errors import ArgumentError, DataError
 from dlcore.nn.distances import squared_distances
 
@@ -33,7 +34,9 @@ class RadialBasis(nnx.Module):
         self.centers, self.log_widths = kind(centers), kind(jnp.log(widths))
 
     def __call__(self, x):
-        scale = -0.5 * jnp.exp(-2 * self.log_widths[...])
+        log_widths = self.log_widths[...]
+        most = 0.5 * jnp.log(jnp.finfo(log_widths.dtype).max) - 1  # beyond, 1 / width^2 is inf, and times 0 it is NaN
+        scale = -0.5 * jnp.exp(2 * jnp.clip(-log_widths, -most, most))
         return jnp.exp(scale[None, :] * squared_distances(x, self.centers[...]))
 
 
@@ -59,8 +62,8 @@ def k_means_centers(inputs: Any, num_centers: int, *, seed: int = 0) -> np.ndarr
             "k_means_centers: inputs are traced; expects arrays with values. Call it outside of the function that is "
             "swept, or use random_centers."
         )
-    inputs = np.asarray(inputs)
-    inputs = inputs if inputs.dtype == np.float32 else inputs.astype(np.float64)  # scikit-learn knows these two
+    # In float32 scikit-learn's distances are noise where clusters are small and far from each other.
+    inputs = np.asarray(inputs).astype(np.float64)
     _check_inputs("k_means_centers", inputs, num_centers)
     if not inputs.shape[1] or not np.isfinite(inputs).all():
         raise DataError(
@@ -109,12 +112,12 @@ def nearest_center_widths(centers: Any, num_neighbors: int = 2) -> jax.Array:
       >>> dl.models.nearest_center_widths(jnp.array([[0.0], [1.0], [5.0]]), 1)
       Array([1., 1., 4.], dtype=float32)
     """
-    centers = jnp.asarray(centers)
+    centers = in_single(centers)
     if num_neighbors >= len(centers):
         raise ArgumentError(
             f"nearest_center_widths: num_neighbors is {num_neighbors}; expects fewer than the {len(centers)} centers."
         )
-    distances = jnp.sum((centers[:, None] - centers[None]) ** 2, axis=-1)  # a few, and exactly 0 where they coincide
+    distances = squared_distances(centers, centers)  # exactly 0 where they coincide
     nearest = jnp.sort(distances, axis=1)[:, 1 : num_neighbors + 1]  # the very nearest is the center itself
     return _positive("nearest_center_widths", jnp.sqrt(jnp.mean(nearest, axis=1)))
 
@@ -133,11 +136,11 @@ def spread_widths(centers: Any) -> jax.Array:
       >>> dl.models.spread_widths(jnp.array([[0.0], [4.0]]))
       Array([2., 2.], dtype=float32)
     """
-    centers = jnp.asarray(centers)
+    centers = in_single(centers)
     count = len(centers)
     if count < 2:
         raise ArgumentError(f"spread_widths: there are {count} centers; expects two or more. Give the width yourself.")
-    largest = jnp.max(jnp.sum((centers[:, None] - centers[None]) ** 2, axis=-1))
+    largest = jnp.max(squared_distances(centers, centers))
     return _positive("spread_widths", jnp.broadcast_to(jnp.sqrt(largest / (2 * count)), (count,)))
 
 
@@ -149,6 +152,10 @@ def _check_inputs(name: str, inputs: Any, num_centers: int) -> None:
 
 
 def _positive(name: str, widths: jax.Array) -> jax.Array:
+    if not isinstance(widths, Tracer) and not np.isfinite(widths).all():
+        raise DataError(
+            f"{name}: the centers are not finite, or too far apart; expects numbers below 1e18. Scale them."
+        )
     if not isinstance(widths, Tracer) and not (np.asarray(widths) > 0).all():
         raise DataError(
             f"{name}: center {int(np.argmin(widths))} coincides with its neighbors, its width would be 0; expects "

@@ -1,8 +1,7 @@
-"""Recurrent layers: simple, LSTM and GRU, one or a stack, either or both ways through a sequence."""
+"""Recurrent layers of the cells in `cells`, one or a stack, either or both ways through a sequence."""
 
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,64 +11,10 @@ from jax import lax
 from dlcore.core.arguments import integer, one_of, result_of
 from dlcore.core.errors import ArgumentError, described, shown
 from dlcore.nn import initializers
+from dlcore.nn.cells import CELLS, Carry, rows
 from dlcore.nn.dropout import Dropout
 from dlcore.nn.initializers import Initializer
-
-Carry = tuple[jax.Array, ...]  # (h,), or (h, c) of an LSTM; [B, num_units] each
-
-
-class Cell(NamedTuple):
-    """One step of a recurrent network, without its matrix products.
-
-    gates: blocks of num_units columns in the kernels, in PyTorch's order.
-    biases: those of the bias: what `joined` yields.
-    num_carried: arrays in the carry; the first is the output.
-    joined: (input times its kernel, h times its kernel) to what the step computes with, but for the bias.
-    parted: cotangent of `joined` to those of its two arguments.
-    advance: (joined, carry) to the next carry.
-    """
-
-    gates: str
-    biases: str
-    num_carried: int
-    joined: Callable[[jax.Array, jax.Array], jax.Array]
-    parted: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
-    advance: Callable[[jax.Array, Carry], Carry]
-
-
-def _simple(joined: jax.Array, carry: Carry) -> Carry:
-    return (jnp.tanh(joined),)
-
-
-def _lstm(joined: jax.Array, carry: Carry) -> Carry:
-    i, f, g, o = jnp.split(joined, 4, axis=-1)
-    c = nnx.sigmoid(f) * carry[1] + nnx.sigmoid(i) * jnp.tanh(g)
-    return nnx.sigmoid(o) * jnp.tanh(c), c
-
-
-def _gru(joined: jax.Array, carry: Carry) -> Carry:
-    r, z, n, recurrent_n = jnp.split(joined, 4, axis=-1)
-    z, n = nnx.sigmoid(z), jnp.tanh(n + nnx.sigmoid(r) * recurrent_n)
-    return (n + z * (carry[0] - n),)
-
-
-def _gru_joined(projected: jax.Array, recurrent: jax.Array) -> jax.Array:
-    both = 2 * (projected.shape[-1] // 3)  # r and z add up; of n the recurrent part is reset first
-    added = projected[..., :both] + recurrent[..., :both]
-    return jnp.concatenate([added, projected[..., both:], recurrent[..., both:]], axis=-1)
-
-
-def _gru_parted(joined: jax.Array) -> tuple[jax.Array, jax.Array]:
-    both, projected = joined.shape[-1] // 2, 3 * (joined.shape[-1] // 4)
-    recurrent = jnp.concatenate([joined[..., :both], joined[..., projected:]], axis=-1)
-    return joined[..., :projected], recurrent
-
-
-CELLS = {
-    "simple": Cell("h", "h", 1, jnp.add, lambda joined: (joined, joined), _simple),
-    "lstm": Cell("ifgo", "ifgo", 2, jnp.add, lambda joined: (joined, joined), _lstm),
-    "gru": Cell("rzn", "rznm", 1, _gru_joined, _gru_parted, _gru),
-}
+from dlcore.nn.masked import shown_only
 
 CELL = one_of(*CELLS)
 NUM_UNITS = integer(1, 100_000)
@@ -82,12 +27,15 @@ class Recurrent(nnx.Module):
     """One recurrent layer [B, T, num_inputs] -> [B, T, num_units].
 
     Weights are those of PyTorch, transposed: `input_kernel` [num_inputs, gates], `recurrent_kernel`
-    [num_units, gates], gates in the order i, f, g, o (LSTM) and r, z, n (GRU, whose reset gate acts after the product,
-    as in cuDNN). There is one `bias`: of PyTorch's two only the sum matters, so that a second would but double their
-    learning rate. That of a GRU has a fourth part, the second bias of n, which the reset gate acts on.
+    [num_units, gates], gates in the order i, f, g, o (LSTM) and r, z, n (GRU). There is one `bias`: of PyTorch's two
+    only the sum matters, so that a second would but double their learning rate. That of a GRU whose reset gate acts
+    after the product has a fourth part, the second bias of n, which the reset gate acts on. An LSTM with peepholes has
+    `peepholes` [3 * num_units], for i, f and o, zero at first.
 
     Args:
-      cell: "simple" (Elman, tanh), "lstm" or "gru".
+      cell: "simple" (Elman, tanh), "lstm", "lstm_peephole" (its gates see the cell state too, i and f that before
+        the step, o that after it), "gru" (the reset gate acts after the product, as in cuDNN and PyTorch) or
+        "gru_reset_before" (before it, as Cho et al. have it: n = tanh(W x + U (r * h) + b)).
       num_inputs: numbers in a step.
       num_units: numbers in the state.
       rngs: of the weights.
@@ -97,7 +45,8 @@ class Recurrent(nnx.Module):
       initializer: of the input kernel, all gates in one. The recurrent kernel is orthogonal, each gate by itself.
 
     Differentiable in reverse mode any number of times, and forward over reverse; not in forward mode alone.
-    Reference: Hochreiter and Schmidhuber 1997; Cho et al. 2014; Jozefowicz et al. 2015 for the forget bias.
+    Reference: Hochreiter and Schmidhuber 1997; Gers and Schmidhuber 2000 for peepholes; Cho et al. 2014; Jozefowicz et
+      al. 2015 for the forget bias.
     """
 
     def __init__(
@@ -128,6 +77,9 @@ class Recurrent(nnx.Module):
         self.recurrent_kernel = nnx.Param(blocks.swapaxes(0, 1).reshape(num_units, -1))
         start = [forget_bias if gate == "f" else 0.0 for gate in rule.biases]
         self.bias = nnx.Param(jnp.repeat(jnp.asarray(start, jnp.float32), num_units))
+        self.peepholes = (
+            nnx.Param(jnp.zeros(rule.num_peepholes * num_units, jnp.float32)) if rule.num_peepholes else None
+        )
 
     def initial(self, batch_shape: tuple[int, ...], dtype: Any = float) -> Carry:
         """Zeros [*batch_shape, num_units]: (h,), or (h, c) of an LSTM."""
@@ -136,9 +88,17 @@ class Recurrent(nnx.Module):
     def step(self, carry: Carry, x: jax.Array) -> tuple[Carry, jax.Array]:
         """One step: carry and x [B, num_inputs] to the next carry and output [B, num_units]."""
         rule = CELLS[self.cell]
-        joined = rule.joined(x @ self.input_kernel[...], carry[0] @ self.recurrent_kernel[...])
-        carry = rule.advance(_plus(joined, self.bias[...]), carry)
+        kernel, inner = self._weights()
+        joined = rule.joined(x @ self.input_kernel[...], carry[0] @ kernel)
+        carry = rule.advance(_plus(joined, self.bias[...]), carry, inner)
         return carry, carry[0]
+
+    def _weights(self) -> tuple[jax.Array, jax.Array | None]:
+        """What h is multiplied by before a step, and what the step itself computes with."""
+        kernel, num_inner = self.recurrent_kernel[...], CELLS[self.cell].num_inner * self.num_units
+        if num_inner:
+            return kernel[:, :-num_inner], kernel[:, -num_inner:]
+        return kernel, None if self.peepholes is None else self.peepholes[...]
 
     def __call__(
         self, x: jax.Array, mask: jax.Array | None = None, carry: Carry | None = None
@@ -154,13 +114,14 @@ class Recurrent(nnx.Module):
           (outputs [B, T, num_units], the carry after the last step).
         """
         num_rows, num_steps, width = x.shape
+        x = x if mask is None else shown_only(x, mask)
         # As one matrix: of a [T, B, ...] product XLA would transpose the operands of the gradient in memory.
         projected = x.swapaxes(0, 1).reshape(-1, width) @ self.input_kernel[...]
         projected = projected.reshape(num_steps, num_rows, -1)
         if carry is None:
             carry = self.initial(x.shape[:1], projected.dtype)
         mask = None if mask is None else mask.swapaxes(0, 1)
-        arguments = projected, self.recurrent_kernel[...], self.bias[...], carry, mask
+        arguments = projected, *self._weights(), self.bias[...], carry, mask
         unrolled = _unrolled(self.cell, self.reverse, self.truncation, *arguments)
         outputs, last = cast(tuple[jax.Array, Carry], unrolled)
         return outputs.swapaxes(0, 1), last
@@ -249,6 +210,7 @@ def _unrolled(
     truncation: int | None,
     projected: jax.Array,
     kernel: jax.Array,
+    inner: jax.Array | None,
     bias: jax.Array,
     carry: Carry,
     mask: jax.Array | None,
@@ -256,18 +218,18 @@ def _unrolled(
     """Outputs [T, B, num_units] and last carry.
 
     Args:
-      projected: [T, B, gates]: the inputs times the input kernel. mask: [T, B].
+      projected: [T, B, gates]: the inputs times the input kernel. mask: [T, B]. inner: weights of the step itself.
     """
-    return _unrolled_forward(cell, reverse, truncation, projected, kernel, bias, carry, mask)[0]
+    return _unrolled_forward(cell, reverse, truncation, projected, kernel, inner, bias, carry, mask)[0]
 
 
-def _unrolled_forward(cell, reverse, truncation, projected, kernel, bias, carry, mask):
+def _unrolled_forward(cell, reverse, truncation, projected, kernel, inner, bias, carry, mask):
     rule = CELLS[cell]
 
     def step(before, inputs):
         x, there = inputs
         joined = _plus(rule.joined(x, before[0] @ kernel), bias)
-        after = rule.advance(joined, before)
+        after = rule.advance(joined, before, inner)
         output = after[0]
         if there is not None:
             after = _where(there, after, before)
@@ -275,12 +237,12 @@ def _unrolled_forward(cell, reverse, truncation, projected, kernel, bias, carry,
         return after, (output, joined, before)
 
     last, (outputs, joined, befores) = lax.scan(step, carry, (projected, mask), reverse=reverse)
-    return (outputs, last), (joined, befores, kernel, mask)
+    return (outputs, last), (joined, befores, kernel, inner, mask)
 
 
 def _unrolled_backward(cell, reverse, truncation, saved, cotangents):
     rule = CELLS[cell]
-    joined, befores, kernel, mask = saved
+    joined, befores, kernel, inner, mask = saved
     d_outputs, d_last = cotangents
     cut = None
     if truncation is not None:
@@ -295,7 +257,9 @@ def _unrolled_backward(cell, reverse, truncation, saved, cotangents):
         d_after_step = (d_after[0] + d_output, *d_after[1:])
         if there is not None:
             d_after_step = _where(there, d_after_step, jax.tree.map(jnp.zeros_like, d_after_step))
-        d_joined, d_before = jax.vjp(rule.advance, joined, before)[1](d_after_step)
+        d_joined, d_before = jax.vjp(lambda joined, before: rule.advance(joined, before, inner), joined, before)[1](
+            d_after_step
+        )
         _, d_recurrent = rule.parted(d_joined)
         d_before = (d_before[0] + d_recurrent @ transposed, *d_before[1:])
         if there is not None:
@@ -307,10 +271,11 @@ def _unrolled_backward(cell, reverse, truncation, saved, cotangents):
     inputs = (joined, befores, d_outputs, mask, cut)
     d_first, d_joined = lax.scan(step, d_last, inputs, reverse=not reverse)
     d_projected, d_recurrent = rule.parted(d_joined)
-    d_kernel = _rows(befores[0]).T @ _rows(d_recurrent)
+    d_kernel = rows(befores[0]).T @ rows(d_recurrent)
     # A product with ones: XLA's sum over the rows takes several times as long.
-    d_bias = jnp.ones(d_joined.shape[0] * d_joined.shape[1], d_joined.dtype) @ _rows(d_joined)
-    return d_projected, d_kernel, d_bias, d_first, None
+    d_bias = jnp.ones(d_joined.shape[0] * d_joined.shape[1], d_joined.dtype) @ rows(d_joined)
+    d_inner = rule.inner_gradient(joined, befores, d_joined, inner)
+    return d_projected, d_kernel, d_inner, d_bias, d_first, None
 
 
 _unrolled.defvjp(_unrolled_forward, _unrolled_backward)
@@ -318,11 +283,6 @@ _unrolled.defvjp(_unrolled_forward, _unrolled_backward)
 
 def _plus(joined: jax.Array, bias: jax.Array) -> jax.Array:
     return joined + jnp.broadcast_to(bias, joined.shape)
-
-
-def _rows(steps: jax.Array) -> jax.Array:
-    """[T, B, n] to [T * B, n]."""
-    return steps.reshape(-1, steps.shape[-1])
 
 
 def _where(there: jax.Array, new: Any, old: Any) -> Any:

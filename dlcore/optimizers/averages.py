@@ -54,8 +54,9 @@ def average_parameters(decay: Scalar | None = None, *, start: Scalar = 0) -> opt
             )
         count = jnp.asarray(optax.safe_increment(state.count))
         counted = jnp.maximum(count - start, 1).astype(jnp.float32)
-        # The newest of n counts 1 / n, or 1 / (1 + decay + ... + decay ** (n - 1)).
-        share = 1 / counted if decay is None else (1 - decay) / (1 - decay**counted)
+        # The newest of n counts 1 / n, or 1 / (1 + decay + ... + decay ** (n - 1)) = (1 - decay) / (1 - decay ** n),
+        # whose denominator cancels where decay is near 1.
+        share = 1 / counted if decay is None else (1 - decay) / -jnp.expm1(counted * jnp.log1p(decay - 1))
         new = optax.apply_updates(params, updates)
 
         def follow(old, leaf):

@@ -8,6 +8,7 @@ from dlcore.core import description
 from dlcore.core.arguments import NONE, arguments, instance, integer, one_of, text
 from dlcore.core.dataset import Dataset, Split, one_array
 from dlcore.core.errors import ArgumentError, suggest
+from dlcore.engine.dtypes import on_host
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +60,12 @@ def _spread(data: Dataset, split: str, num_rows: int) -> "Split":
     """Rows spread evenly over the split: rows of files often come class by class."""
     inputs, targets = getattr(data, split)[:2]
     rows = np.linspace(0, len(inputs) - 1, min(num_rows, len(inputs))).round().astype(int)
-    return Split(inputs[rows], targets[rows])
+    return Split(_drawable(inputs[rows]), _drawable(targets[rows]))
+
+
+def _drawable(values: np.ndarray) -> np.ndarray:
+    """In a dtype that NumPy and matplotlib calculate with; bfloat16 is none."""
+    return values.astype(on_host(values.dtype), copy=False)
 
 
 def _kind(data: Dataset) -> str:
@@ -142,7 +148,7 @@ def _draw_series(axis: "Axes", row: np.ndarray, data: Dataset, low: float, high:
 
 def _points(data: Dataset, split: str, num_rows: int) -> "Figure":
     """All points (not the first few), by class; for one feature, the target against it."""
-    inputs, targets = getattr(data, split).select(slice(MAX_POINTS))[:2]
+    inputs, targets = map(_drawable, getattr(data, split).select(slice(MAX_POINTS))[:2])
     figure, axes = _subplots(1, 1, (5, 4))
     axis = axes.flat[0]
     classes = np.unique(targets) if description.is_labels(data) else []

@@ -3,11 +3,16 @@
 from typing import Any
 
 import jax
-import optax
+import jax.numpy as jnp
+from jax import lax
 
-from dlcore.core.arguments import arguments, text, tree
+from dlcore.core.arguments import arguments, array, text, tree
+from dlcore.core.dtypes import in_single
 from dlcore.core.errors import DataError
 from dlcore.core.labeled import Labeled, by_path, labeled
+from dlcore.nn.inputs import entered
+
+NUMBERS = array("biufc", text="arrays of numbers")
 
 
 @arguments(values=tree, dim=text)
@@ -19,7 +24,7 @@ def layer_norms(values: Any, dim: str = "layer") -> Labeled:
       dim: name of the dimension; of parameters, gradient and updates the same, so that their norms can be divided.
 
     Raises:
-      DataError: a tree without arrays.
+      DataError: a tree without arrays, arrays of no numbers.
 
     Example:
       >>> norms = dl.probes.layer_norms({"first": {"kernel": jnp.ones((2, 2))}, "second": {"kernel": jnp.zeros(3)}})
@@ -27,8 +32,18 @@ def layer_norms(values: Any, dim: str = "layer") -> Labeled:
       ((('first', 'second'),), Array([2., 0.], dtype=float32))
     """
     layers: dict[str, list[jax.Array]] = {}
-    for path, leaf in by_path(values).items():
+    for path, leaf in by_path(entered(values, "layer_norms: values")).items():
+        leaf = NUMBERS.check(f"layer_norms: values at {path!r}", leaf)
         layers.setdefault(path.rpartition(".")[0] or path, []).append(leaf)
     if not layers:
         raise DataError("layer_norms: values hold no arrays; expects parameters or a tree like them.")
-    return labeled({layer: optax.tree.norm(leaves) for layer, leaves in layers.items()}, dim)
+    return labeled({layer: _norm(leaves) for layer, leaves in layers.items()}, dim)
+
+
+def _norm(leaves: list[jax.Array]) -> jax.Array:
+    """Divided by the largest number, whose square might be inf or 0; the derivative at 0 is 0. inf where one is."""
+    leaves = [in_single(leaf) for leaf in leaves]
+    scale = lax.stop_gradient(jnp.stack([jnp.max(jnp.abs(leaf), initial=0) for leaf in leaves]).max())
+    scale = jnp.where((scale > 0) & jnp.isfinite(scale), scale, 1)
+    squares = sum((jnp.sum(jnp.abs(leaf / scale) ** 2) for leaf in leaves), jnp.zeros(()))
+    return jnp.where(squares > 0, scale * jnp.sqrt(jnp.where(squares > 0, squares, 1)), squares)

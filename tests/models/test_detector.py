@@ -138,7 +138,7 @@ def test_average_precision_of_perfect_cells_is_one():
         ),
         (
             lambda: dl.losses.grid_detection(perfect(TARGETS, 4, 8), TARGETS[0], image_size=(8, 8)),
-            r"targets is float32\[3, 6\]; expects floats \[B, max_objects, 6\]",
+            r"targets is float32\[3, 6\]; expects numbers \[B, max_objects, 6\]",
         ),
     ],
 )

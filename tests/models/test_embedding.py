@@ -137,6 +137,24 @@ def test_nearest_neighbor_accuracy_by_hand():
     assert float(accuracy(sharp, np.array([0, 0, 1]))) == pytest.approx(2 / 3)
 
 
+def test_nearest_neighbors_of_every_scale():
+    """Catches squares that overflow or vanish next to one distant row, a large offset, or in small units."""
+    x, labels = np.array([[0.0], [5], [5.125], [0.25], [0]]), np.array([0, 1, 1, 0, 2])  # right: 1, 2 and 3
+
+    def cases(x, large, small):
+        return [np.r_[x, [[large]]], np.r_[x * small, [[-large]]], np.c_[x, np.full(5, large)], large / 8 * x]
+
+    accuracy = jax.jit(dl.metrics.nearest_neighbor_accuracy)
+    for dtype, large, small in ((np.float64, 1.7e308, 1e-290), (np.float32, 3.3e38, 1e-30)):
+        for case in cases(x, large, small):
+            given = case.astype(dtype)
+            named = np.r_[labels, 3][: len(given)]
+            found = (
+                dl.metrics.nearest_neighbor_accuracy(given, named) if dtype == np.float64 else accuracy(given, named)
+            )
+            assert float(found) == pytest.approx(3 / len(given))
+
+
 def test_groups_hold_one_identity():
     """Catches examples that leave their labels, occur twice, or mix within a group."""
     inputs, labels = np.arange(23, dtype=np.float32)[:, None], np.array([0] * 7 + [1] * 6 + [2] * 10)

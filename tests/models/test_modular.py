@@ -68,6 +68,23 @@ def test_mixture_by_hand(top_k):
     np.testing.assert_allclose(model.apply(params, state, X)[0], expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(("top_k", "renormalize", "learns"), [(1, None, True), (1, True, False), (2, None, True)])
+def test_a_gate_over_the_best_experts_learns(top_k, renormalize, learns):
+    """Catches a weight that is always 1, so that nothing moves the gate."""
+    experts = [dl.models.linear(2, 1, initializer="lecun_normal")] * 3
+    gate = dl.models.linear(2, 3, initializer="lecun_normal")
+    model = dl.models.mixture_of_experts(experts, gate, top_k=top_k, renormalize=renormalize)
+    params, state = model.init(jax.random.key(0))
+    x = np.random.default_rng(0).normal(size=(4, 2)).astype(np.float32)
+    gradient = jax.grad(lambda params: jnp.sum(model.apply(params, state, x)[0]))(params)["gate"]
+    assert any(np.any(leaf) for leaf in jax.tree.leaves(gradient)) == learns
+    weights = np.asarray(model.parts["weights"].apply(params, state, x)[0])
+    assert ((weights > 0).sum(axis=1) == top_k).all()
+    if (top_k, renormalize) == (1, None):
+        shares = jax.nn.softmax(gate.apply(params["gate"], {}, x)[0])
+        np.testing.assert_allclose(weights.max(axis=1), shares.max(axis=1), rtol=1e-6)
+
+
 def test_a_module_learns_from_its_own_examples_only():
     """Catches examples routed to the wrong module, and derivatives that reach the others."""
     model = dl.models.routed(linears(2), by_sign)

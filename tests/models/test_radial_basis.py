@@ -75,6 +75,8 @@ def test_least_squares_is_where_the_gradient_vanishes():
     error = jax.grad(lambda params: jnp.mean((model.apply(params, state, x)[0] - y) ** 2))
     before, after = optax.tree.norm(error(params)), optax.tree.norm(error(fitted))
     assert after < 1e-4 * before
+    of_halves = dl.models.fit_output_layer(model, params, state, x, y.astype(jnp.bfloat16))  # which holds 0 and 1
+    np.testing.assert_array_equal(of_halves["output"]["kernel"], fitted["output"]["kernel"])
 
 
 def test_squared_distances_far_from_the_origin():
@@ -134,7 +136,7 @@ VARIABLES = MODEL.init(jax.random.key(0))
         (lambda: dl.models.nearest_center_widths(X[[0, 0, 1]], 1), "center 0 coincides with its neighbors"),
         (lambda: dl.models.spread_widths(X[:1]), "there are 1 centers; expects two or more"),
         (lambda: dl.models.radial_basis(X[0], 1.0), r"centers is float32\[4\]; expects floats"),
-        (lambda: dl.models.radial_basis(X, 0.0), "the smallest width is 0; expects positive finite widths"),
+        (lambda: dl.models.radial_basis(X, 0.0), "widths reach from 0 to 0; expects positive finite widths"),
         (lambda: dl.models.radial_basis(X, np.nan), "expects positive finite widths"),
         (lambda: dl.models.radial_basis(X, np.ones(3)), r"widths are \[3\]; expects one, or \[32\]"),
         (lambda: dl.models.radial_basis(X, 1.0, 0), "num_outputs is 0; expects an integer from 1"),

@@ -186,12 +186,21 @@ def test_steps_one_by_one_equal_all_at_once(cell):
 
 
 @pytest.mark.parametrize(
-    ("cell", "reverse", "truncation"), [("simple", False, 1), ("lstm", True, 2), ("gru", False, 2)]
+    ("cell", "reverse", "truncation"),
+    [
+        ("simple", False, 1),
+        ("lstm", True, 2),
+        ("gru", False, 2),
+        ("lstm_peephole", False, 2),
+        ("gru_reset_before", True, 2),
+    ],
 )
 def test_truncation_is_a_stop_gradient(cell, reverse, truncation):
     """Catches a gradient that is cut at other steps, or cut for the weights and not for the inputs."""
     plain = Recurrent(cell, 3, 4, rngs=nnx.Rngs(0), reverse=reverse)
     graphdef, params = nnx.split(Recurrent(cell, 3, 4, rngs=nnx.Rngs(0), reverse=reverse, truncation=truncation))
+    if "peepholes" in params:  # zero at first
+        params["peepholes"].set_value(jnp.asarray(RNG.normal(size=12), jnp.float32))
     x = jnp.asarray(SERIES[:2])
 
     def truncated(params, x):

@@ -105,8 +105,9 @@ def test_attention_is_pytorchs(kind):
 
     def apply(params, queries, memory):
         def call(module, queries, memory):
-            weights = module(queries, module.keys(memory), jnp.asarray(values["mask"]))
-            return attended(weights, memory), weights
+            mask = jnp.asarray(values["mask"])
+            weights = module(queries, module.keys(memory), mask)
+            return attended(weights, memory, mask), weights
 
         return called(build, params, call, queries, memory)
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import dlcore as dl
 from dlcore.nn import convolution as conv
-from dlcore.nn.blocks import NORMALIZATIONS
+from dlcore.nn import pooling
+from dlcore.nn.normalization import normalization_layer
 
 GOLDEN = golden_values.load("convolution")
 
@@ -74,10 +75,10 @@ def test_transposed_convolution(case, strides, padding, form):
 @pytest.mark.parametrize(
     ("case", "pool", "arguments"),
     [
-        ("max_2", conv.max_pool, (2,)),
-        ("max_3_2", conv.max_pool, (3, 2, 1)),
-        ("average_2", conv.average_pool, (2,)),
-        ("average_3_2", conv.average_pool, (3, 2, 1)),
+        ("max_2", pooling.max_pool, (2,)),
+        ("max_3_2", pooling.max_pool, (3, 2, 1)),
+        ("average_2", pooling.average_pool, (2,)),
+        ("average_3_2", pooling.average_pool, (3, 2, 1)),
     ],
 )
 def test_pooling(case, pool, arguments):
@@ -94,7 +95,7 @@ def test_normalization(case):
     def build(rngs):
         if kind == "group":
             return nnx.GroupNorm(4, num_groups=4, rngs=rngs)
-        return NORMALIZATIONS[kind](4, (-3, -2, -1), rngs)
+        return normalization_layer(kind, 4, (-3, -2, -1), rngs)
 
     model = dl.from_nnx(build)
     _, state = model.init(jax.random.key(0))
@@ -192,17 +193,20 @@ def test_both_forms_of_convolution_agree(window, strides, dilation, groups, padd
 @given(
     window=st.tuples(st.integers(1, 4), small),
     strides=st.tuples(small, small),
+    dilation=st.sampled_from([(1, 1), (2, 1)]),
+    groups=st.sampled_from([1, 2]),
     padding=st.sampled_from(["SAME", "VALID", ((0, 1), (1, 2))]),
 )
-def test_both_forms_of_transposed_convolution_agree(window, strides, padding):
+def test_both_forms_of_transposed_convolution_agree(window, strides, dilation, groups, padding):
     """Catches a case in which painting is not a transposed convolution, forward or backward."""
     random = np.random.default_rng(0)
     x = jnp.asarray(random.normal(size=(2, 5, 4, 2)), jnp.float32)
-    kernel = jnp.asarray(random.normal(size=(*window, 2, 3)), jnp.float32)
+    kernel = jnp.asarray(random.normal(size=(*window, 2 // groups, 4)), jnp.float32)
 
     def run(form):
         def loss(x, kernel):
-            y = conv.convolve_transposed(x, kernel, strides, padding, form=form)
+            options = {"kernel_dilation": dilation, "num_groups": groups, "form": form}
+            y = conv.convolve_transposed(x, kernel, strides, padding, **options)
             return jnp.sum(jnp.sin(y)), y
 
         return jax.jit(jax.grad(loss, (0, 1), has_aux=True))(x, kernel)
@@ -217,7 +221,7 @@ def test_one_and_three_dimensions():
         layer = conv.Convolution(2, 3, (2,) * rank, 2, rngs=nnx.Rngs(0))
         native = conv.convolve(x, layer.kernel[...], 2, form="native")
         golden_values.assert_matches(layer(x), native)
-        assert conv.max_pool(x, 2).shape == (2, *(2,) * rank, 2)
+        assert pooling.max_pool(x, 2).shape == (2, *(2,) * rank, 2)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +231,7 @@ def test_one_and_three_dimensions():
         (lambda x, k: conv.convolve(x, k, padding=[1]), "expects one entry for each of 2"),
         (lambda x, k: conv.convolve(x, k, strides=0), "is 0; expects 2 positive integers"),
         (lambda x, k: conv.convolve(x[:, :2], k, padding="VALID"), r"reaches over \[3, 3\] pixels, .* \[2, 5\]"),
-        (lambda x, k: conv.max_pool(x, 6), r"reaches over \[6, 6\] pixels"),
+        (lambda x, k: pooling.max_pool(x, 6), r"reaches over \[6, 6\] pixels"),
         (lambda x, k: conv.convolve_transposed(x, k, padding="FULL"), "padding is 'FULL'"),
     ],
 )
@@ -240,7 +244,7 @@ def test_bad_input(call, text):
 WITHOUT_SETUP = """
 import sys; sys.path.insert(0, "tests")
 import jax, jax.numpy as jnp, numpy as np, optax
-from dlcore.nn.convolution import max_pool
+from dlcore.nn.pooling import max_pool
 
 random = np.random.default_rng(0)
 dark = jnp.asarray(np.where(random.random((32, 15, 15, 8)) > 0.7, random.random((32, 15, 15, 8)), 0), jnp.float32)

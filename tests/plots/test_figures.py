@@ -3,8 +3,12 @@
 import subprocess
 
 import examples
+import jax.numpy as jnp
+import numpy as np
 import pytest
 import scripts
+
+import dlcore as dl
 
 PLOTS = {path: function for path, function in examples.public_functions().items() if path.startswith("plots.")}
 PNG = b"\x89PNG\r\n"
@@ -14,6 +18,16 @@ PNG = b"\x89PNG\r\n"
 def test_every_figure_shows_itself(path):
     """Catches a plain `Figure`, of which a fresh notebook prints the address."""
     assert examples.call(PLOTS[path], examples.examples()[path]())._repr_png_().startswith(PNG)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4, 3), (2, 1), (2, 3)])
+def test_bfloat16_is_drawn(shape):
+    """Catches pixels and coordinates in a dtype that matplotlib does not know."""
+    inputs = jnp.asarray(np.arange(np.prod(shape)).reshape(shape), jnp.bfloat16)
+    figure = dl.plots.samples(dl.data.Dataset((inputs, jnp.asarray([0.5, 1.5], jnp.bfloat16))))
+    assert figure._repr_png_().startswith(PNG)
+    if len(shape) == 4:
+        assert np.ptp(figure.axes[1].images[0].get_array()) == pytest.approx(47 / 95)  # scaled to [0, 1]
 
 
 def test_inline_plotting_shows_it_no_second_time():

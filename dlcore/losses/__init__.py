@@ -1,6 +1,11 @@
 """Losses: each takes outputs and targets of a batch and returns one number per example, [B].
 
 Those that compare the examples of a batch, `triplet` and `mutual_likelihood`, return one number, [].
+They compute in float32, or in float64 where JAX does: float16 and bfloat16 outputs are widened first, exactly, and the
+loss is float32; the gradient has the dtype of the outputs. Integers, Booleans and NumPy's float64 become such floats,
+or are refused where they do not fit one. Where outputs are NaN, so is the loss; a logit of -inf rules its class out.
+Labels that are traced cannot be refused: one of no class makes the loss NaN.
+
 Those with further arguments become losses of a task by `functools.partial(dl.losses.huber, delta=0.5)`.
 """
 

@@ -2,22 +2,36 @@
 
 import jax
 import jax.numpy as jnp
-import optax
+import numpy as np
+from jax.core import Tracer
 
 from dlcore.core.arguments import NONE, arguments, number
-from dlcore.core.errors import ArgumentError
-from dlcore.losses.checks import FLAGS, LABELS, LOGITS, OUTPUTS, WEIGHT, check_flags, check_labels, check_shares, real
+from dlcore.core.errors import ArgumentError, shown
+from dlcore.losses.checks import (
+    FLAGS,
+    LABELS,
+    LOGITS,
+    OUTPUTS,
+    WEIGHT,
+    check_distributions,
+    check_flags,
+    check_labels,
+    real,
+)
+from dlcore.losses.softmax import is_label, known, mean_surprisal, of_label, surprisal_of, times
 
 
 @arguments(logits=LOGITS, labels=LABELS)
 def softmax_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Minus the log probability of the label: logits [B, num_classes], integers [B] -> [B], in nats.
 
+    A logit of -inf rules a class out; the loss of such a label is infinite.
+
     >>> dl.losses.softmax_cross_entropy(jnp.zeros((1, 4)), jnp.array([2]))
     Array([1.3862944], dtype=float32)
     """
     check_labels("softmax_cross_entropy", logits, labels)
-    return optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels)
+    return surprisal_of(logits, labels)
 
 
 @arguments(
@@ -50,17 +64,25 @@ def weighted_cross_entropy(
     """
     check_labels("weighted_cross_entropy", logits, labels)
     num_classes = logits.shape[-1]
-    targets = optax.losses.smooth_labels(jax.nn.one_hot(labels, num_classes, dtype=logits.dtype), label_smoothing)
+    shares = label_smoothing / num_classes + (1 - label_smoothing) * is_label(labels, num_classes)
     if class_weights is not None:
-        weights = jnp.asarray(class_weights, logits.dtype)
-        if weights.shape != (num_classes,):
-            raise ArgumentError(
-                f"weighted_cross_entropy: class_weights are {list(weights.shape)}, the logits {list(logits.shape)}; "
-                f"expects [{num_classes}], "
-                "one weight for each class."
-            )
-        targets = targets * weights.reshape((1,) * labels.ndim + weights.shape)
-    return optax.losses.softmax_cross_entropy(logits, targets)
+        _check_class_weights(class_weights, logits)
+        shares = shares * class_weights.reshape((1,) * labels.ndim + class_weights.shape)
+    return known(mean_surprisal(shares, logits), labels, num_classes)
+
+
+def _check_class_weights(weights: jax.Array, logits: jax.Array) -> None:
+    text = f"weighted_cross_entropy: class_weights are {list(weights.shape)}, the logits {list(logits.shape)}; expects "
+    if weights.shape != logits.shape[-1:]:
+        raise ArgumentError(f"{text}[{logits.shape[-1]}], one weight for each class.")
+    if isinstance(weights, Tracer):
+        return
+    values = np.asarray(weights)
+    if not (np.isfinite(values) & (values >= 0)).all() or not values.any():
+        raise ArgumentError(
+            f"weighted_cross_entropy: class_weights are {shown(values.tolist())}; expects finite numbers, 0 or more, "
+            "not all 0. Only classes that shall not count have weight 0."
+        )
 
 
 @arguments(logits=OUTPUTS, labels=FLAGS)
@@ -112,7 +134,13 @@ def focal(
       Array([0.1732868], dtype=float32)
     """
     check_flags("focal", logits, labels)
-    values = optax.losses.sigmoid_focal_loss(logits, labels, alpha=positive_weight, gamma=gamma)
+    positive = labels > 0
+    margin = jnp.where(positive, logits, -logits)
+    # 1 - p = sigmoid(-margin), by its logarithm: for margins of 20 and more 1 - p would be 0.
+    easy = jnp.minimum(jax.nn.softplus(margin), jnp.finfo(logits.dtype).max)
+    values = jnp.exp(-gamma * easy) * jax.nn.softplus(-margin)
+    if positive_weight is not None:
+        values = times(jnp.where(positive, positive_weight, 1 - positive_weight), values)
     return values.reshape(values.shape[0], -1).mean(axis=1)
 
 
@@ -132,11 +160,10 @@ def multiclass_focal(logits: jax.Array, labels: jax.Array, *, gamma: float | jax
       Array([0.1732868], dtype=float32)
     """
     check_labels("multiclass_focal", logits, labels)
-    others = jax.nn.one_hot(labels, logits.shape[-1]) == 0
-    # The logarithm of 1 - p from the other logits: its own rounding would end at log(0), with an infinite derivative.
-    missed = jax.nn.logsumexp(logits, axis=-1, where=others) - jax.nn.logsumexp(logits, axis=-1)
-    weight = jnp.exp(gamma * jnp.maximum(missed, jnp.finfo(logits.dtype).min))
-    return weight * optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels)
+    nats = surprisal_of(logits, labels)
+    # log(1 - p): where it is -inf the loss is 0, and so is its derivative.
+    missed = jnp.log(jnp.maximum(-jnp.expm1(-nats), jnp.finfo(logits.dtype).tiny))
+    return jnp.exp(gamma * missed) * nats
 
 
 @arguments(scores=OUTPUTS, labels=FLAGS)
@@ -150,7 +177,7 @@ def hinge(scores: jax.Array, labels: jax.Array) -> jax.Array:
       Array([0.5, 1.5], dtype=float32)
     """
     check_flags("hinge", scores, labels)
-    return optax.losses.hinge_loss(scores, 2 * labels.astype(scores.dtype) - 1)
+    return jnp.maximum(1 - jnp.where(labels > 0, scores, -scores), 0)
 
 
 @arguments(scores=LOGITS, labels=LABELS)
@@ -165,15 +192,22 @@ def multiclass_hinge(scores: jax.Array, labels: jax.Array) -> jax.Array:
       Array([0.5], dtype=float32)
     """
     check_labels("multiclass_hinge", scores, labels)
-    return optax.losses.multiclass_hinge_loss(scores, labels)
+    own, num_classes = of_label(scores, labels), scores.shape[-1]
+    # The difference first: next to a score of 1e8 the margin of 1 would be lost.
+    ahead = jnp.where(is_label(labels, num_classes), -jnp.inf, scores - own[..., None]).max(axis=-1)
+    ahead = jnp.where(own == -jnp.inf, jnp.inf, jnp.where(jnp.isnan(own), own, ahead))
+    return known(jnp.maximum(1 + ahead, 0), labels, num_classes)
 
 
-@arguments(logits=LOGITS, targets=LOGITS)
+@arguments(logits=LOGITS, targets=real("probabilities [..., num_classes]"))
 def kl_divergence(logits: jax.Array, targets: jax.Array) -> jax.Array:
     """KL(targets || softmax(logits)): logits [B, num_classes], probabilities [B, num_classes] -> [B], in nats.
+
+    Infinite where a target has a share of a class that a logit of -inf rules out.
 
     >>> dl.losses.kl_divergence(jnp.zeros((1, 2)), jnp.array([[1.0, 0.0]]))
     Array([0.6931472], dtype=float32)
     """
-    check_shares("kl_divergence", logits, targets)
-    return optax.losses.kl_divergence(jax.nn.log_softmax(logits), targets)
+    check_distributions("kl_divergence", logits, targets)
+    log_targets = jnp.log(jnp.where(targets > 0, targets, 1))
+    return mean_surprisal(targets, logits, log_targets)

@@ -5,11 +5,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from dlcore.core.arguments import arguments, integer, number, one_of
 from dlcore.core.errors import DataError, described
 from dlcore.losses.checks import LABELS, WEIGHT, check_labels, real, record
-from dlcore.losses.classification import softmax_cross_entropy
+from dlcore.losses.softmax import is_label, over_exp, surprisal_of
 from dlcore.nn.distances import squared_distances
 from dlcore.nn.embeddings import Angles, Gaussian
 
@@ -49,6 +51,10 @@ def triplet(
       Array(1., dtype=float32)
     """
     _check_batch("triplet", embeddings, labels)
+    return _nan_where_nan(embeddings, _triplet(embeddings, labels, margin, mining))
+
+
+def _triplet(embeddings: jax.Array, labels: jax.Array, margin: float | jax.Array, mining: str) -> jax.Array:
     distances = squared_distances(embeddings, embeddings)
     positive, negative = _pairs(labels)
     if mining == "all":
@@ -87,9 +93,9 @@ def mutual_likelihood_scores(a: Gaussian, b: Gaussian) -> jax.Array:
         raise DataError(
             f"mutual_likelihood_scores: means are {described(a.mean)}, {described(b.mean)}; expects as many features."
         )
-    variance = jnp.exp(a.log_variance)[:, None] + jnp.exp(b.log_variance)[None]
-    squares = (a.mean[:, None] - b.mean[None]) ** 2
-    scores = jnp.sum(squares / variance + jnp.log(variance), axis=-1)
+    log_variance = jnp.logaddexp(a.log_variance[:, None], b.log_variance[None])
+    squares = over_exp(a.mean[:, None] - b.mean[None], log_variance / 2) ** 2
+    scores = jnp.sum(squares + log_variance, axis=-1)
     return -0.5 * (scores + a.mean.shape[1] * math.log(2 * math.pi))
 
 
@@ -110,7 +116,8 @@ def mutual_likelihood(embeddings: Gaussian, labels: jax.Array) -> jax.Array:
       Array(2.5310242, dtype=float32)
     """
     _check_batch("mutual_likelihood", embeddings.mean, labels)
-    return -_mean(mutual_likelihood_scores(embeddings, embeddings), _pairs(labels)[0])
+    loss = -_mean(mutual_likelihood_scores(embeddings, embeddings), _pairs(labels)[0])
+    return _nan_where_nan(jnp.concatenate([embeddings.mean, embeddings.log_variance]), loss)
 
 
 @arguments(angles=ANGLES, labels=LABELS, scale=POSITIVE, margin=POSITIVE)
@@ -135,11 +142,12 @@ def arcface(
       >>> dl.losses.arcface(angles, jnp.array([0]), scale=1.0).round(2)
       Array([0.35], dtype=float32)
     """
-    check_labels("arcface", angles.cosines, labels)
+    _check_angles("arcface", angles, labels)
 
     def target(cosine):
-        # cos(t + m) without arccos, whose derivative is infinite at 1; that of the sine is cut off there.
-        sine = jnp.sqrt(jnp.maximum(1 - cosine**2, 1e-12))
+        # cos(t + m) without arccos, whose derivative is infinite at 1; that of the sine is taken as 0 there.
+        square = (1 - cosine) * (1 + cosine)
+        sine = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
         return cosine * jnp.cos(margin) - sine * jnp.sin(margin)
 
     return _with_margin(angles.cosines, labels, target, scale)
@@ -159,7 +167,7 @@ def cosface(
       >>> dl.losses.cosface(angles, jnp.array([0]), scale=1.0).round(2)
       Array([0.42], dtype=float32)
     """
-    check_labels("cosface", angles.cosines, labels)
+    _check_angles("cosface", angles, labels)
     return _with_margin(angles.cosines, labels, lambda cosine: cosine - margin, scale)
 
 
@@ -187,7 +195,7 @@ def sphereface(angles: Angles, labels: jax.Array, *, margin: int = 4, annealing:
       >>> dl.losses.sphereface(angles, jnp.array([0])).round(2)
       Array([0.31], dtype=float32)
     """
-    check_labels("sphereface", angles.cosines, labels)
+    _check_angles("sphereface", angles, labels)
 
     def target(cosine):
         multiple, before = cosine, jnp.ones_like(cosine)
@@ -201,8 +209,8 @@ def sphereface(angles: Angles, labels: jax.Array, *, margin: int = 4, annealing:
 
 
 def _with_margin(cosines: jax.Array, labels: jax.Array, target: Any, scale: Any) -> jax.Array:
-    own = jax.nn.one_hot(labels, cosines.shape[1], dtype=bool)
-    return softmax_cross_entropy(scale * jnp.where(own, target(cosines), cosines), labels)
+    own = is_label(labels, cosines.shape[1])
+    return surprisal_of(scale * jnp.where(own, target(cosines), cosines), labels)
 
 
 def _pairs(labels: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -218,6 +226,22 @@ def _picked(values: jax.Array, columns: jax.Array) -> jax.Array:
 def _mean(values: jax.Array, counted: jax.Array) -> jax.Array:
     """Mean over those that count; 0 if none does."""
     return jnp.sum(jnp.where(counted, values, 0)) / jnp.maximum(jnp.sum(counted), 1)
+
+
+def _nan_where_nan(embeddings: jax.Array, loss: jax.Array) -> jax.Array:
+    """The loss, NaN where an embedding is: no comparison of distances is true of NaN, which would then not count."""
+    return jnp.where(jnp.isnan(embeddings).any(), jnp.nan, loss)
+
+
+def _check_angles(name: str, angles: Angles, labels: jax.Array) -> None:
+    check_labels(name, angles.cosines, labels)
+    for field, low, high in (("cosines", -1, 1), ("norms", 0, math.inf)):
+        values = getattr(angles, field)
+        if not isinstance(values, Tracer) and ((values < low - 1e-3) | (values > high + 1e-3)).any():
+            raise DataError(
+                f"{name}: {field} go from {np.min(values)} to {np.max(values)}; expects them in [{low}, {high}]. Take "
+                "them of model.parts['angles']."
+            )
 
 
 def _check_batch(name: str, values: Any, labels: Any) -> None:

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from dlcore.core.arguments import NONE, arguments, array
 from dlcore.core.errors import DataError, described
-from dlcore.losses.checks import real, record
-from dlcore.losses.classification import binary_cross_entropy
+from dlcore.losses.checks import check_flags, check_mask, real, record
+from dlcore.losses.softmax import binary_surprisal, over_exp
 from dlcore.nn.mixture import Mixture
 
 MIXTURE = record(
@@ -32,6 +32,9 @@ def mixture_density(mixture: Mixture, targets: jax.Array, mask: jax.Array | None
     Args:
       mixture: of steps [B, T]. targets: [B, T, 2] or, with a pen, [B, T, 3], the third 1 where the pen is up, else 0.
       mask: bool [B, T]; a row without any step has loss and gradient 0. By default all are there.
+
+    Raises:
+      DataError: targets or a mask of another shape, a pen or a mask of other numbers than 0 and 1.
     Reference: Graves, Generating sequences with recurrent neural networks, 2013, eqs. 24 to 26.
 
     Example:
@@ -46,14 +49,17 @@ def mixture_density(mixture: Mixture, targets: jax.Array, mask: jax.Array | None
             f"mixture_density: targets are {described(targets)}, the mask {described(mask)}; expects points "
             f"{[*steps, 2 if mixture.pen is None else 3]} and a mask {list(steps)}, as the mixture has steps and a pen."
         )
-    mask = None if mask is None else jnp.asarray(mask, bool)
-    if mask is not None:  # before the loss too: a NaN hidden only after it makes the gradient NaN
+    if mask is not None:
+        check_mask("mixture_density", mask)
+        mask = jnp.asarray(mask, bool)
+        # before the loss too: a NaN hidden only after it makes the gradient NaN
         mixture = jax.tree.map(lambda leaf: jnp.where(_like(mask, leaf), leaf, 0), mixture)
         targets = jnp.where(mask[..., None], targets, 0)
     log_weights = jax.nn.log_softmax(mixture.logits)
     each = -jax.nn.logsumexp(log_weights + _log_density(mixture, targets[..., None, :2]), axis=-1)
     if mixture.pen is not None:
-        each = each + binary_cross_entropy(mixture.pen, targets[..., 2])
+        check_flags("mixture_density: the pen", mixture.pen, targets[..., 2])
+        each = each + binary_surprisal(mixture.pen, targets[..., 2])
     if mask is None:
         return each.mean(axis=1)
     return jnp.where(mask, each, 0).sum(axis=1) / jnp.maximum(mask.sum(axis=1), 1)
@@ -66,7 +72,7 @@ def _log_density(mixture: Mixture, points: jax.Array) -> jax.Array:
     ((a - rb) cosh c)^2 + b^2: a sum of squares, however near to 1 the correlation is.
     """
     c = jnp.clip(mixture.correlations, -10, 10)  # beyond, r is 1 in float32 and cosh soon overflows
-    a, b = jnp.moveaxis((points - mixture.means) * jnp.exp(-mixture.log_deviations), -1, 0)
+    a, b = jnp.moveaxis(over_exp(points - mixture.means, mixture.log_deviations), -1, 0)
     log_cosh = jnp.logaddexp(c, -c) - math.log(2)
     exponent = ((a - jnp.tanh(c) * b) * jnp.cosh(c)) ** 2 + b**2
     return log_cosh - mixture.log_deviations.sum(axis=-1) - math.log(2 * math.pi) - exponent / 2

@@ -1,10 +1,10 @@
 """Losses of inputs reconstructed; for real-valued ones `squared_error` serves."""
 
 import jax
-import optax
 
 from dlcore.core.arguments import arguments
 from dlcore.losses.checks import OUTPUTS, check_shares
+from dlcore.losses.softmax import binary_surprisal
 
 
 @arguments(logits=OUTPUTS, targets=OUTPUTS)
@@ -17,5 +17,5 @@ def bernoulli_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
     Array([0.6931472], dtype=float32)
     """
     check_shares("bernoulli_cross_entropy", logits, targets)
-    values = optax.losses.sigmoid_binary_cross_entropy(logits, targets)
+    values = binary_surprisal(logits, targets)
     return values.reshape(values.shape[0], -1).mean(axis=1)

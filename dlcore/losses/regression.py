@@ -2,13 +2,13 @@
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from dlcore.core.arguments import arguments, number
-from dlcore.losses.checks import OUTPUTS, check_same_shape
+from dlcore.losses.checks import PRECISE, check_same_shape, difference
+from dlcore.losses.softmax import times
 
 
-@arguments(predictions=OUTPUTS, targets=OUTPUTS)
+@arguments(predictions=PRECISE, targets=PRECISE)
 def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     """Squared error.
 
@@ -16,10 +16,10 @@ def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     Array([0., 4.], dtype=float32)
     """
     check_same_shape("squared_error", predictions, targets)
-    return _row_means(optax.losses.squared_error(predictions, targets))
+    return _row_means(difference(predictions, targets) ** 2)
 
 
-@arguments(predictions=OUTPUTS, targets=OUTPUTS)
+@arguments(predictions=PRECISE, targets=PRECISE)
 def absolute_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     """Absolute error; its minimizer is the median.
 
@@ -27,10 +27,10 @@ def absolute_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     Array([0., 2.], dtype=float32)
     """
     check_same_shape("absolute_error", predictions, targets)
-    return _row_means(jnp.abs(predictions - targets))
+    return _row_means(jnp.abs(difference(predictions, targets)))
 
 
-@arguments(predictions=OUTPUTS, targets=OUTPUTS, delta=number(0, open_low=True))
+@arguments(predictions=PRECISE, targets=PRECISE, delta=number(0, open_low=True))
 def huber(predictions: jax.Array, targets: jax.Array, *, delta: float | jax.Array = 1.0) -> jax.Array:
     """Half the squared error up to delta, beyond it linear with slope delta.
 
@@ -44,10 +44,12 @@ def huber(predictions: jax.Array, targets: jax.Array, *, delta: float | jax.Arra
       Array([0.125, 2.5  ], dtype=float32)
     """
     check_same_shape("huber", predictions, targets)
-    return _row_means(optax.losses.huber_loss(predictions, targets, delta=delta))
+    errors = jnp.abs(difference(predictions, targets))
+    inner = jnp.minimum(errors, delta)
+    return _row_means(0.5 * inner**2 + delta * (errors - inner))
 
 
-@arguments(predictions=OUTPUTS, targets=OUTPUTS, quantile=number(0, 1))
+@arguments(predictions=PRECISE, targets=PRECISE, quantile=number(0, 1))
 def pinball(predictions: jax.Array, targets: jax.Array, *, quantile: float | jax.Array = 0.5) -> jax.Array:
     """Quantile * error where the target is above the prediction, else (1 - quantile) * |error|; fits that quantile.
 
@@ -61,8 +63,8 @@ def pinball(predictions: jax.Array, targets: jax.Array, *, quantile: float | jax
       Array([0.75, 0.25], dtype=float32)
     """
     check_same_shape("pinball", predictions, targets)
-    errors = targets - predictions
-    return _row_means(jnp.maximum(quantile * errors, (quantile - 1) * errors))
+    errors = difference(targets, predictions)
+    return _row_means(jnp.maximum(times(quantile, errors), times(quantile - 1, errors)))
 
 
 def _row_means(errors: jax.Array) -> jax.Array:

@@ -4,13 +4,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from dlcore.core.arguments import arguments, array
-from dlcore.losses.checks import LABELS, check_labels, real
+from dlcore.losses.checks import LABELS, check_labels, check_mask, shift_invariant
+from dlcore.losses.softmax import surprisal_of
 from dlcore.nn.masked import checked_mask
 
-STEP_LOGITS = real("logits [B, T, num_classes]", 3)
+STEP_LOGITS = shift_invariant("logits [B, T, num_classes]", 3)
 MASK = array("biu", ndim=2, text="Booleans [B, T], True where there is a step")
 
 
@@ -30,9 +30,10 @@ def masked_cross_entropy(logits: jax.Array, labels: jax.Array, mask: Any) -> jax
       >>> dl.losses.masked_cross_entropy(jnp.zeros((1, 2, 4)), np.array([[3, 0]]), np.array([[True, False]]))
       Array([1.3862944], dtype=float32)
     """
+    check_mask("masked_cross_entropy", mask)
     mask = checked_mask(mask, labels.shape, "masked_cross_entropy")
     check_labels("masked_cross_entropy", logits, labels, where=mask)
     # Masked before the loss as well as after it: 0 times the derivative at an infinite logit is NaN.
     logits = jnp.where(mask[..., None], logits, 0)
-    losses = optax.losses.softmax_cross_entropy_with_integer_labels(logits, jnp.where(mask, labels, 0))
+    losses = surprisal_of(logits, jnp.where(mask, labels, 0))
     return jnp.sum(jnp.where(mask, losses, 0), axis=1) / jnp.maximum(mask.sum(axis=1), 1)

@@ -1,6 +1,6 @@
 """Tasks: what is minimized and what is reported, for each kind of target."""
 
-from dlcore.core.task import Forward, Metric, Penalty, Report, Task, l2, supervised
+from dlcore.core.task import Forward, Metric, Penalty, Report, Task, l2
 from dlcore.tasks.classification import classification
 from dlcore.tasks.detection import detection
 from dlcore.tasks.embeddings import embedding
@@ -17,6 +17,7 @@ from dlcore.tasks.reconstruction import (
 from dlcore.tasks.regression import regression
 from dlcore.tasks.sequences import token_prediction
 from dlcore.tasks.strokes import strokes
+from dlcore.tasks.supervised import supervised
 from dlcore.tasks.translation import translation
 
 __all__ = [

@@ -10,10 +10,11 @@ from dlcore.core.arguments import NONE, arguments, function
 from dlcore.core.dataset import Dataset, one_array
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
-from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised
+from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised_task
 from dlcore.losses.checks import check_range
 from dlcore.metrics import accuracy, binary_accuracy
 from dlcore.tasks.outputs import output_of, squeezed
+from dlcore.tasks.supervised import check_targets, targets_of
 
 
 @arguments(model=MODEL, data=DATASET, loss=function | NONE, metrics=METRICS, penalty=PENALTY)
@@ -47,7 +48,8 @@ def classification(
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise DataError(
             f"targets are {labels.dtype}{list(labels.shape)}; classification expects integer labels [N]. "
-            "Use y.astype(int) on whole numbers, y.argmax(1) on one-hot rows, or dl.tasks.regression."
+            "Use y.astype(int) on whole numbers, y.argmax(1) on one-hot rows, "
+            'target_kind="class" where a table is read, or dl.tasks.regression.'
         )
     if len(output.shape) != 2:
         raise DataError(f"the model's output is {list(output.shape)}; classification expects [B, num_classes].")
@@ -56,17 +58,8 @@ def classification(
         num_classes = 2 if binary else output.shape[1]
         check_range(f"classification, {split} split", getattr(data, split).targets, num_classes)
     if binary:
-        return supervised(
-            squeezed(model),
-            data,
-            loss or losses.binary_cross_entropy,
-            metrics={"accuracy": binary_accuracy, **(metrics or {})},
-            penalty=penalty,
-        )
-    return supervised(
-        model,
-        data,
-        loss or losses.softmax_cross_entropy,
-        metrics={"accuracy": accuracy, **(metrics or {})},
-        penalty=penalty,
-    )
+        model, output = squeezed(model), jax.ShapeDtypeStruct(output.shape[:1], output.dtype)
+    loss = loss or (losses.binary_cross_entropy if binary else losses.softmax_cross_entropy)
+    check_targets("classification", loss, targets_of(data), output)
+    reported = {"accuracy": binary_accuracy if binary else accuracy, **(metrics or {})}
+    return supervised_task(model, data, loss, metrics=reported, penalty=penalty)

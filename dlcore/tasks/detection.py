@@ -11,8 +11,9 @@ from dlcore.core.arguments import arguments
 from dlcore.core.dataset import Dataset, one_array
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
-from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised
+from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised_task
 from dlcore.losses.checks import WEIGHT, check_objects
+from dlcore.losses.detection import check_centers
 from dlcore.metrics import box_iou
 from dlcore.models.detector import GridPredictions, detect
 from dlcore.tasks.outputs import two_rows
@@ -41,7 +42,8 @@ def detection(
       box_weight, no_object_weight: as in the loss; may be traced.
 
     Raises:
-      DataError: targets or an output of another form, a class out of range. ArgumentError: a negative weight.
+      DataError: targets or an output of another form, a class out of range, an object outside the
+        image. ArgumentError: a negative weight.
 
     Example:
       >>> data = dl.data.Dataset((np.ones((1, 8, 8)), np.array([[[1.0, 0, 0, 0, 4, 4]]])))
@@ -61,13 +63,15 @@ def detection(
         )
     num_classes = cells.class_logits.shape[-1]
     for split in data.splits:
-        check_objects(f"detection, {split} split", getattr(data, split).targets, num_classes)
+        objects = getattr(data, split).targets
+        check_objects(f"detection, {split} split", objects, num_classes)
+        check_centers(f"detection, {split} split", objects, inputs.shape[1:3])
 
     def loss(cells, targets):
         weights: Any = {"box_weight": box_weight, "no_object_weight": no_object_weight}
         return losses.grid_detection(cells, targets, image_size=inputs.shape[1:3], **weights)
 
-    return supervised(
+    return supervised_task(
         model, data, loss, metrics={"recall": _recall, "precision": _precision, **(metrics or {})}, penalty=penalty
     )
 

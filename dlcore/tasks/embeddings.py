@@ -12,6 +12,7 @@ from dlcore.core.errors import DataError
 from dlcore.core.model import Model
 from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task
 from dlcore.losses.checks import check_range
+from dlcore.losses.softmax import are_classes
 from dlcore.metrics import nearest_neighbor_accuracy
 
 
@@ -74,7 +75,7 @@ def embedding(
         if num_classes is None:
             value = jnp.mean(loss(output, labels))
         else:
-            known = (labels >= 0) & (labels < num_classes)
+            known = are_classes(labels, num_classes)
             losses = jnp.where(known, loss(output, jnp.where(known, labels, 0)), 0)
             value = jnp.sum(losses) / jnp.sum(known)
         if penalty is not None:

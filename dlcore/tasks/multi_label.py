@@ -11,10 +11,11 @@ from dlcore.core.arguments import arguments, function
 from dlcore.core.dataset import Dataset, one_array
 from dlcore.core.errors import DataError, described
 from dlcore.core.model import Model
-from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised
+from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised_task
 from dlcore.losses.checks import check_flags
 from dlcore.metrics import f1, hamming_loss, subset_accuracy
 from dlcore.tasks.outputs import output_of
+from dlcore.tasks.supervised import check_targets, targets_of
 
 
 @arguments(model=MODEL, data=DATASET, loss=function, metrics=METRICS, penalty=PENALTY)
@@ -64,4 +65,5 @@ def multi_label(
         "hamming_loss": hamming_loss,
         "micro_f1": functools.partial(f1, average="micro"),
     }
-    return supervised(model, data, loss, metrics={**built_in, **(metrics or {})}, penalty=penalty)
+    check_targets("multi_label", loss, targets_of(data), output)
+    return supervised_task(model, data, loss, metrics={**built_in, **(metrics or {})}, penalty=penalty)

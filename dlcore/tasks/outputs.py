@@ -15,8 +15,9 @@ def two_rows(data: Dataset) -> Any:
     return jax.tree.map(lambda values: jax.ShapeDtypeStruct((2, *values.shape[1:]), values.dtype), data.train.inputs)
 
 
-def output_of(model: Model, data: Dataset) -> jax.ShapeDtypeStruct:
-    """Shape and dtype of the model's output for two rows of the data; nothing is computed."""
+def output_of(model: Model, data: Dataset, inputs: Any = None) -> jax.ShapeDtypeStruct:
+    """Shape and dtype of the model's output for two rows of the data, or of `inputs`; nothing is computed."""
+    inputs = two_rows(data) if inputs is None else inputs
 
     def forward(x):
         initial = model.init(jax.random.key(0))
@@ -28,14 +29,13 @@ def output_of(model: Model, data: Dataset) -> jax.ShapeDtypeStruct:
         return result[0]
 
     try:
-        output = jax.eval_shape(forward, two_rows(data))
+        output = jax.eval_shape(forward, inputs)
     except (TypeError, AttributeError, LookupError) as error:
-        if not isinstance(data.train.inputs, dict | tuple):
+        if not isinstance(inputs, dict | tuple):
             raise
-        inputs = description.arrays(data.train.inputs)
         raise DataError(
-            f"the model fails on the inputs of {data.name}, {inputs}: {error}; expects a model whose apply takes a "
-            "batch of them in that form. Take them apart in an apply of your own."
+            f"the model fails on the inputs of {data.name}, {description.arrays(inputs)}: {error}; expects a model "
+            "whose apply takes a batch of them in that form. Take them apart in an apply of your own."
         ) from error
     if not isinstance(output, jax.ShapeDtypeStruct) or output.shape[:1] != (2,):
         raise DataError(f"the model's output for 2 rows is {output}; expects one array [B, ...].")

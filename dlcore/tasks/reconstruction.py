@@ -5,18 +5,22 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from dlcore import losses
-from dlcore.core.arguments import NONE, arguments, function, number
-from dlcore.core.dataset import Dataset, one_array, refuse_weights
+from dlcore.core.arguments import NONE, arguments, array, function, number
+from dlcore.core.dataset import Dataset, Fetched, one_array, refuse_weights
+from dlcore.core.dtypes import is_float
 from dlcore.core.errors import ArgumentError, DataError, shown
 from dlcore.core.model import NEEDS_KEY, Model
 from dlcore.core.task import DATASET, MODEL, Task
 from dlcore.losses.checks import OUTPUTS, WEIGHT, check_shares
+from dlcore.losses.softmax import binary_surprisal
 from dlcore.models.autoencoder import reparameterize
 from dlcore.tasks.outputs import output_of, two_rows
+from dlcore.tasks.supervised import check_targets
 
+NUMBERS = array(text="numbers [B, ...]")
+FLOATS = array("f", text="floats [B, ...], e.g. pixels / 255")
 Corruption = Callable[[jax.Array, jax.Array], jax.Array]
 Sparsity = Callable[[jax.Array], jax.Array]
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
@@ -41,13 +45,14 @@ def reconstruction(
       sparsity: `sparsity(code) -> []`, added to the loss and reported, e.g. `l1_activity(0.01)`.
 
     Raises:
-      DataError: integer inputs, an output of another size.
+      DataError: integer inputs, an output of another size, inputs of any split that a loss of `dl.losses` refuses, e.g.
+        pixels outside [0, 1] by a cross-entropy.
     Reference: Vincent et al., Stacked denoising autoencoders, JMLR 2010.
 
     Example:
       >>> task = dl.tasks.reconstruction(dl.models.mlp([4, 2, 4]), dl.data.iris())
     """
-    _check_output(model, data)
+    _check_output("reconstruction", model, data, loss)
     if sparsity is not None:
         _check_parts(model)
 
@@ -89,13 +94,13 @@ def variational(
       beta: weight of the divergence from the standard normal distribution; may be traced.
 
     Raises:
-      ArgumentError: a negative beta, a model that is not variational.
+      ArgumentError: a negative beta, a model that is not variational. DataError: as `reconstruction`.
     Reference: Kingma and Welling, ICLR 2014; Higgins et al., beta-VAE, ICLR 2017.
 
     Example:
       >>> task = dl.tasks.variational(dl.models.autoencoder([4, 2], variational=True), dl.data.iris())
     """
-    _check_output(model, data)
+    _check_output("variational", model, data, loss)
     _check_parts(model)
     code = output_shape(model.parts["encode"], data)
     if not isinstance(code, tuple) or len(code) != 2:
@@ -114,7 +119,9 @@ def variational(
     def report(params, outputs, batch):
         output, mean, log_variance = outputs
         error = output[0].size * jnp.mean(loss(output, batch.inputs.reshape(output.shape)))
-        divergence = 0.5 * jnp.mean(jnp.sum(mean**2 + jnp.exp(log_variance) - 1 - log_variance, axis=-1))
+        # Of small log variances the difference is but half their squares: 1 would round them away.
+        each = mean**2 + (jnp.expm1(log_variance) - log_variance)
+        divergence = 0.5 * jnp.mean(each.reshape(len(each), -1).sum(axis=1))
         return error + beta * divergence, {"reconstruction": error, "divergence": divergence}
 
     return Task(model, data, forward, report)
@@ -128,7 +135,7 @@ def pixel_cross_entropy(logits: jax.Array, images: jax.Array) -> jax.Array:
     Array([0.6931472], dtype=float32)
     """
     check_shares("pixel_cross_entropy", logits, images)
-    values = optax.losses.sigmoid_binary_cross_entropy(logits, images)
+    values = binary_surprisal(logits, images)
     return values.reshape(values.shape[0], -1).mean(axis=1)
 
 
@@ -141,6 +148,7 @@ def masking_noise(share: float | jax.Array) -> Corruption:
     """
 
     def corrupt(key, x):
+        x = jnp.asarray(NUMBERS.check("masking_noise: x", x))
         return jnp.where(jax.random.bernoulli(key, 1 - share, x.shape), x, jnp.zeros_like(x))
 
     return corrupt
@@ -153,7 +161,12 @@ def gaussian_noise(deviation: float | jax.Array) -> Corruption:
     >>> dl.tasks.gaussian_noise(0.0)(jax.random.key(0), jnp.ones(2))
     Array([1., 1.], dtype=float32)
     """
-    return lambda key, x: x + deviation * jax.random.normal(key, x.shape, x.dtype)
+
+    def corrupt(key, x):
+        x = jnp.asarray(FLOATS.check("gaussian_noise: x", x))
+        return x + deviation * jax.random.normal(key, x.shape, x.dtype)
+
+    return corrupt
 
 
 @arguments(strength=WEIGHT)
@@ -163,13 +176,19 @@ def l1_activity(strength: float | jax.Array) -> Sparsity:
     >>> dl.tasks.l1_activity(0.5)(jnp.array([[1.0, -1.0]]))
     Array(1., dtype=float32)
     """
-    return lambda code: strength * jnp.mean(jnp.sum(jnp.abs(code), axis=-1))
+
+    def penalty(code):
+        code = OUTPUTS.check("l1_activity: code", code)
+        return strength * jnp.mean(jnp.abs(code).reshape(len(code), -1).sum(axis=1))
+
+    return penalty
 
 
 @arguments(target=number(0, 1, open_low=True, open_high=True), strength=WEIGHT)
 def target_activity(target: float | jax.Array, strength: float | jax.Array) -> Sparsity:
     """`strength` times sum_j KL(target || mean activity of unit j over the batch); for codes in (0, 1), e.g. sigmoid.
 
+    A mean activity outside [0, 1] makes it NaN: such a code has no divergence.
     Reference: Ng, Sparse autoencoder, CS294A lecture notes 2011.
 
     Example:
@@ -178,7 +197,8 @@ def target_activity(target: float | jax.Array, strength: float | jax.Array) -> S
     """
 
     def penalty(code):
-        activity = jnp.clip(jnp.mean(code, axis=0), 1e-6, 1 - 1e-6)
+        mean = jnp.mean(OUTPUTS.check("target_activity: code", code), axis=0)
+        activity = jnp.where((mean >= 0) & (mean <= 1), jnp.clip(mean, 1e-6, 1 - 1e-6), jnp.nan)
         divergence = target * jnp.log(target / activity) + (1 - target) * jnp.log((1 - target) / (1 - activity))
         return strength * jnp.sum(divergence)
 
@@ -190,20 +210,22 @@ def output_shape(model: Model, data: Dataset):
     return jax.eval_shape(lambda x: model.apply(*model.init(jax.random.key(0)), x)[0], two_rows(data))
 
 
-def _check_output(model: Model, data: Dataset) -> None:
-    inputs = one_array(data, "inputs", "reconstruction")
-    refuse_weights(data, "reconstruction")
-    if inputs.dtype.kind != "f":
+def _check_output(name: str, model: Model, data: Dataset, loss: Loss) -> None:
+    inputs = one_array(data, "inputs", name)
+    refuse_weights(data, name)
+    if not is_float(inputs.dtype):
         raise DataError(
-            f"inputs are {inputs.dtype}; reconstruction expects floats. Use dl.data.prepared or x.astype('float32') / "
-            "255."
+            f"inputs are {inputs.dtype}; {name} expects floats. Use dl.data.prepared or x.astype('float32') / 255."
         )
     output = output_of(model, data)
     if output.size // 2 != math.prod(inputs.shape[1:]):
         raise DataError(
             f"the model's output is {shown(list(output.shape[1:]))} a row, the inputs are {list(inputs.shape[1:])}; "
-            "reconstruction expects as many numbers."
+            f"{name} expects as many numbers."
         )
+    given = {split: getattr(data, split).inputs for split in data.splits}
+    targets = {split: x.reshape(len(x), *output.shape[1:]) for split, x in given.items() if not isinstance(x, Fetched)}
+    check_targets(name, loss, targets, output)
 
 
 def _check_parts(model: Model) -> None:

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 
+import jax.numpy as jnp
+
 from dlcore.core.arguments import NONE, arguments, integer
 from dlcore.core.dataset import Dataset, one_array
 from dlcore.core.errors import DataError
 from dlcore.core.model import Model
-from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised
+from dlcore.core.task import DATASET, METRICS, MODEL, PENALTY, Metric, Penalty, Task, supervised_task
 from dlcore.data.prepare.vocabulary import PAD
 from dlcore.losses.checks import check_range
 from dlcore.losses.sequences import masked_cross_entropy
 from dlcore.metrics.sequences import masked_accuracy, perplexity
+from dlcore.nn.masked import checked_mask
 from dlcore.tasks.outputs import output_of
 
 
@@ -34,7 +37,8 @@ def token_prediction(
       metrics: further metrics of (logits, targets).
 
     Raises:
-      DataError: targets that are not integers [N, T], a target out of range, an output of another shape.
+      DataError: targets that are not integers [N, T], a target out of range, a row of nothing but
+        padding, an output of another shape.
 
     Example:
       >>> data = dl.data.Dataset((np.array([[1, 2, 1]]), np.array([[2, 1, 2]])))
@@ -52,13 +56,16 @@ def token_prediction(
             f"the model's output is {list(output.shape)}, the targets are {list(targets.shape)}; token_prediction "
             'expects logits [B, T, num_tokens]. Build the recurrent model with output="all".'
         )
+
+    def real(tokens):  # as wide integers: next to 8-bit tokens `padding` might not be one
+        return jnp.ones(tokens.shape, bool) if padding is None else tokens.astype(int) != padding
+
     for split in data.splits:
-        check_range(f"token_prediction, {split} split", getattr(data, split).targets, output.shape[2])
+        tokens = getattr(data, split).targets
+        check_range(f"token_prediction, {split} split", tokens, output.shape[2])
+        checked_mask(real(tokens), tokens.shape, f"token_prediction, {split} split")
 
-    def real(tokens):
-        return tokens == tokens if padding is None else tokens != padding
-
-    return supervised(
+    return supervised_task(
         model,
         data,
         lambda logits, tokens: masked_cross_entropy(logits, tokens, real(tokens)),

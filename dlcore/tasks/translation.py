@@ -1,5 +1,6 @@
 """Tasks of pairs of sequences."""
 
+import jax
 import numpy as np
 from jax.core import Tracer
 
@@ -10,7 +11,9 @@ from dlcore.core.model import Model
 from dlcore.core.task import DATASET, MODEL, PENALTY, Penalty, Task, weighted_mean
 from dlcore.data.prepare.vocabulary import END, PAD, START, mask
 from dlcore.losses import masked_cross_entropy
+from dlcore.losses.checks import check_range
 from dlcore.metrics import exact_match, masked_accuracy
+from dlcore.tasks.outputs import output_of
 
 
 @arguments(model=MODEL, data=DATASET, penalty=PENALTY)
@@ -28,7 +31,8 @@ def translation(model: Model, data: Dataset, *, penalty: Penalty | None = None) 
       penalty: as in `supervised`.
 
     Raises:
-      DataError: data that are not ids, targets without the marks.
+      DataError: data that are not ids, targets without the marks, an id that the model or the vocabulary has no place
+        for, an output of another shape.
 
     Example:
       >>> data = dl.data.Dataset((np.array([[4, 5]]), dl.data.framed(np.array([[4, 5]]))))
@@ -38,6 +42,12 @@ def translation(model: Model, data: Dataset, *, penalty: Penalty | None = None) 
         one_array(data, part, "translation")
     for split in data.splits:
         _check(data, split)
+    num_tokens = _num_tokens(model, data)
+    for split in data.splits:
+        inputs, targets = getattr(data, split)[:2]
+        check_range(f"translation, targets of the {split} split", targets, num_tokens)
+        if data.input_vocabulary is not None:
+            check_range(f"translation, inputs of the {split} split", inputs, len(data.input_vocabulary))
 
     def forward(params, state, batch, *, key=None, train=False):
         return model.apply(params, state, (batch.inputs, batch.targets[:, :-1]), key=key, train=train)
@@ -55,13 +65,27 @@ def translation(model: Model, data: Dataset, *, penalty: Penalty | None = None) 
     return Task(model, data, forward, report)
 
 
+def _num_tokens(model: Model, data: Dataset) -> int:
+    """Width of the model's logits."""
+    inputs, targets = data.train.inputs, data.train.targets[:, :-1]
+    ids = tuple(jax.ShapeDtypeStruct((2, each.shape[1]), each.dtype) for each in (inputs, targets))
+    logits = output_of(model, data, ids)
+    if len(logits.shape) != 3 or logits.shape[:2] != ids[1].shape:
+        raise DataError(
+            f"the model's output is {described(logits)} for decoder inputs {list(ids[1].shape)}; translation expects "
+            f"logits {[*ids[1].shape, 'num_tokens']}. Use dl.models.sequence_to_sequence."
+        )
+    return logits.shape[2]
+
+
 def _check(data: Dataset, split: str) -> None:
     inputs, targets = getattr(data, split)[:2]
     for part, ids in {"inputs": inputs, "targets": targets}.items():
-        if ids.dtype.kind not in "iu" or ids.ndim != 2:
+        negative = isinstance(ids, np.ndarray) and (ids < 0).any()
+        if ids.dtype.kind not in "iu" or ids.ndim != 2 or negative:
             raise DataError(
-                f"{part} of the {split} split are {described(ids)}; translation expects integer ids, padded with 0. "
-                "Encode text with dl.data.from_aligned_text."
+                f"{part} of the {split} split are {described(ids)}{', some below 0' * bool(negative)}; translation "
+                "expects integer ids, padded with 0. Encode text with dl.data.from_aligned_text."
             )
     if targets.shape[1] < 2:
         raise DataError(f"targets of the {split} split are {described(targets)}; expects <start>, <end> and tokens.")

@@ -18,6 +18,7 @@ from dlcore.core.arguments import NONE, arguments, array, instance, integer, one
 from dlcore.core.errors import ArgumentError, DataError, described, shown
 from dlcore.core.model import Params
 from dlcore.losses.checks import check_labels, check_same_shape
+from dlcore.losses.softmax import is_label, known
 from dlcore.nn import activations
 from dlcore.nn.activations import ACTIVATION, Activation
 
@@ -267,8 +268,9 @@ def _layers(params: Params) -> list[Any]:
 
 def _softmax_cross_entropy(logits, labels):
     check_labels("softmax_cross_entropy", logits, labels)
-    one_hot = jax.nn.one_hot(labels, logits.shape[1], dtype=logits.dtype)
-    return losses.softmax_cross_entropy(logits, labels), jax.nn.softmax(logits) - one_hot
+    num_classes = logits.shape[1]
+    errors = jax.nn.softmax(logits) - is_label(labels, num_classes)
+    return losses.softmax_cross_entropy(logits, labels), known(errors, labels[:, None], num_classes)
 
 
 def _binary_cross_entropy(logits, labels):

@@ -214,3 +214,12 @@ def test_bad_arguments(call, error, message):
     """Catches derivatives of functions that mix units, and shapes that broadcast."""
     with pytest.raises(error, match=message):
         call()
+
+
+def test_errors_of_labels_that_are_narrow_or_of_no_class():
+    """Catches the number of classes that wraps around in 8 bits, and a traced label that is no class taken for none."""
+    params = {"layers": {0: {"kernel": jnp.zeros((1, 300)), "bias": jnp.zeros(300)}}}
+    errors = jax.jit(lambda labels: through_layers(params, jnp.ones((2, 1)), labels).errors[-1])
+    found = errors(jnp.array([10, 200], jnp.uint8))
+    np.testing.assert_allclose(found, (1 / 300 - np.eye(300)[[10, 200]]) / 2, rtol=1e-4)
+    np.testing.assert_array_equal(np.isnan(errors(jnp.array([10, 300]))).all(axis=1), [False, True])

@@ -146,7 +146,7 @@ def mean_interval(values: Sequence[float] | np.ndarray, *, level: float = 0.95) 
       >>> print(dl.evidence.mean_interval([1.0, 2.0, 3.0]))
       2 [-0.484, 4.48] (n=3)
     """
-    if np.asarray(values).dtype == bool:
+    if _are_flags(values):
         return undetermined("Booleans have no t interval: count them by share_interval", len(values))
     return of_mean(np.asarray(values, float), level, "runs")
 
@@ -168,7 +168,7 @@ def geometric_mean_interval(values: Sequence[float] | np.ndarray, *, level: floa
 def paired_difference(
     a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, *, level: float = 0.95
 ) -> Interval:
-    """Mean of `a - b` over pairs, by Student's t.
+    """Mean of `a - b` over pairs, by Student's t; differences of Booleans have none: see `share_difference`.
 
     Args:
       a, b: [n] each: the same seeds under two conditions.
@@ -181,12 +181,21 @@ def paired_difference(
       >>> print(dl.evidence.paired_difference([3.0, 5.0, 6.0], [1.0, 2.0, 2.0]))
       3 [0.516, 5.48] (n=3)
     """
+    flags = _are_flags(a) and _are_flags(b)
     a, b = in_pairs("paired_difference", a, b)
+    if flags:
+        return undetermined(
+            "differences of Booleans have no t interval: count both sides, for share_difference", len(a)
+        )
     for side in (a, b):
         if reason := fault(side, "pairs"):
             return undetermined(reason, len(a))
     with np.errstate(over="ignore"):
         return of_mean(a - b, level, "differences")
+
+
+def _are_flags(values: Any) -> bool:
+    return np.asarray(values).dtype == bool
 
 
 def of_mean(values: np.ndarray, level: float, noun: str) -> Interval:

@@ -1,8 +1,10 @@
 """Metrics: each takes outputs and targets of a whole split and returns a scalar, if it does not say otherwise.
 
-If one of the outputs is NaN, so is the metric.
+If one of the outputs is NaN, so is the metric. NumPy arrays are computed by NumPy, in float64; JAX arrays by JAX, in
+float32 unless they are wider, and in programs.
 """
 
+from dlcore.metrics.boxes import Boxes, box_iou
 from dlcore.metrics.classification import (
     accuracy,
     binary_accuracy,
@@ -14,8 +16,9 @@ from dlcore.metrics.classification import (
     subset_accuracy,
     top_k_accuracy,
 )
+from dlcore.metrics.detection import detection_average_precision
 from dlcore.metrics.embeddings import nearest_neighbor_accuracy
-from dlcore.metrics.images import Boxes, box_iou, detection_average_precision, psnr
+from dlcore.metrics.images import psnr
 from dlcore.metrics.regression import mean_absolute_error, r2
 from dlcore.metrics.sequences import exact_match, masked_accuracy, perplexity
 from dlcore.metrics.text import bleu

@@ -106,6 +106,7 @@ def test_p_values_belong_to_the_limits(name):
         (evidence.mean_interval([1.0, NAN, 2.0, math.inf]), "2 of 4 runs are not finite"),
         (evidence.mean_interval([2.0] * 8), "all 8 runs are equal: copies of one run, or measured too coarsely"),
         (evidence.mean_interval(np.array([True, False])), "Booleans have no t interval: count them by share_interval"),
+        (evidence.paired_difference(COSTS > 1, COSTS > 2), "differences of Booleans have no t interval: count both"),
         (evidence.geometric_mean_interval([1.0, 0.0]), "1 of 2 runs is not positive"),
         (evidence.paired_difference([1.0, 2.0], [1.0, -math.inf]), "1 of 2 pairs is not finite"),
         (evidence.paired_difference([3.0, 4.0], [1.0, 2.0]), "all 2 differences are equal"),

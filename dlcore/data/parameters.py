@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
@@ -20,9 +21,9 @@ from dlcore.core.arguments import (
     number,
     one_of,
     sequence,
-    text,
 )
 from dlcore.core.dataset import FIELDS, Dataset, checked_split
+from dlcore.core.dtypes import is_float
 from dlcore.core.errors import ArgumentError, DataError, shown, suggest
 
 MAX_ROWS = 10_000_000
@@ -39,7 +40,29 @@ UNIT = one_of("character", "word")
 VOCABULARY_SIZE = integer(5, meaning="with the four special tokens") | NONE
 DATASET = instance(Dataset, example="dl.data.iris()")
 LABELS = array("iu", text="integer labels")
-IMAGES = array(ndim=(3, 4), text="images [B, height, width] or [B, height, width, channels]; augment before flatten")
+
+
+def held(numbers: Constraint) -> Constraint:
+    """Arrays of which JAX holds the same numbers: those of 64 bits become narrower, and could wrap or overflow."""
+
+    def accept(value: Any) -> jax.Array:
+        found = numbers.accept(value)
+        if isinstance(found, jax.Array):
+            return found
+        dtype = jax.dtypes.canonicalize_dtype(found.dtype)
+        with np.errstate(over="ignore"):
+            narrow = found.astype(dtype)
+        same = np.isfinite(narrow) | ~np.isfinite(found) if is_float(dtype) else narrow == found
+        if not np.all(same):
+            raise RefusedError(f"Some do not fit {dtype}: rescale them.")
+        return jnp.asarray(narrow)
+
+    return Constraint(numbers.expected, accept, error=DataError)
+
+
+IMAGES = held(
+    array(ndim=(3, 4), text="images [B, height, width] or [B, height, width, channels]; augment before flatten")
+)
 
 
 def _accept_fraction(value: Any) -> Any:
@@ -61,16 +84,26 @@ def _accept_groups(value: Any) -> np.ndarray:
         found = found.astype(str)
     if isinstance(found, Tracer) or found.ndim != 1 or np.dtype(found.dtype).kind not in "biufUM":
         raise RefusedError
+    if found.dtype.kind in "fM" and (found != found).any():  # NaN, NaT
+        raise RefusedError("It holds NaN: rows of no group. Drop them, or give each a group of its own.")
     return np.asarray(found)
+
+
+def _accept_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise RefusedError
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise RefusedError("It holds half a surrogate pair: decode its bytes as UTF-8 or UTF-16.")
+    return str(value)
 
 
 def _accept_texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
-        return (value,)
+        return (_accept_text(value),)
     if not isinstance(value, Iterable) or isinstance(value, bytes | Mapping):
         raise RefusedError
     try:
-        return sequence(text).accept(tuple(value))
+        return sequence(TEXT).accept(tuple(value))
     except TypeError:  # an array without dimensions
         raise RefusedError from None
 
@@ -78,6 +111,7 @@ def _accept_texts(value: Any) -> tuple[str, ...]:
 FRACTION = Constraint("a fraction, 0 or more, below 1", _accept_fraction)
 PAIR = Constraint("a pair (inputs [N, ...], targets [N, ...])", _accept_pair, error=DataError)
 GROUPS = Constraint("a number or a string for each row [N]", _accept_groups, error=DataError) | NONE
+TEXT = Constraint("a string", _accept_text)
 TEXTS = Constraint("a string, or several", _accept_texts)
 
 

@@ -5,19 +5,22 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from dlcore.core.arguments import array
 from dlcore.core.errors import ArgumentError, DataError, described
 from dlcore.core.model import Model, ModelState, Params
+from dlcore.nn.inputs import entered
 
 NUMBERS = array()
 
 
 def check_model(
     name: str, model: Model, params: Params, state: ModelState, *, parts: Sequence[str], as_of: str
-) -> None:
-    """Raise unless the model has these parts, and params and state are arrays of its shapes.
+) -> tuple[Params, ModelState]:
+    """Params and state; raises unless the model has these parts, and they are arrays as its init makes them.
 
     Args:
       name: of the function, for the message.
@@ -28,14 +31,34 @@ def check_model(
             f"{name}: the model has the parts {', '.join(model.parts) or 'none'}; expects "
             f"{' and '.join(map(repr, parts))}, as {as_of} has them."
         )
+    params, state = entered(params, f"{name}: params"), entered(state, f"{name}: state")
     for what, given, wanted in zip(("params", "state"), (params, state), _shapes(model.init), strict=True):
         leaves, known = jax.tree.leaves(given), jax.tree.leaves(wanted)
-        shapes = [None if NUMBERS.refuses(leaf) else np.shape(leaf) for leaf in leaves]
-        if shapes != [leaf.shape for leaf in known]:
+        found = [None if NUMBERS.refuses(leaf) else (np.shape(leaf), _is_float(leaf)) for leaf in leaves]
+        if found != [(leaf.shape, _is_float(leaf)) for leaf in known]:
             raise DataError(
                 f"{name}: {what} holds {described(given):.200}; expects what the model's init makes, "
                 f"{described(wanted):.200}."
             )
+    return params, state
+
+
+def is_distribution(logits: jax.Array) -> jax.Array:
+    """Whether logits [..., K] make probabilities: no NaN or inf, and not all -inf."""
+    return jnp.all(jnp.isfinite(logits.max(axis=-1)))
+
+
+def check_known(name: str, known: jax.Array, what: str = "logits that are NaN or inf, or all -inf in a row") -> None:
+    """Raise `DataError` unless all that was predicted makes sense, where that is known. what: the model gives else."""
+    if not isinstance(known, Tracer) and not bool(known):
+        raise DataError(
+            f"{name}: the model gives {what}; expects numbers, some of them finite. Look at the parameters: those of a "
+            "run that has diverged are NaN."
+        )
+
+
+def _is_float(leaf: Any) -> bool:
+    return bool(jnp.issubdtype(jnp.result_type(leaf), jnp.floating))
 
 
 @functools.lru_cache(maxsize=32)

@@ -26,7 +26,8 @@ from dlcore.core.arguments import (
 from dlcore.core.errors import ArgumentError, DataError, described, shown
 from dlcore.core.model import Apply, Model, ModelState, Params
 from dlcore.data.prepare.vocabulary import END, PAD, START
-from dlcore.generation.checks import check_model
+from dlcore.generation.checks import check_known, check_model
+from dlcore.nn.inputs import entered
 from dlcore.nn.masked import checked_mask
 from dlcore.nn.tokens import IDS, checked_ids
 
@@ -78,7 +79,8 @@ def greedy_search(
       (ids int32 [B, max_length] without the start, padding after the end; their log probability [B]).
 
     Raises:
-      ArgumentError: a number out of its domain, a step that does not fit. DataError: a carry without arrays [B, ...].
+      ArgumentError: a number out of its domain, a step that does not fit.
+      DataError: a carry without arrays [B, ...]; where it is known, logits that are NaN or inf, or all -inf in a row.
 
     Example:
       >>> logits = jnp.log(jnp.array([[0.0, 0.1, 0.6, 0.3], [0.0, 0.0, 0.3, 0.7]]))
@@ -98,7 +100,7 @@ def greedy_search(
         length, ids, token, score, ended, carry = searched
         carry, logits = step(carry, token)
         token = jnp.argmax(logits, axis=-1).astype(ids.dtype)
-        gained = jnp.take_along_axis(jax.nn.log_softmax(logits), token[:, None], axis=1)[:, 0]
+        gained = jnp.take_along_axis(jax.nn.log_softmax(logits.astype(dtype)), token[:, None], axis=1)[:, 0]
         token = jnp.where(ended, PAD, token)
         score = score + jnp.where(ended, 0, gained)
         return length + 1, ids.at[:, length].set(token), token, score, ended | (token == end_id), carry
@@ -106,6 +108,7 @@ def greedy_search(
     ids, first = jnp.full((num_rows, max_length), PAD, jnp.int32), jnp.full(num_rows, start_id, jnp.int32)
     start = (jnp.zeros((), jnp.int32), ids, first, jnp.zeros(num_rows, dtype), jnp.zeros(num_rows, bool), carry)
     _, ids, _, score, _, _ = lax.while_loop(unfinished, extend, start)
+    check_known("greedy_search", ~jnp.isnan(score).any())
     return ids, score
 
 
@@ -143,7 +146,7 @@ def beam_search(
 
     Raises:
       ArgumentError: a number out of its domain, a step that does not fit, a beam wider than there are sequences.
-      DataError: a carry without arrays [B, ...].
+      DataError: a carry without arrays [B, ...]; where it is known, logits that are NaN or inf.
     Reference: Graves 2012, sequence transduction with recurrent neural networks; the penalty is that of Wu et al.,
       Google's neural machine translation system, 2016, eq. 14.
 
@@ -174,11 +177,11 @@ def beam_search(
 
     def extend(beam):
         carry, logits = step(beam.carry, beam.token.reshape(-1))
-        gained = jax.nn.log_softmax(logits).reshape(num_rows, beam_width, num_tokens)
-        ended = beam.ended[..., None]
+        gained = _log_probabilities(logits.astype(dtype)).reshape(num_rows, beam_width, num_tokens)
+        ended, impossible = beam.ended[..., None], jnp.isneginf(beam.log_probability)[..., None]
         kept = jnp.where(jnp.arange(num_tokens) == PAD, 0.0, -jnp.inf).astype(gained.dtype)
         gained = jnp.where(ended, kept[None, None], gained)  # one that has ended goes on as itself only
-        log_probability = beam.log_probability[..., None] + gained
+        log_probability = jnp.where(impossible, -jnp.inf, beam.log_probability[..., None] + gained)
         lengths = jnp.broadcast_to((beam.num_tokens + ~beam.ended)[..., None], gained.shape)
         _, best = lax.top_k(scores(log_probability, lengths).reshape(num_rows, -1), beam_width)
         parent, token = best // num_tokens, (best % num_tokens).astype(jnp.int32)
@@ -206,9 +209,17 @@ def beam_search(
     )
     beam = lax.while_loop(unfinished, extend, start)
     found = ~jnp.isneginf(beam.log_probability)
+    check_known("beam_search", jnp.isfinite(beam.log_probability[:, 0]).all())
     return Hypotheses(
         jnp.where(found[..., None], beam.ids, PAD), scores(beam.log_probability, jnp.maximum(beam.num_tokens, 1))
     )
+
+
+def _log_probabilities(logits: jax.Array) -> jax.Array:
+    """Of logits [..., K]; all -inf where all logits are: nothing comes of such a hypothesis. NaN where one is inf."""
+    largest = logits.max(axis=-1, keepdims=True)
+    found = jnp.where(jnp.isfinite(largest), jax.nn.log_softmax(logits), jnp.nan)
+    return jnp.where(jnp.isneginf(largest), -jnp.inf, found)
 
 
 @arguments(tree=tree, times=integer(1, 1_000_000))
@@ -258,7 +269,7 @@ def translate(
 
     Raises:
       ArgumentError: a model without the parts "encode" and "step", and as `beam_search`.
-      DataError: params, state or a source that do not fit the model.
+      DataError: params, state or a source that do not fit the model; params that are NaN.
 
     Example:
       >>> model = dl.models.sequence_to_sequence(8, 8, num_units=2, embedding_size=2)
@@ -267,14 +278,16 @@ def translate(
       (1, 1, 3)
     """
     as_of = "dl.models.sequence_to_sequence"
-    check_model("translate", model, params, state, parts=("encode", "step"), as_of=as_of)
+    params, state = check_model("translate", model, params, state, parts=("encode", "step"), as_of=as_of)
     if not isinstance(params, dict) or "source_embedding" not in params:
         raise ArgumentError(f"translate: params has no 'source_embedding'; expects a model of {as_of}.")
     num_tokens = len(params["source_embedding"]["embedding"])
     source = checked_ids(source, num_tokens, "translate: the source ids")
     checked_mask(source != PAD, source.shape, "translate: source ids")
     encode, step = model.parts["encode"].apply, model.parts["step"].apply
-    return _translated(encode, step, max_length, beam_width, params, state, source, length_penalty)
+    found = _translated(encode, step, max_length, beam_width, params, state, source, length_penalty)
+    check_known("translate", jnp.isfinite(found.scores[:, 0]).all())
+    return found
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
@@ -318,7 +331,7 @@ def _rows(name: str, tree: Any) -> Any:
             raise DataError(f"{name} holds {shown(leaf)}; expects arrays [B, ...]. {refusal}") from None
         if found.ndim == 0 or not (isinstance(found, jax.Array) or found.dtype.kind in "biufc"):
             raise DataError(f"{name} holds {described(leaf)}; expects arrays [B, ...].")
-        return found
+        return entered(found, f"{name}: arrays")
 
     return jax.tree.map(rows, tree)
 
@@ -336,7 +349,7 @@ def _carry(name: str, carry: Any) -> Any:
 
 
 def _checked(name: str, step: Step, carry: Any, start_id: int, end_id: int) -> tuple[int, int, Any]:
-    """(rows of the carry, tokens, dtype of the logits)."""
+    """(rows of the carry, tokens, dtype of log probabilities: at least float32)."""
     num_rows = len(jax.tree.leaves(carry)[0])
     tokens = jax.ShapeDtypeStruct((num_rows,), jnp.int32)
     before = jax.eval_shape(lambda same: same, carry)
@@ -357,4 +370,4 @@ def _checked(name: str, step: Step, carry: Any, start_id: int, end_id: int) -> t
             raise ArgumentError(f"{name}: {parameter} is {token}; expects an id in [0, {logits.shape[1]}).")
     if end_id == PAD:
         raise ArgumentError(f"{name}: end_id is {end_id}; expects another than {PAD}, that of padding.")
-    return num_rows, int(logits.shape[1]), logits.dtype
+    return num_rows, int(logits.shape[1]), jnp.promote_types(logits.dtype, jnp.float32)

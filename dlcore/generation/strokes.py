@@ -8,7 +8,7 @@ from jax import lax
 
 from dlcore.core.arguments import arguments, instance, integer, key, number, tree
 from dlcore.core.model import Apply, Model, ModelState, Params
-from dlcore.generation.checks import check_model
+from dlcore.generation.checks import check_known, check_model
 from dlcore.nn.mixture import draw, sharpened
 
 
@@ -46,7 +46,7 @@ def sample_strokes(
 
     Raises:
       ArgumentError: a number out of its domain, a model without the parts "start" and "step".
-      DataError: params or state of another model.
+      DataError: params or state of another model, or NaN.
     Reference: Graves, Generating sequences with recurrent neural networks, 2013, sec. 4.
 
     Example:
@@ -55,9 +55,12 @@ def sample_strokes(
       >>> dl.generation.sample_strokes(model, params, state, jax.random.key(1), num_strokes=3, num_points=4).shape
       (3, 4, 2)
     """
-    check_model("sample_strokes", model, params, state, parts=("start", "step"), as_of="dl.models.mixture_density")
+    as_of = "dl.models.mixture_density"
+    params, state = check_model("sample_strokes", model, params, state, parts=("start", "step"), as_of=as_of)
     start, step = model.parts["start"].apply, model.parts["step"].apply
-    return _sampled(start, step, num_strokes, num_points, params, state, key, temperature)
+    drawn = _sampled(start, step, num_strokes, num_points, params, state, key, temperature)
+    check_known("sample_strokes", jnp.isfinite(drawn).all(), "points that are NaN or inf")
+    return drawn
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))

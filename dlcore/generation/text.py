@@ -5,13 +5,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 from dlcore.core import arguments as constraints
-from dlcore.core.arguments import NONE, Constraint, arguments, instance, integer, number, tree
+from dlcore.core.arguments import MOST, NONE, Constraint, arguments, instance, integer, number, tree
 from dlcore.core.errors import ArgumentError, DataError, described
 from dlcore.core.model import Apply, Model, ModelState, Params
-from dlcore.generation.checks import check_model
+from dlcore.generation.checks import check_known, check_model, is_distribution
 from dlcore.nn.tokens import IDS
 
 NUM_STEPS = integer(1, 100_000, meaning="tokens to write")
@@ -69,9 +71,10 @@ def generate(
       >>> dl.generation.generate(model, params, state, jax.random.key(1), [[1, 2]], 3, temperature=0.5).shape
       (1, 3)
     """
-    step, carry = _start("generate", model, params, state, prompt)
+    prompt = _checked_prompt("generate", prompt)
+    step, params, state, carry = _start("generate", model, params, state, prompt)
     chance = (key, jnp.asarray(temperature, float))
-    return _written(step, num_steps, top_k, params, state, carry, jnp.asarray(prompt), *chance)
+    return _known("generate", *_written(step, num_steps, top_k, params, state, carry, prompt, *chance))
 
 
 @arguments(model=instance(Model), params=tree, state=tree, prompt=IDS, num_steps=NUM_STEPS)
@@ -85,8 +88,10 @@ def generate_greedily(model: Model, params: Params, state: ModelState, prompt: A
       >>> dl.generation.generate_greedily(model, *model.init(jax.random.key(0)), [[1, 2]], 3).shape
       (1, 3)
     """
-    step, carry = _start("generate_greedily", model, params, state, prompt)
-    return _written(step, num_steps, None, params, state, carry, jnp.asarray(prompt), None, None)
+    prompt = _checked_prompt("generate_greedily", prompt)
+    step, params, state, carry = _start("generate_greedily", model, params, state, prompt)
+    written = _written(step, num_steps, None, params, state, carry, prompt, None, None)
+    return _known("generate_greedily", *written)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
@@ -100,43 +105,65 @@ def _written(
     prompt: jax.Array,
     key: jax.Array | None,
     temperature: jax.Array | None,
-) -> jax.Array:
+) -> tuple[jax.Array, jax.Array]:
+    """The ids [B, num_steps], and whether all logits were numbers."""
+
     def advance(carry, ids):
         return step(params, state, (carry, ids))[0]
 
     def write(carry_and_ids, t):
         carry, logits = advance(*carry_and_ids)
+        logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
         if key is None or temperature is None:
             ids = jnp.argmax(logits, axis=-1)
         else:
-            ids = jax.random.categorical(jax.random.fold_in(key, t), _likeliest(logits, top_k) / temperature)
+            ids = jax.random.categorical(jax.random.fold_in(key, t), _cooled(_likeliest(logits, top_k), temperature))
         ids = ids.astype(prompt.dtype)
-        return (carry, ids), ids
+        return (carry, ids), (ids, is_distribution(logits))
 
     carry, _ = lax.scan(lambda carry, ids: (advance(carry, ids)[0], None), carry, prompt[:, :-1].T)
-    _, written = lax.scan(write, (carry, prompt[:, -1]), jnp.arange(num_steps))
-    return written.T
+    _, (written, known) = lax.scan(write, (carry, prompt[:, -1]), jnp.arange(num_steps))
+    return written.T, jnp.all(known)
 
 
 def _likeliest(logits: jax.Array, top_k: int | None) -> jax.Array:
-    """The k largest logits of each row; the others are -inf."""
+    """The k largest logits of each row, of equal ones the first; the others are -inf."""
     if top_k is None:
         return logits
     if top_k > logits.shape[-1]:
         raise ArgumentError(
             f"generate: top_k is {top_k}, the model knows {logits.shape[-1]} tokens; expects at most as many."
         )
-    least = lax.top_k(logits, top_k)[0][:, -1:]
-    return jnp.where(logits < jnp.broadcast_to(least, logits.shape), -jnp.inf, logits)
+    _, best = lax.top_k(logits, top_k)
+    return jnp.where(jax.nn.one_hot(best, logits.shape[-1], dtype=bool).any(axis=1), logits, -jnp.inf)
 
 
-def _start(name: str, model: Model, params: Params, state: ModelState, prompt: Any) -> tuple[Apply, Any]:
-    """The model's step and its first carry; the arguments are checked here, where they have values."""
-    as_of = "dl.models.recurrent, unless bidirectional,"
-    check_model(name, model, params, state, parts=("initial", "step"), as_of=as_of)
+def _cooled(logits: jax.Array, temperature: jax.Array) -> jax.Array:
+    """Logits divided by the temperature, the largest moved to 0: several would be inf where it is small."""
+    return (logits - logits.max(axis=-1, keepdims=True)) / jnp.maximum(temperature, jnp.finfo(temperature.dtype).tiny)
+
+
+def _known(name: str, ids: jax.Array, known: jax.Array) -> jax.Array:
+    check_known(name, known)
+    return ids
+
+
+def _checked_prompt(name: str, prompt: Any) -> jax.Array:
+    """The prompt as int32, which holds what is written."""
     if 0 in prompt.shape:
         raise DataError(
             f"{name}: prompt is {described(prompt)}; expects integer ids [B, P], one row for each text. "
             "Encode with data.input_vocabulary.encode(text)[None]."
         )
-    return model.parts["step"].apply, model.parts["initial"].apply(params, state, prompt)[0]
+    if not isinstance(prompt, Tracer) and np.max(prompt) > MOST:
+        raise DataError(f"{name}: prompt holds {np.max(prompt)}; expects ids of the model's vocabulary.")
+    return jnp.asarray(prompt, jnp.int32)
+
+
+def _start(
+    name: str, model: Model, params: Params, state: ModelState, prompt: Any
+) -> tuple[Apply, Params, ModelState, Any]:
+    """The model's step, params, state and first carry; the arguments are checked here, where they have values."""
+    as_of = "dl.models.recurrent, unless bidirectional,"
+    params, state = check_model(name, model, params, state, parts=("initial", "step"), as_of=as_of)
+    return model.parts["step"].apply, params, state, model.parts["initial"].apply(params, state, prompt)[0]

@@ -3,6 +3,7 @@
 
 import gzip
 import io
+import os
 import pickle
 import stat
 import struct
@@ -18,7 +19,7 @@ import pytest
 from data_support import idx_bytes, image_members, png, private_cache, tar_bytes, write, zip_bytes  # noqa: F401
 
 import dlcore as dl
-from dlcore.data.read import archives, images
+from dlcore.data.read import archives, decoding
 
 IMAGES = np.zeros((3, 2, 2), np.uint8)
 
@@ -109,9 +110,9 @@ def test_unreadable_image_is_named(tmp_path):
 
 def test_image_of_16_bits_or_of_too_many_pixels(tmp_path, monkeypatch):
     deep = write(tmp_path / "deep.zip", zip_bytes({"a/1.png": png(np.zeros((4, 4), np.uint16))}))
-    with raises("a/1.png has mode 'I;16'; expects 8 bits a channel"):
+    with raises("a/1.png has values up to 65535; expects 8 bits a channel"):
         dl.data.from_image_folder(deep)
-    monkeypatch.setattr(images, "MAX_PIXELS", 15)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 15)
     with raises("cat/1.png is 4 x 5; expects at most 15 pixels"):
         dl.data.from_image_folder(write(tmp_path / "a.zip", zip_bytes(image_members()[0])))
 
@@ -195,7 +196,7 @@ def test_zip_bomb_by_actual_size(tmp_path):
 
 
 def test_gzip_and_tar_bombs_by_actual_size(tmp_path):
-    with raises("holds more than 1000 bytes when unpacked; raise max_bytes"):
+    with raises("holds more than max_bytes=1000 bytes when unpacked; raise it"):
         dl.data.read_text(write(tmp_path / "a.gz", "a" * 2000, packed=True), max_bytes=1000)
     path = write(tmp_path / "b.tar.gz", tar_bytes({f"{i}": bytes(20_000) for i in range(9)}))
     with raises("the archive unpacks to more; expects at most max_bytes=50000"):
@@ -232,8 +233,12 @@ def test_damage_that_hides_members(tmp_path):
 
 
 def test_cifar_that_is_not_whole_records(tmp_path):
-    with raises("data_batch_1.bin has 3074 bytes; expects whole records of 3073"):
-        dl.data.from_cifar(write(tmp_path / "a.tar.gz", tar_bytes({"c/data_batch_1.bin": bytes(3074)})))
+    with raises("data_batch_1.bin has 3075 bytes; expects whole records of 3073 .* Copy it again"):
+        dl.data.from_cifar(write(tmp_path / "a.tar.gz", tar_bytes({"c/data_batch_1.bin": bytes(3075)})))
+    with raises("a.tar.gz is no readable tar file: .* looks like a zip archive"):
+        dl.data.from_cifar(write(tmp_path / "a.tar.gz", zip_bytes({"a": b"b" * 2000})))
+    with raises("data_batch_1.bin has 6148 bytes; .* Pass label_bytes=2"):
+        dl.data.from_cifar(write(tmp_path / "a.tar.gz", tar_bytes({"c/data_batch_1.bin": bytes(2 * 3074)})))
     with raises("has no training batches; expects data_batch_1.bin"):
         dl.data.from_cifar(write(tmp_path / "b.tar.gz", tar_bytes({"c/data_batch_1": pickle.dumps({})})))
     record = bytes([7]) + bytes(3072)
@@ -410,8 +415,8 @@ def test_further_keywords_are_checked(options, message):
         ({"age": pd.to_datetime(["2020", "2021"])}, {}, "column 'age' holds datetime64.*; expects real numbers"),
         ({"age": [1j, 2.0]}, {}, "column 'age' holds complex128; expects real numbers"),
         ({"age": [10**400, 2]}, {}, "column 'age' holds integers that fit no float"),
-        ({"age": [1.0, 2.0], "g": [[1], [2]]}, {"one_hot": ["g"]}, r"one of the columns \['g'\] holds no categories"),
-        ({"g_x": [1.0, 2.0], "g": ["x", "y"]}, {"one_hot": ["g"]}, "makes columns that are there already"),
+        ({"age": [1.0, 2.0], "g": [[1], [2]]}, {"one_hot": ["g"]}, "column 'g' holds cells of kind list"),
+        ({"g_x": [1.0, 2.0], "g": ["x", "y"]}, {"one_hot": ["g"]}, "makes a second column 'g_x'"),
     ],
 )
 def test_columns_that_are_no_inputs(columns, options, message):
@@ -422,5 +427,35 @@ def test_columns_that_are_no_inputs(columns, options, message):
 @pytest.mark.parametrize("path", ["x" * 5000, "~nobody-of-this-name/x", "a\ud800", "/dev/null"])
 def test_paths_that_name_no_file(path):
     for load in (dl.data.read_text, dl.data.read_idx, dl.data.from_npz, dl.data.from_image_folder):
-        with raises("names no file|there is no|empty|starts with|no readable zip"):
+        with raises("names no file|there is no|is a pipe, a socket or a device"):
             load(path)
+
+
+def test_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    for load in (lambda path: dl.data.from_csv(path, "a"), dl.data.read_idx, dl.data.from_npz, dl.data.from_cifar):
+        with raises("a.csv is a pipe, a socket or a device; expects a file"):
+            load(tmp_path / "a.csv")
+
+
+def test_file_of_another_format_is_told(tmp_path):
+    """Catches advice to copy a file again that is whole and of another format."""
+    np.save(tmp_path / "a.npy", np.ones(3))
+    for load, text in (
+        (dl.data.from_npz, "looks like a NumPy array: np.load, then dl.data.from_arrays"),
+        (dl.data.read_text, "looks like a NumPy array"),
+        (lambda path: dl.data.from_parquet(path, "a"), "looks like a NumPy array"),
+        (dl.data.read_idx, "looks like a NumPy array|Is it another format"),
+    ):
+        with raises(text):
+            load(tmp_path / "a.npy")
+
+
+def test_arrays_of_a_file_that_are_left_out_are_named(tmp_path):
+    rows = np.ones((4, 1), np.int32)
+    np.savez(tmp_path / "a.npz", inputs=rows, targets=rows, weights=np.ones(4), x_test=rows)
+    data = dl.data.from_npz(tmp_path / "a.npz")
+    assert data.source.endswith("without its arrays weights, x_test")
+    assert (data.train.inputs.shape, data.train.targets.shape) == ((4, 1), (4,))
+    chosen = dl.data.from_npz(tmp_path / "a.npz", {"train": ("inputs", "targets")})
+    assert "without" not in chosen.source

@@ -19,10 +19,14 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server:
-    """Serves `files`; the first `breaks` answers break off after `limit` bytes; `ranges`: whether it can resume."""
+    """Serves `files`; the first `breaks` answers break off after `limit` bytes.
+
+    ranges: whether it can resume. sizes: whether it says how long an answer is.
+    """
 
     def __init__(self, files):
-        self.files, self.breaks, self.limit, self.ranges, self.log = files, 0, 300_000, True, []
+        self.files, self.breaks, self.limit, self.ranges, self.sizes, self.log = files, 0, 300_000, True, True, []
+        self.goal, self.length = "http://example.com/file", ""
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -41,7 +45,7 @@ class Server:
         self.log.append(asked)
         if request.path.startswith("/moved/"):
             request.send_response(302)
-            request.send_header("Location", "http://example.com/file")
+            request.send_header("Location", self.goal)
             request.end_headers()
             return
         content = self.files.get(request.path.removeprefix("/"))
@@ -52,7 +56,8 @@ class Server:
         request.send_response(206 if start else 200)
         if start:
             request.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        request.send_header("Content-Length", str(len(content) - start))
+        if self.sizes:
+            request.send_header("Content-Length", self.length or str(len(content) - start))
         request.end_headers()
         broken = self.breaks > 0
         self.breaks -= broken
@@ -143,8 +148,18 @@ def test_only_https_from_elsewhere(server, tmp_path):
         downloads.download(f"{server.url}/moved/file", tmp_path / "a", SHA256)
 
 
+def test_what_is_too_large_is_not_fetched(server, tmp_path):
+    """Catches a limit that is looked at once the disk is full."""
+    with pytest.raises(dl.DataError, match=r"gives 700000 bytes or more; expects at most max_bytes=500000"):
+        downloads.download(f"{server.url}/file", tmp_path / "file", SHA256, max_bytes=500_000)
+    server.sizes = False  # nothing is said of the size
+    with pytest.raises(dl.DataError, match=r"gives \d+ bytes or more; expects at most max_bytes=500000"):
+        downloads.download(f"{server.url}/file", tmp_path / "file", SHA256, max_bytes=500_000)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_missing_file_is_not_tried_again(server, tmp_path):
-    with pytest.raises(dl.DataError, match=r"nothing broke off after 0 bytes: .*404"):
+    with pytest.raises(dl.DataError, match=r"gives no .*nothing: .*404"):
         downloads.download(f"{server.url}/nothing", tmp_path / "nothing", SHA256)
     assert len(server.log) == 1
 
@@ -210,3 +225,15 @@ def test_the_checksums_are_those_of_the_real_files():
     folder = needs_shared_data() / "mnist-t10k"
     for name in ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"):
         assert downloads.checksum(folder / name) == named.MNIST.files[name]
+
+
+def test_headers_that_are_no_numbers_and_addresses(server, tmp_path):
+    for server.length in ("9" * 5000, "\u00b2", "-1"):
+        assert downloads.download(f"{server.url}/file", tmp_path / server.length[:9], SHA256).read_bytes() == CONTENT
+    for server.goal in ("http://[::1", "https://localhost:99999/"):
+        with pytest.raises(dl.DataError, match=r"(leads to an address that is none|is no address): "):
+            downloads.download(f"{server.url}/moved/file", tmp_path / "file", SHA256)
+    with pytest.raises(dl.DataError, match=r"the server gives no .*404.*Check the address, or put the file at"):
+        downloads.download(f"{server.url}/else", tmp_path / "file", SHA256)
+    with pytest.raises(dl.DataError, match=r"http://\[::1/file is no address"):
+        downloads.download("http://[::1/file", tmp_path / "file", SHA256)

@@ -2,7 +2,6 @@
 # pyright: reportOptionalMemberAccess=false
 
 import gzip
-import io
 import zipfile
 
 import jax
@@ -10,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from data_support import idx_bytes, image_members, pictures, png, private_cache, tar_bytes, write, zip_bytes  # noqa: F401
-from PIL import Image
 
 import dlcore as dl
-from dlcore.data.read import cache, images
+from dlcore.data.read import cache, image_files
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "float32", "float64"])
@@ -83,28 +81,22 @@ def test_images_of_other_kinds_are_converted_and_resized(tmp_path):
 
 def test_names_are_in_order_of_their_numbers():
     names = ["s10", "s2", "s\u00b2", "s", "s2b", "s02"]
-    assert sorted(names, key=images._natural) == ["s", "s2", "s02", "s2b", "s10", "s\u00b2"]
-
-
-def test_transparent_palette_is_read_without_a_warning(tmp_path):
-    stream = io.BytesIO()
-    image = Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4)).convert("P")
-    image.save(stream, "PNG", transparency=bytes(range(16)))
-    data = dl.data.from_image_folder(write(tmp_path / "a.zip", zip_bytes({"a/1.png": stream.getvalue()})))
-    assert data.train.inputs.shape == (1, 4, 4, 3)
+    expected = ["s", "s02", "s2", "s2b", "s10", "s\u00b2"]
+    for given in (names, names[::-1]):
+        assert sorted(given, key=image_files.natural) == expected
 
 
 def test_second_load_decodes_nothing_until_a_file_changes(tmp_path, monkeypatch):
     members, expected = image_members()
     path = write(tmp_path / "a.zip", zip_bytes(members))
     decoded = []
-    real = images.decode_image
+    real = image_files.decode_image
 
     def counted(data, where, *arguments):
         decoded.extend([where] * where.startswith(str(path)))  # iterators of other tests may still read ahead
         return real(data, where, *arguments)
 
-    monkeypatch.setattr(images, "decode_image", counted)
+    monkeypatch.setattr(image_files, "decode_image", counted)
 
     def load(**options):
         decoded.clear()
@@ -118,11 +110,20 @@ def test_second_load_decodes_nothing_until_a_file_changes(tmp_path, monkeypatch)
     assert (second.target_names, repr(second)) == (first.target_names, repr(first))
     assert load(color="rgb")[1] >= 6  # other options are another entry
     assert load(cache=False)[1] >= 6
+    with pytest.raises(dl.DataError, match="max_bytes=10"):
+        load(max_bytes=10)
     members["cat/1.png"] = png(255 - expected[0])
     write(path, zip_bytes(members))
     third, count = load()
     assert count >= 6
     np.testing.assert_array_equal(third.train.inputs[0], 255 - expected[0])
+
+
+def test_a_kept_cifar_archive_obeys_max_bytes(tmp_path):
+    path = write(tmp_path / "cifar.tar", tar_bytes({"c/data_batch_1.bin": bytes(3073)}, "w"))
+    assert dl.data.from_cifar(path).train.num_rows == 1
+    with pytest.raises(dl.DataError, match="max_bytes=10"):
+        dl.data.from_cifar(path, max_bytes=10)
 
 
 def test_damaged_cache_entry_is_decoded_again(tmp_path):
@@ -235,6 +236,18 @@ def test_text_predicts_the_next_character_in_disjoint_parts(tmp_path):
     assert vocabulary.decode(data.test.inputs[0]) == text[180:190]
     last = dl.data.from_text(tmp_path / "a.txt", length=10, predict="last")
     assert vocabulary.decode(last.train.targets[:1]) == text[10]
+
+
+def test_few_rows_of_a_class_are_split_at_will(tmp_path):
+    files = {"bad": write(tmp_path / "bad", "a bore\n"), "good": write(tmp_path / "good", "a joy\ngreat\nfine\n")}
+    pen = write(tmp_path / "pen", "0,100,50,0,7\n100,0,0,50,1\n3,4,5,6,7\n")
+    for read in (
+        lambda **how: dl.data.from_text_classes(files, **how),
+        lambda **how: dl.data.from_pen_strokes(pen, **how),
+    ):
+        assert set(read(test=0.3).train.targets) == {0, 1}
+        with pytest.raises(dl.DataError, match=r"train has no row of class.*Pass stratify=True"):
+            read(test=0.5, stratify=False, seed=4)
 
 
 def test_text_classes(tmp_path):

@@ -2,11 +2,13 @@
 
 import itertools
 import pickle
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 import pytest
 from data_support import pictures, png, private_cache, write, zip_bytes  # noqa: F401
 
@@ -89,8 +91,8 @@ def test_streamed_rows_have_the_dtypes_of_rows_in_memory(tmp_path):
     assert all(getattr(data, split).inputs[:].dtype == np.float32 for split in ("train", "test"))
     np.testing.assert_array_equal(data.train.inputs[:], loaded.train.inputs)
     np.savez(tmp_path / "b.npz", inputs=np.full((3, 2), 2**40), targets=np.arange(3))
-    with pytest.raises(dl.DataError, match="row 1 of the source holds numbers that do not fit int32"):
-        dl.data.stream_npz([tmp_path / "b.npz"]).train.inputs[1:]
+    with pytest.raises(dl.DataError, match=r"'inputs' after row 0 hold 1099511627776 .* that fit int32"):
+        dl.data.stream_npz([tmp_path / "b.npz"])
 
 
 @pytest.mark.parametrize("stop", [0, 1, 4, 7])
@@ -148,11 +150,18 @@ def test_what_cannot_be_streamed(shards, tmp_path, folder):
     with pytest.raises(dl.DataError, match=r"'inputs' is object.*expects rows of numbers, not objects"):
         dl.data.stream_npz([tmp_path / "objects.npz"])
     np.savez(tmp_path / "other.npz", inputs=np.ones((3, 5), np.float32), targets=np.ones(3, int))
-    with pytest.raises(dl.DataError, match=r"row 30 of the source is float32\[5\], the first one float32\[2\]"):
-        dl.data.stream_npz([*shards, tmp_path / "other.npz"]).train.inputs[:]
+    with pytest.raises(dl.DataError, match=r"'inputs' is float32\[3, 5\], that of .* float32\[10, 2\]"):
+        dl.data.stream_npz([*shards, tmp_path / "other.npz"])
     write(tmp_path / "position", "no JSON")
     with pytest.raises(dl.DataError, match="is no position of this iterator"):
         dl.data.load_position(dl.data.batches(data, batch_size=2, seed=0), tmp_path / "position")
+
+
+def test_row_that_is_wrong_is_named_out_of_a_run():
+    """Catches an error that comes out of JAX as another one."""
+    rows = [np.zeros((4, 3), np.uint8)] * 5 + [np.zeros((4, 2), np.uint8)]
+    with pytest.raises(dl.DataError, match=r"row 5 of the source is uint8\[4, 2\], the first one uint8\[4, 3\]"):
+        dl.run(fit(dl.data.Dataset((dl.data.Streamed(rows), np.arange(6) % 2))))
 
 
 def fit_task(data):
@@ -178,3 +187,36 @@ def test_streams_of_images_can_be_pickled(folder):
     data = dl.data.stream_image_folder(folder)
     there = pickle.loads(pickle.dumps(data))
     np.testing.assert_array_equal(there.train.inputs[:5], data.train.inputs[:5])
+
+
+def test_streamed_rows_are_asked_for_by_number():
+    """Catches rows by a frame's labels, and raw errors for rows that are not there."""
+    frame = pd.DataFrame({"a": [1.0, 2.0]}, index=[1, 0])
+    sources: tuple[Any, ...] = (frame, frame["a"], {0: 1.0, 1: 2.0})
+    for named in sources:
+        with pytest.raises(dl.ArgumentError, match=r"expects rows by number. Pass an array of its rows: .*to_numpy"):
+            dl.data.Streamed(named)
+    rows = dl.data.Streamed(frame.to_numpy())
+    assert rows[:0].shape == (0, 1)
+    assert rows[[[0, 1]]].tolist() == [[[1.0], [2.0]]]
+    assert [row.tolist() for row in rows] == [[1.0], [2.0]]
+    with pytest.raises(dl.DataError, match="there are no rows 9 of 2"):
+        rows[9]
+
+
+def test_streamed_npz_is_as_in_memory_and_names_what_is_not_read(tmp_path):
+    np.savez(tmp_path / "a.npz", inputs=np.eye(3), targets=np.arange(3)[:, None], weights=np.ones(3))
+    data = dl.data.stream_npz([tmp_path / "a.npz"])
+    np.testing.assert_array_equal(data.train.targets, dl.data.from_npz(tmp_path / "a.npz").train.targets)
+    assert data.source.endswith("streamed, without their arrays weights")
+
+
+@pytest.mark.parametrize("rows", [64, 20_000])
+def test_streamed_rows_that_float32_does_not_tell_apart(tmp_path, rows):
+    """Catches a check of arrays in memory only."""
+    seconds = 1_700_000_000 + 30 * np.arange(rows)[:, None]
+    for column in (seconds, seconds.astype(np.int32), seconds.astype(np.uint32), seconds + 0.5):
+        np.savez(tmp_path / "a.npz", inputs=column, targets=np.arange(rows) % 2)
+        with pytest.raises(dl.DataError, match="the rows of the source: column 0 holds 1700000000"):
+            dl.data.stream_npz([tmp_path / "a.npz"], test=0.5)
+    assert len(dl.data.Streamed(seconds - seconds[0])) == len(dl.data.Streamed(seconds.astype(np.float32))) == rows

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+import unicodedata
 from functools import partial
 
 import jax
@@ -68,6 +69,18 @@ def test_noise_needs_floats():
         dl.data.flip(KEY, dl.data.flatten(IMAGES))
 
 
+@pytest.mark.parametrize("function", [dl.data.flip, dl.data.crop, dl.data.shift, dl.data.noise])
+def test_augmentation_refuses_what_jax_would_hold_as_other_numbers(function):
+    big = np.full((1, 2, 2), 1e300) if function is dl.data.noise else np.full((1, 2, 2), 2**40)
+    with pytest.raises(dl.DataError, match=r"Some do not fit (int32|float32): rescale them"):
+        function(KEY, big)
+
+
+def test_noise_keeps_the_type_where_its_deviation_is_traced():
+    noisy = jax.jit(lambda deviation: dl.data.noise(KEY, jnp.ones((2, 3), jnp.float16), deviation=deviation))(0.5)
+    assert noisy.dtype == jnp.float16
+
+
 def identity():
     return dl.Model(lambda key: ({}, {}), lambda params, state, x, *, key=None, train=False: ((x, key), state))
 
@@ -127,6 +140,36 @@ def test_standardizer_gives_mean_0_deviation_1_per_channel(gray):
     np.testing.assert_allclose(scaled.std((0, 1, 2)), 1, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("offset", "scale"), [(0, 1e-6), (1e4, 1), (1e5, 3), (0, 1e6), (0, 1e-25)])
+def test_standardizer_of_a_large_mean(offset, scale):
+    """Catches E[x^2] - E[x]^2, and a mean that is rounded to float32 before it is subtracted."""
+    images = np.float32(offset + scale * np.random.default_rng(0).normal(size=(7, 2, 2, 3)))
+    found = dl.data.standardizer(dl.data.from_arrays(images, np.zeros(7)))(images)
+    exact = np.asarray(images, np.float64)
+    np.testing.assert_allclose(found, (exact - exact.mean((0, 1, 2))) / exact.std((0, 1, 2)), atol=1e-5)
+
+
+def test_standardizer_of_large_integers():
+    """Catches images that are rounded to float32 before the mean is subtracted, and a difference that wraps around."""
+    whole = np.arange(12).reshape(3, 2, 2)
+    for images in (whole * 100 + 2**30, (whole - 6) * 3 * 10**8, np.uint32(whole * 300 + 2**32 - 3600)):
+        images = images if images.dtype == np.uint32 else images.astype(np.int32)
+        step = dl.data.standardizer(dl.data.Dataset((images, np.zeros(3))))
+        np.testing.assert_allclose(jax.jit(step)(images), (whole - 5.5) / whole.std(), rtol=1e-6)
+
+
+def test_standardizer_of_constant_and_of_other_images():
+    """Catches a rounding error scaled up, channels that broadcast, and tables taken for images."""
+    images = np.full((5, 2, 3, 3), 0.1, np.float32)
+    step = dl.data.standardizer(dl.data.from_arrays(images, np.zeros(5)))
+    np.testing.assert_array_equal(step(images), 0)
+    for wrong in (images[..., :1], images[..., 0], images.astype(str)):
+        with pytest.raises(dl.DataError, match=r"standardizer: images .*; expects"):
+            step(wrong)
+    with pytest.raises(dl.DataError, match=r"inputs are float32\[5, 2\]; .* For tables use dl.data.standardize"):
+        dl.data.standardizer(dl.data.from_arrays(images[:, :, 0, 0], np.zeros(5)))
+
+
 def test_standardize_makes_floats_of_integers():
     data = dl.data.standardize(dl.data.from_arrays(np.asarray([[1], [3]], np.uint8), np.zeros(2)))
     np.testing.assert_array_equal(data.train.inputs, [[-1], [1]])
@@ -140,13 +183,34 @@ def test_encodings_of_tokens():
     np.testing.assert_array_equal(dl.data.one_hot(6)(ids).argmax(-1), ids)
 
 
+@pytest.mark.parametrize("step", [dl.data.one_hot, dl.data.bag_of_words])
+def test_ids_out_of_range(step):
+    """Catches a row of zeros, the last token for -1, and 8-bit ids of more tokens than they can tell apart."""
+    for ids in (
+        [[0, 3]],
+        [[-1, 0]],
+        np.array([[2**40]]),
+        [[0.0, 1.0]],
+        [["a"]],
+        [[True]],
+        np.ma.array([[1]], mask=[[1]]),
+    ):
+        with pytest.raises(dl.DataError, match=r"ids .*; expects"):
+            step(3)(ids)
+    found = jax.jit(step(3))(jnp.asarray([[1, -1], [1, 3], [1, 2]]))
+    assert np.isnan(found[:2]).any(axis=-1).any(axis=-1).all() if found.ndim == 3 else np.isnan(found[:2]).all()
+    assert np.isfinite(found[2]).all()
+    assert np.asarray(step(300)(np.uint8([[44]]))).argmax(-1).ravel()[0] == 44
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=5), st.booleans(), st.booleans())
 def test_characters_round_trip(texts, start, end):
     vocabulary = dl.data.characters(texts)
     ids = vocabulary.encode_lines(texts, start=start, end=end)
-    assert [vocabulary.decode(row) for row in ids] == texts
-    np.testing.assert_array_equal(dl.data.mask(ids).sum(1), [len(text) + start + end for text in texts])
+    composed = [unicodedata.normalize("NFC", text) for text in texts]
+    assert [vocabulary.decode(row) for row in ids] == composed
+    np.testing.assert_array_equal(dl.data.mask(ids).sum(1), [len(text) + start + end for text in composed])
 
 
 def test_words_by_frequency_and_unknown_ones():

@@ -91,12 +91,25 @@ def test_first_rows_are_nested_and_leave_the_test_split_alone():
         (lambda: made(9, test=0.1, groups=[0] * 9), "unnamed.test would have 0 of 1 groups"),
         (lambda: made(9, test=0.1, groups=[0] * 8), r"groups are \[8\]; expects one for each of the 9 rows"),
         (lambda: made(9, test=0.3, groups=range(9), stratify=True), "stratify=True with groups: .* use folds"),
-        (lambda: made(8, num_classes=8, test=0.5, stratify=True), "cannot be stratified: .*Pass stratify=False"),
-        (lambda: made(8, num_classes=8, test=0.5), r"unnamed.train has no row of class '.'.*\. Use larger fractions"),
-        (lambda: made(20, num_classes=4, test=0.15, stratify=True), "cannot be stratified"),
+        (lambda: made(8, num_classes=8, test=0.5, stratify=True), "Each row is a class of its own.*stratify=False"),
+        (lambda: made(8, num_classes=8, test=0.5), r"unnamed.train has no row of class '.'.*\. Pass stratify=True"),
+        (lambda: made(9, num_classes=6, test=0.5, stratify=True), "smaller fractions: 3 rows can be held out"),
+        (lambda: made(9, num_classes=9, test=0.2, groups=range(9)), "another seed=, or drop"),
         (lambda: dl.data.folds(made(9), 10), "cannot be split into 10 folds: .* Use fewer folds"),
         (lambda: dl.data.folds(made(9), 1), "folds: num_folds is 1; expects an integer, 2 or more"),
-        (lambda: dl.data.folds(made(9), 5, stratify=True), "cannot be split into 5 folds"),
+        (
+            lambda: dl.data.folds(made(9), 5, stratify=True),
+            "cannot be split into 5 folds: .*fewer folds: a class has 4",
+        ),
+        (lambda: dl.data.folds(made(9, num_classes=9), 2, stratify=True), "one row: pass stratify=False"),
+        (
+            lambda: dl.data.folds(dl.data.from_arrays(np.eye(6), np.arange(6) / 4), 2, stratify=True),
+            r"its targets are float32\[N\]; expects one label a row, integers \[N\]. Pass stratify=False",
+        ),
+        (
+            lambda: dl.data.folds(dl.data.from_arrays(np.eye(6), np.eye(6, dtype=int)), 2, stratify=True),
+            "one label a row",
+        ),
         (lambda: dl.data.first(made(9), 10), "num_rows is 10; expects 1 to 9, the rows of unnamed.train"),
         (
             lambda: dl.data.first(made(9), 1),
@@ -109,12 +122,38 @@ def test_bad_splits_say_what_is_wrong(make, message):
         make()
 
 
-def test_a_stratified_split_may_not_lose_a_class():
-    labels = [0] * 40 + [1] * 2  # two rows cannot be in three splits
-    with pytest.raises(dl.DataError, match=r"unnamed.(validation|test|train) has no row of class 'rare'"):
-        dl.data.from_arrays(
-            np.zeros((42, 1)), labels, validation=0.2, test=0.2, stratify=True, target_names=("usual", "rare")
-        )
+@pytest.mark.parametrize(
+    ("sizes", "fractions"),
+    [
+        ((40, 2), {"validation": 0.2, "test": 0.2}),  # two rows cannot be in three splits
+        ((60, 39, 1), {"test": 0.2}),
+        ((20, 163, 1457, 2198, 880, 175, 5), {"validation": 0.1, "test": 0.1}),
+        ((5, 5, 5, 5), {"test": 0.15}),  # fewer rows than classes
+        ((2, 2, 96), {"test": 0.9}),
+    ],
+)
+def test_stratified_splits_train_on_every_class_and_have_rare_ones_where_they_can(sizes, fractions):
+    names = tuple(f"size {size}" for size in sizes)
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    data = dl.data.from_arrays(np.arange(len(labels)), labels, stratify=True, target_names=names, **fractions)
+    assert set(data.train.targets) == set(labels)
+    held = [split for split in data.splits if split != "train"]
+    assert sorted(itertools.chain(*(getattr(data, split).inputs for split in data.splits))) == list(range(len(labels)))
+    for split in held:
+        pair = getattr(data, split)
+        assert pair.num_rows == round(fractions[split] * len(labels))
+        missing = set(labels) - set(pair.targets)
+        assert all(sizes[each] <= len(held) for each in missing) or pair.num_rows < len(sizes)
+        assert (f"{split} has no row of size" in repr(data)) == bool(missing)
+
+
+def test_a_class_that_only_comes_with_the_test_split_is_refused():
+    rows = np.zeros((4, 1))
+    parts = {"train": (rows, [0, 0, 1, 1]), "test": (rows, [0, 1, 2, 2])}
+    with pytest.raises(dl.DataError, match=r"train has no row of class 'c'. It comes in other splits only"):
+        dl.data.from_parts(parts, target_names=("a", "b", "c"), stratify=True)
+    parts["train"], parts["test"] = parts["test"], parts["train"]
+    assert "test has no row of c" in repr(dl.data.from_parts(parts, target_names=("a", "b", "c")))
 
 
 @pytest.mark.parametrize("dtype", [">f4", ">f8", np.longdouble, ">i2"])

@@ -111,6 +111,15 @@ def test_noisy_and_sparse_labels():
     assert abs((sparse == 0).mean() - 0.2) < 0.02
 
 
+@pytest.mark.parametrize("labels", [[0, 3], [-1], [2**32 + 1]])
+def test_labels_of_no_class_are_no_noisy_labels(labels):
+    """Catches a label out of range that is kept, and one of 64 bits that becomes another."""
+    with pytest.raises(dl.DataError, match="noisy_labels: labels"):
+        dl.data.noisy_labels(KEY, np.array(labels), num_classes=3, rate=0.0)
+    with pytest.raises(dl.DataError, match="do not fit int32"):
+        dl.data.sparse_labels(KEY, np.array([2**32 + 1]), known=1.0)
+
+
 def test_adding_problem_marks_one_number_in_each_half():
     inputs, targets = made(dl.data.adding_problem, 3000, length=9)
     marks = inputs[:, :, 1]
@@ -164,6 +173,25 @@ def test_stories_answer_where_the_person_went_last():
         last = [sentence.split()[4] for sentence in sentences if sentence.split()[0] == person][-1]
         assert dl.data.PLACES[target] == last
         assert question == f"where is {person} ?"
+
+
+@pytest.mark.parametrize(("pictures", "labels", "message"), [
+    (np.full((2, 2, 2), 255.0), np.arange(2), r"pictures go from 255 to 255; expects \[0, 1\]"),
+    (np.ones((2, 2, 2), np.uint8), np.arange(2), "pictures are uint8; expects floats"),
+    (np.ones((2, 2, 2)), np.asarray([0.5, 1.0]), "integer labels"),
+    (np.ones((2, 2, 2)), np.asarray([-1, 1]), "labels go from -1 to 1"),
+    (np.ones((2, 2, 2)), None, "integer labels"),
+    ({"a": np.ones((2, 2, 2))}, np.arange(2), "expects float pictures"),
+])  # fmt: skip
+def test_scattered_digits_need_pictures_and_classes(pictures, labels, message):
+    with pytest.raises(dl.DataError, match=message):
+        dl.data.scattered_digits(KEY, 2, digits=(pictures, labels))
+
+
+def test_half_precision_does_not_round_labels_and_corners():
+    digits = np.ones((1, 2, 2), np.float16), np.asarray([3001])
+    _, rows = jax.eval_shape(lambda key: tuple(dl.data.scattered_digits(key, 1, digits=digits).columns.values()), KEY)
+    assert rows.dtype == jnp.float32
 
 
 def test_scattered_digits_lie_in_their_boxes():

@@ -115,6 +115,27 @@ def test_hypotheses_there_are_not():
     np.testing.assert_array_equal(found.scores, [[0.0, -np.inf]])
 
 
+@pytest.mark.parametrize("logits", [[0, np.nan, 1, 2], [0, np.inf, 1, 2], [-np.inf] * 4])
+def test_logits_that_make_no_probabilities(logits):
+    """Catches tokens that are made of NaN: the order of NaN depends on the platform."""
+
+    def step(carry, token):
+        return carry, jnp.broadcast_to(jnp.asarray(logits, jnp.float32), (len(token), 4))
+
+    for search in (dl.generation.greedy_search, functools.partial(dl.generation.beam_search, beam_width=2)):
+        with pytest.raises(dl.DataError, match="NaN or inf, or all -inf"):
+            search(step, jnp.zeros((1, 0)), 1, END, max_length=2)
+
+
+def test_logits_in_halves_are_added_up_in_single_precision():
+    """Catches scores of three digits."""
+    logits = jnp.array([0.1, 1.0, 2.0, 0.3])
+    step = lambda carry, token: (carry, jnp.broadcast_to(logits.astype(jnp.float16), (len(token), 4)))  # noqa: E731
+    _, score = dl.generation.greedy_search(step, jnp.zeros((1, 0)), 1, END, max_length=9)
+    exact = jax.nn.log_softmax(logits.astype(jnp.float16).astype(jnp.float32))[2]
+    np.testing.assert_allclose(score, [9 * exact], rtol=1e-5)
+
+
 def test_compiled_with_a_traced_penalty():
     """Catches a Python branch on a value, and a penalty that a study cannot map over."""
     table = bigrams(2)
@@ -146,6 +167,7 @@ def table_of(token):
         ({"end_id": 0}, "end_id is 0; expects another than 0, that of padding"),
         ({"carry": {}}, r"carry holds nothing; expects arrays \[B, ...\], the same B for all"),
         ({"carry": jnp.zeros((0, 2))}, "the same B for all, 1 or more"),
+        ({"carry": np.full((1, 1), 2**40)}, "carry: arrays are .* beyond int32: convert them to floats"),
         ({"step": lambda carry, token: token}, r"step gives int32\[6\]; expects the pair"),
         (
             {"step": lambda carry, token: (carry[0], table_of(token))},

@@ -47,6 +47,32 @@ def test_draws_follow_the_distribution(temperature, top_k):
     assert not np.array_equal(drawn[:, 0], drawn[:, 1])
 
 
+def test_of_equal_tokens_exactly_k_are_drawn():
+    """Catches a threshold, which all equal logits pass; and several logits that are inf over a tiny temperature."""
+    even = jax.tree.map(jnp.zeros_like, PARAMS)
+    prompts = np.ones((200, 3), np.int32)
+    drawn = dl.generation.generate(MODEL, even, STATE, jax.random.key(1), prompts, 2, top_k=3)
+    assert np.unique(drawn).tolist() == [0, 1, 2]
+    greedily = dl.generation.generate_greedily(MODEL, PARAMS, STATE, PROMPT, 3)
+    write = jax.jit(lambda t: dl.generation.generate(MODEL, PARAMS, STATE, jax.random.key(0), PROMPT, 3, temperature=t))
+    for temperature in (1e-38, 0.0):
+        np.testing.assert_array_equal(write(temperature), greedily)
+
+
+def test_prompts_of_few_bits():
+    """Catches ids that are written in the dtype of the prompt: 8 bits do not hold 300 tokens."""
+    model = dl.models.recurrent(2, 2, 300, num_tokens=300, output="all", cell="simple")
+    params, state = model.init(jax.random.key(0))
+    params["head"]["bias"] = params["head"]["bias"].at[299].set(50.0)
+    swapped = jax.tree.map(lambda leaf: np.asarray(leaf).astype(">f8"), params)
+    written = dl.generation.generate_greedily(model, swapped, state, np.array([[1, 2]], np.uint8), 2)
+    assert written.tolist() == [[299, 299]]
+    assert written.dtype == jnp.int32
+    broken = jax.tree.map(lambda leaf: leaf * jnp.nan, params)
+    with pytest.raises(dl.DataError, match=r"NaN or inf.*a run that has diverged"):
+        dl.generation.generate_greedily(model, broken, state, np.array([[1, 2]], np.uint8), 2)
+
+
 def test_compiles_once():
     """Catches a program that is traced anew by each call or for each temperature."""
     from dlcore.generation.text import _written
@@ -73,6 +99,7 @@ def test_compiles_once():
         ({"prompt": PROMPT[:, :0]}, dl.DataError, r"prompt is int32\[2, 0\]"),
         ({"prompt": PROMPT.astype(np.float32)}, dl.DataError, r"prompt is float32\[2, 3\]"),
         ({"prompt": PROMPT + 1}, dl.DataError, r"inputs hold 7 at row 1, step 0; expects ids in \[0, 7\)"),
+        ({"params": jax.tree.map(lambda leaf: leaf.astype(int), PARAMS)}, dl.DataError, "params holds .*int32"),
         (
             {"model": dl.models.recurrent(4, 8, 7, num_tokens=7, bidirectional=True)},
             dl.ArgumentError,
@@ -82,6 +109,6 @@ def test_compiles_once():
 )
 def test_bad_arguments(options, error, message):
     """Catches a division by zero, and a prompt or a model that cannot be continued."""
-    arguments = {"model": MODEL, "prompt": PROMPT, "num_steps": 2} | options
+    arguments = {"model": MODEL, "params": PARAMS, "prompt": PROMPT, "num_steps": 2} | options
     with pytest.raises(error, match=message):
-        dl.generation.generate(params=PARAMS, state=STATE, key=jax.random.key(0), **arguments)
+        dl.generation.generate(state=STATE, key=jax.random.key(0), **arguments)

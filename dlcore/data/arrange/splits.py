@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from dlcore.core import description
 from dlcore.core.arguments import ANYTHING, NONE, arguments, boolean, integer, mapping, text
 from dlcore.core.dataset import NAMES, SPLITS, Dataset, Split, checked_split
 from dlcore.core.errors import DataError
+from dlcore.data.arrange.held_out import checked_groups, classes_of, held_rows
 from dlcore.data.parameters import DATASET, DESCRIBED, GROUPS, SEED, SPLITTING, check_fractions, check_in_memory
 from dlcore.data.read.streamed import Source, Streamed
 
@@ -46,13 +46,14 @@ def from_arrays(
       validation, test: fraction of the rows for these splits; 0 for none. The rest is the train split. With groups,
         the fraction of the groups.
       seed: of the split; part of what the data set is, so it does not change with the seeds of runs.
-      stratify: keep the classes' proportions in every split (integer targets [N]).
+      stratify: keep the classes' proportions in every split (integer targets [N]). Of a rare class train has a row at
+        least; which split has none is in the data set's repr.
       groups: [N], numbers or strings; rows of one group (a patient, a writer) stay in one split.
       described: further fields of `Dataset`.
 
     Raises:
       ArgumentError: fractions that leave nothing to train on.
-      DataError: as `Dataset`; also fractions that leave a split or a class empty.
+      DataError: as `Dataset`; also fractions that leave a split empty, or no row of a class to train on.
 
     Example:
       >>> data = dl.data.from_arrays(np.arange(10.0)[:, None], np.arange(10) % 2, test=0.2, stratify=True)
@@ -101,21 +102,13 @@ def from_parts(
     name = described.get("name", "unnamed")
     fractions = {"validation": validation, "test": test}
     _check_fractions(fractions, parts, name)
-    train = checked_split(parts["train"], name)
-    total = train.num_rows
-    if groups is not None:
-        groups = _checked_groups(groups, total, stratify, name)
-    labels = _classes(train.targets, name) if stratify else None
-    splits, rest = dict(parts), np.arange(total)
-    for split, fraction in fractions.items():
-        if fraction > 0:
-            count = round(fraction * (total if groups is None else len(np.unique(groups))))
-            rest, rows = _held_out(rest, count, labels, groups, seed, f"{name}.{split}")
-            splits[split] = train.select(rows)
-    if len(rest) < total:
-        train = train.select(rest)
+    train = checked_split(parts["train"], name, described.get("input_names", ()))
+    held = held_rows(train.num_rows, train.targets, fractions, stratify, groups, seed, name)
+    splits = dict(parts) | {split: train.select(rows) for split, rows in held.items() if split != "train"}
+    if len(held) > 1:
+        train = train.select(held["train"])
     dataset = Dataset(**{**splits, "train": train}, **described)
-    _check_classes(dataset, dataset, SPLITS if stratify else ("train",))
+    _check_classes(dataset, dataset, _advice(len(held) > 1, groups is not None, stratify))
     return dataset
 
 
@@ -146,8 +139,8 @@ def folds(
         raise DataError(f"folds: of {dataset.name} only one of train and validation has weights; expects both or none.")
     whole = jax.tree.map(lambda *parts: np.concatenate(parts), *pool)
     if groups is not None:
-        groups = _checked_groups(groups, whole.num_rows, False, dataset.name)
-    classes = _classes(whole.targets, dataset.name) if stratify else None
+        groups = checked_groups(groups, whole.num_rows, False, dataset.name)
+    classes = classes_of(whole.targets, dataset.name) if stratify else None
     kind = ("Stratified" if stratify else "") + ("Group" if groups is not None else "") + "KFold"
     # GroupKFold learnt to shuffle in scikit-learn 1.6; before, its folds do not depend on the seed.
     options = {} if kind == "GroupKFold" else {"shuffle": True, "random_state": seed}
@@ -157,7 +150,8 @@ def folds(
             splitter = getattr(model_selection, kind)(num_folds, **options)
             parts = list(splitter.split(np.arange(whole.num_rows), classes, groups))
     except (ValueError, UserWarning) as error:
-        raise DataError(f"{dataset.name} cannot be split into {num_folds} folds: {error} Use fewer folds.") from error
+        fix = _fewer_folds(classes)
+        raise DataError(f"{dataset.name} cannot be split into {num_folds} folds: {error} {fix}") from error
     return [
         dataclasses.replace(
             dataset,
@@ -167,6 +161,14 @@ def folds(
         )
         for number, (rest, rows) in enumerate(parts)
     ]
+
+
+def _fewer_folds(classes: Any) -> str:
+    """What helps where there are more folds than rows of a class."""
+    fewest = 2 if classes is None else int(np.unique(classes, return_counts=True)[1].min())
+    if fewest < 2:
+        return "A class has one row: pass stratify=False, or drop it."
+    return "Use fewer folds" + (f": a class has {fewest} rows." if classes is not None else ".")
 
 
 @arguments(dataset=DATASET, num_rows=integer(), seed=SEED | NONE)
@@ -195,7 +197,7 @@ def first(dataset: Dataset, num_rows: int, *, seed: int | None = None) -> Datase
         name=f"{dataset.name} first {num_rows}",
     )
     _check_classes(
-        smaller, dataset, ("train",), "Take more rows" + ", or shuffle them first with seed=0." * (seed is None)
+        smaller, dataset, "Take more rows" + (", or shuffle them first with seed=0." if seed is None else ".")
     )
     return smaller
 
@@ -216,47 +218,20 @@ def streamed(
     Args:
       rows: inputs by number. targets: of all of them, [N]. parts: the numbers of the rows of each split there is.
     """
-    numbers = {split: (part, targets[part]) for split, part in parts.items()}
-    options = {"validation": validation, "test": test, "seed": seed, "stratify": stratify}
-    chosen = from_parts(numbers, **options, **described)
+    fractions = {"validation": validation, "test": test}
+    name = described.get("name", "unnamed")
+    _check_fractions(fractions, parts, name)
+    train = parts["train"]
+    held = held_rows(len(train), targets[train], fractions, stratify, None, seed, name)
+    chosen = parts | {split: train[numbers] for split, numbers in held.items()}
     everything = Streamed(rows)
     splits = {
-        split: Split(everything[getattr(chosen, split).inputs], getattr(chosen, split).targets)
-        for split in chosen.splits
-        if split != "train"
+        split: Split(Streamed(rows, numbers) if split == "train" else everything[numbers], targets[numbers])
+        for split, numbers in chosen.items()
     }
-    train = Split(Streamed(rows, chosen.train.inputs), chosen.train.targets)
-    return Dataset(**{**splits, "train": train}, **described)
-
-
-def _held_out(rows: np.ndarray, count: int, labels, groups, seed: int, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Split `rows` into (rest, held out)."""
-    from sklearn.model_selection import GroupShuffleSplit, train_test_split  # 0.5 s to import
-
-    units, what = (len(rows), "rows") if groups is None else (len(np.unique(groups[rows])), "groups")
-    if not 0 < count < units:
-        raise DataError(
-            f"{name} would have {count} of {units} {what}; each split needs at least one. Change its fraction."
-        )
-    if groups is not None:
-        rest, held = next(GroupShuffleSplit(1, test_size=count, random_state=seed).split(rows, groups=groups[rows]))
-        return rows[rest], rows[held]
-    try:
-        classes = None if labels is None else labels[rows]
-        rest, held = train_test_split(rows, test_size=count, random_state=seed, stratify=classes)
-    except ValueError as error:
-        raise DataError(f"{name} cannot be stratified: {error} Pass stratify=False.") from error
-    return np.asarray(rest), np.asarray(held)
-
-
-def _classes(targets: Any, name: str) -> Any:
-    """What to stratify by, or a `DataError`."""
-    if targets is None or isinstance(targets, dict | tuple):
-        raise DataError(
-            f"stratify=True, the targets of {name} are {description.arrays(targets)}; expects one array of labels [N]. "
-            "Pass stratify=False."
-        )
-    return targets
+    dataset = Dataset(**splits, **described)
+    _check_classes(dataset, dataset, _advice(len(held) > 1, False, stratify))
+    return dataset
 
 
 def _check_fractions(fractions: dict[str, float], parts: Mapping[str, Any], name: str) -> None:
@@ -270,28 +245,23 @@ def _check_fractions(fractions: dict[str, float], parts: Mapping[str, Any], name
         raise DataError(f"{name} has no train split, only {', '.join(parts) or 'nothing'}; expects train rows.")
 
 
-def _checked_groups(groups: np.ndarray, num_rows: int, stratify: bool, name: str) -> np.ndarray:
-    if groups.shape != (num_rows,):
-        raise DataError(f"groups are {list(groups.shape)}; expects one for each of the {num_rows} rows of {name}.")
-    if stratify:
-        raise DataError(
-            "stratify=True with groups: a random split cannot keep both. Pass one, or use folds(...), which can."
-        )
-    return groups
+def _advice(held_out: bool, by_group: bool, stratify: bool) -> str:
+    """What helps where train has no row of a class."""
+    if held_out and by_group:
+        return "The groups that have it are held out: pass another seed=, or drop these rows."
+    if held_out and not stratify:
+        return "Pass stratify=True, which keeps rows of each class in train, or drop these rows."
+    return "It comes in other splits only, and cannot be learned: drop these rows, or move some to train."
 
 
-def _check_classes(
-    dataset: Dataset, whole: Dataset, splits: tuple[str, ...], fix: str = "Use larger fractions or stratify=True."
-) -> None:
-    """Every named class that occurs in `whole` has rows in each of `splits`."""
+def _check_classes(dataset: Dataset, whole: Dataset, fix: str) -> None:
+    """Every named class that occurs in `whole` has rows to train on; the repr names those that other splits lack."""
     targets = [getattr(whole, split).targets for split in whole.splits]
     if targets[0] is None or isinstance(targets[0], dict | tuple):
         return
     if not dataset.target_names or targets[0].ndim != 1 or targets[0].dtype.kind not in "iu":
         return
-    known = np.unique(np.concatenate(targets))
-    for split in (split for split in splits if split in dataset.splits):
-        missing = np.setdiff1d(known, getattr(dataset, split).targets)
-        if len(missing):
-            names = ", ".join(repr(dataset.target_names[i]) for i in missing if 0 <= i < len(dataset.target_names))
-            raise DataError(f"{dataset.name}.{split} has no row of class {names or list(missing)}. {fix}")
+    missing = np.setdiff1d(np.concatenate(targets), dataset.train.targets)
+    if len(missing):
+        names = ", ".join(repr(dataset.target_names[i]) for i in missing if 0 <= i < len(dataset.target_names))
+        raise DataError(f"{dataset.name}.train has no row of class {names or missing.tolist()}. {fix}")

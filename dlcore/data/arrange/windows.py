@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dlcore.core.arguments import NONE, arguments, integer, one_of, text
+from dlcore.core.arguments import NONE, arguments, integer, one_of
 from dlcore.core.dataset import Dataset, Split, one_array
 from dlcore.core.errors import DataError
 from dlcore.data.parameters import (
@@ -14,13 +14,15 @@ from dlcore.data.parameters import (
     FRACTION,
     MAX_IDS,
     SIZE,
+    TEXT,
     UNIT,
     VOCABULARY_SIZE,
     check_fractions,
     check_in_memory,
     check_size,
 )
-from dlcore.data.prepare.vocabulary import Unit, characters, words
+from dlcore.data.prepare.tokens import Unit, composed, tokenize
+from dlcore.data.prepare.vocabulary import characters, check_unit, words_of
 
 WINDOWS = {
     "length": SIZE,
@@ -33,7 +35,7 @@ WINDOWS = {
 }
 
 
-@arguments(text=text, described=DESCRIBED, **WINDOWS)
+@arguments(text=TEXT, described=DESCRIBED, **WINDOWS)
 def next_token(
     text: str,
     *,
@@ -48,7 +50,8 @@ def next_token(
 ) -> Dataset:
     """Windows of a text, to predict each token from those before it.
 
-    The splits are consecutive parts of the text, train first, so that no window lies in two of them.
+    The splits are consecutive parts of the text, train first, so that no window lies in two of them. Tokens at the end
+    of a part that fill no window are left out.
 
     Args:
       length: tokens of a window.
@@ -56,14 +59,14 @@ def next_token(
       unit: what a token is, "character" or "word".
       predict: "sequence" for the inputs moved by one, targets [N, length]; "last" for the next token only, [N].
       max_vocabulary: size of a word vocabulary; it is made of the train part.
-      validation, test: share of the text.
+      validation, test: share of the tokens.
       described: further fields of `Dataset`.
 
     Returns:
       int32 inputs [N, length], targets [N, length] or [N]; the vocabulary in both vocabulary fields.
 
     Raises:
-      ArgumentError: shares that leave nothing to train on; more windows than fit in memory.
+      ArgumentError: shares that leave nothing to train on; more windows than fit in memory; a limit of characters.
       DataError: a part with fewer than `length + 1` tokens.
 
     Example:
@@ -72,19 +75,21 @@ def next_token(
       ['to be or', ' not to ']
     """
     check_fractions("next_token", validation, test)
-    ends = np.round(len(text) * np.cumsum([1 - validation - test, validation, test])).astype(int)
+    check_unit(unit, max_vocabulary)
+    tokens = composed(text) if unit == "character" else tokenize(text, unit)
+    ends = np.round(len(tokens) * np.cumsum([1 - validation - test, validation, test])).astype(int)
     starts = [0, *ends[:-1]]
     parts = {
-        split: text[start:end]
+        split: tokens[start:end]
         for split, share, start, end in zip(
             ("train", "validation", "test"), (1, validation, test), starts, ends, strict=True
         )
         if share > 0
     }
     # All characters get an id, so that none of the test part is unknown; words only those of the train part.
-    vocabulary = characters(text) if unit == "character" else words(parts["train"], max_size=max_vocabulary)
+    vocabulary = characters(text) if unit == "character" else words_of(parts["train"], max_size=max_vocabulary)
     splits = {
-        split: _windows(vocabulary.encode(part), length, stride or length, predict, split)
+        split: _windows(vocabulary.numbers(part), length, stride or length, predict, split)
         for split, part in parts.items()
     }
     fields: dict[str, Any] = {
@@ -101,7 +106,8 @@ def next_token(
 def continued(data: Dataset, batch_size: int) -> Dataset:
     """The train split in an order such that each row of a batch continues the same row of the batch before.
 
-    The text is cut into `batch_size` stretches, which are read side by side. Train on it with this `batch_size`,
+    The text is cut into `batch_size` stretches of as many windows each, which are read side by side; fewer windows than
+    `batch_size` at its end are left out. Train on it with this `batch_size`,
     `sampling="in_order"` and `dl.models.recurrent(..., stateful=batch_size)`. An epoch starts with the carry of the end
     of the stretches.
 

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from dlcore.core.arguments import arguments, array, integer, key
-from dlcore.data.parameters import DEVIATION, IMAGES, check_size
+from dlcore.data.parameters import DEVIATION, IMAGES, check_size, held
 
 PIXELS = integer(0, 10_000)
-FLOATS = array("f", text="floats [B, ...]; put it after dl.data.unit_range")
+FLOATS = held(array("f", text="floats [B, ...]; put it after dl.data.unit_range"))
 
 Augmentation = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -62,15 +62,15 @@ def noise(key: jax.Array, images: jax.Array, *, deviation: float | jax.Array = 0
       Array([[0., 0., 0., 0., 0.],
              [0., 0., 0., 0., 0.]], dtype=float32)
     """
-    images = jnp.asarray(images)
-    return images + deviation * jax.random.normal(key, images.shape, images.dtype)
+    drawn = deviation * jax.random.normal(key, images.shape, images.dtype)
+    return images + drawn.astype(images.dtype)  # a traced deviation may be wider
 
 
 def _moved(name: str, key: jax.Array, images: jax.Array, distance: int, mode: str) -> jax.Array:
     batch, height, width, *rest = images.shape
     check_size(name, batch, height + 2 * distance, width + 2 * distance, *rest)
     if not images.size:
-        return jnp.asarray(images)
+        return images
     frame = [(0, 0), (distance, distance), (distance, distance)] + [(0, 0)] * (images.ndim - 3)
     framed = jnp.pad(images, frame, mode=mode)
     starts = jax.random.randint(key, (len(images), 2), 0, 2 * distance + 1)

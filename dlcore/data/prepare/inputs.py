@@ -2,18 +2,20 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from dlcore.core.arguments import arguments, array, function, instance, sequence
 from dlcore.core.dataset import Dataset, one_array
-from dlcore.core.errors import ArgumentError
+from dlcore.core.errors import ArgumentError, DataError, described
 from dlcore.core.model import Model
-from dlcore.data.parameters import DATASET, SIZE, check_in_memory
+from dlcore.data.parameters import DATASET, IMAGES, SIZE, check_in_memory
 from dlcore.data.prepare.augment import Augmentation
+from dlcore.data.prepare.statistics import statistics
 from dlcore.data.prepare.vocabulary import mask
 
 Step = Callable[[jax.Array], jax.Array]
@@ -100,6 +102,9 @@ def standardizer(dataset: Dataset) -> Step:
     Args:
       dataset: inputs [N, height, width] (one channel) or [N, height, width, channels], integers or floats.
 
+    Raises:
+      DataError: inputs, or images given to the step, of other dimensions or channels.
+
     Example:
       >>> data = dl.data.from_arrays(np.arange(8, dtype=np.uint8).reshape(2, 2, 2), [0, 1])
       >>> dl.data.standardizer(data)(jnp.array([[[3.5]]]))  # the mean
@@ -107,48 +112,84 @@ def standardizer(dataset: Dataset) -> Step:
     """
     check_in_memory("standardizer", dataset)
     inputs = one_array(dataset, "inputs", "standardizer")
-    axes = tuple(range(min(inputs.ndim, 3)))
-    # Sums of squares of uint8 are exact in float64; a float copy of all images would need 8 times their memory.
-    total, squares = np.zeros(inputs.shape[3:]), np.zeros(inputs.shape[3:])
-    for chunk in np.array_split(inputs, max(1, len(inputs) // 1000)):
-        values = chunk.astype(np.float64)
-        total, squares = total + values.sum(axes), squares + (values**2).sum(axes)
-    count = math.prod(inputs.shape[:3])
-    mean = total / count
-    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
-    scale = jnp.asarray(np.where(deviation > 0, deviation, 1), float)
-    center = jnp.asarray(mean, float)
+    if inputs.ndim not in (3, 4):
+        raise DataError(
+            f"standardizer: inputs are {described(inputs)}; expects images [N, height, width] or [N, height, width, "
+            "channels]. For tables use dl.data.standardize, for flattened images dl.data.normalize with "
+            'dl.data.z_score(per="global").'
+        )
+    found = statistics(inputs, (0, 1, 2))
+    scale, rest = (jnp.asarray(each, float) for each in (found.deviation, found.rest))
 
     def standardized(images: jax.Array) -> jax.Array:
-        shape = (1,) * (images.ndim - center.ndim) + center.shape
-        return (images.astype(center.dtype) - center.reshape(shape)) / scale.reshape(shape)
+        images = IMAGES.check("standardizer: images", images)
+        if images.ndim != inputs.ndim or images.shape[3:] != inputs.shape[3:]:
+            raise DataError(
+                f"standardizer: images are {described(images)}, those it was made of {described(inputs)}; expects "
+                "as many dimensions and channels."
+            )
+        return (_minus(images, found.center, scale.dtype) - rest) / scale
 
     return standardized
 
 
+def _minus(images: jax.Array, center: np.ndarray, dtype: Any) -> jax.Array:
+    """Images minus the center, in floats: integers of 32 bits, which those do not hold, as halves of 16."""
+    if images.dtype.kind not in "iu" or images.dtype.itemsize < 4:
+        return images.astype(dtype) - jnp.asarray(center, dtype)
+    whole = np.rint(np.clip(center, -(2.0**32), 2.0**32)).astype(np.int64)
+    high, low = (images >> 16).astype(dtype), (images & 0xFFFF).astype(dtype)
+    difference = (high - jnp.asarray(whole >> 16, dtype)) * 2**16 + (low - jnp.asarray(whole & 0xFFFF, dtype))
+    return difference - jnp.asarray(center - whole, dtype)
+
+
 @arguments(num_tokens=SIZE)
 def one_hot(num_tokens: int) -> Step:
-    """The step from ids [B, length] to [B, length, num_tokens].
+    """The step from ids [B, length] to [B, length, num_tokens]; an id out of range is refused, NaN where it is traced.
 
     >>> dl.data.one_hot(3)(jnp.array([[0, 2]]))
     Array([[[1., 0., 0.],
             [0., 0., 1.]]], dtype=float32)
     """
-    return lambda ids: jax.nn.one_hot(ids, num_tokens)
+
+    def encoded(ids: jax.Array) -> jax.Array:
+        numbers, known = _checked_ids("one_hot", ids, num_tokens)
+        return jnp.where(known[..., None], jax.nn.one_hot(numbers, num_tokens), jnp.nan)
+
+    return encoded
 
 
 @arguments(num_tokens=SIZE)
 def bag_of_words(num_tokens: int) -> Step:
     """The step from ids [B, length] to the share of each token in the row, [B, num_tokens]; padding does not count.
 
+    An id out of range is refused; where ids are traced it makes its row NaN.
+
     >>> dl.data.bag_of_words(3)(jnp.array([[1, 2, 2, 2, 0]]))
     Array([[0.  , 0.25, 0.75]], dtype=float32)
     """
 
     def shares(ids: jax.Array) -> jax.Array:
-        real = mask(ids).astype(float)
-        rows = jnp.arange(len(ids))[:, None]
-        counts = jnp.zeros((len(ids), num_tokens)).at[rows, ids].add(real)
+        numbers, known = _checked_ids("bag_of_words", ids, num_tokens, ndim=2)
+        real = mask(numbers).astype(float)
+        rows = jnp.arange(len(numbers))[:, None]
+        counts = jnp.zeros((len(numbers), num_tokens)).at[rows, jnp.where(known, numbers, 0)].add(real)
+        counts = jnp.where(known.all(axis=1, keepdims=True), counts, jnp.nan)
         return counts / jnp.maximum(real.sum(axis=1, keepdims=True), 1)
 
     return shares
+
+
+def _checked_ids(name: str, ids: Any, num_tokens: int, ndim: int | None = None) -> tuple[jax.Array, jax.Array]:
+    """The ids as JAX's integers, and where they are in [0, num_tokens): elsewhere they are refused, if known."""
+    found = array("iu", ndim=ndim, text="integer ids [B, length]").check(f"{name}: ids", ids)
+    if not isinstance(found, Tracer):
+        wrong = (np.asarray(found) < 0) | (np.asarray(found) >= num_tokens)
+        if wrong.any():
+            index = [int(i) for i in np.argwhere(wrong)[0]]
+            raise DataError(
+                f"{name}: ids hold {np.asarray(found)[tuple(index)]} at {index}; expects them in [0, {num_tokens}). "
+                "Pass the size of the vocabulary."
+            )
+    numbers = jnp.asarray(found).astype(int)  # next to ids of 8 bits a larger number of tokens would wrap around
+    return numbers, (numbers >= 0) & (numbers < num_tokens)

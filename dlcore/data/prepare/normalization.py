@@ -5,16 +5,21 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
-from dlcore.core.arguments import arguments, boolean, instance, number, one_of
+from dlcore.core.arguments import arguments, array, boolean, instance, number, one_of
 from dlcore.core.dataset import Dataset, Split, one_array
-from dlcore.core.errors import ArgumentError, DataError
+from dlcore.core.dtypes import is_float
+from dlcore.core.errors import ArgumentError, DataError, described
 from dlcore.data.parameters import DATASET
+from dlcore.data.prepare.statistics import Statistics, check_finite, statistics
 from dlcore.data.read.streamed import Streamed
 
 Per = Literal["feature", "global"]
 PER = one_of("feature", "global")
+VALUES = array(ndim=range(1, 33), text="numbers [N, ...]")
 
 
 @jax.tree_util.register_dataclass
@@ -23,22 +28,26 @@ class Scaling:
     """What a `Normalizer` learned: (values - center) / scale + offset; a pytree.
 
     center, scale, offset: arrays that fit the values [N, ...], of size 1 along the first axis, or along all.
-    dtype: of the values it was fitted to; `invert` returns it.
+    dtype: of the values it was fitted to; `invert` returns it. row: the shape of their rows, None for one scale of all.
     """
 
     center: Any
     scale: Any
     offset: Any
     dtype: np.dtype = dataclasses.field(metadata={"static": True})
+    row: tuple[int, ...] | None = dataclasses.field(metadata={"static": True})
 
 
 class Normalizer(NamedTuple):
     """Shift and scale as pure functions, of NumPy or JAX arrays [N, ...].
 
-    fit: `fit(values) -> Scaling`, on the train split only.
+    fit: `fit(values) -> Scaling`, on the train split only; finite numbers. Known values are taken in float64.
     apply: `apply(scaling, values) -> floats`: integers become float32, floats keep their dtype.
-    invert: `invert(scaling, floats) -> values`; of integers exactly those that came in, rounded.
+    invert: `invert(scaling, floats) -> values`; integers rounded, and cut off at the ends of their dtype. Of known ones
+      up to 2^53 exactly those that came in, if they span less than 2^23; less if min_max maps them far from 0.
     description: of what it does, for `Dataset.normalization`.
+
+    All three raise `DataError` for what are no numbers, for masked values and for rows of another shape.
     """
 
     fit: Callable[[Any], Scaling]
@@ -84,7 +93,7 @@ def mean_normalization(*, per: Per = "feature") -> Normalizer:
       >>> normalizer.apply(normalizer.fit(values), values).round(2).tolist()
       [[-0.6], [0.2], [0.4]]
     """
-    return _normalizer(lambda s: (s.mean, s.spread, s.select(0.0, 0.0)), per, "mean-normalized")
+    return _normalizer(lambda s: (s.center, s.spread, -s.rest / s.spread), per, "mean-normalized")
 
 
 @arguments(per=PER)
@@ -100,7 +109,7 @@ def z_score(*, per: Per = "feature") -> Normalizer:
       >>> normalizer.invert(scaling, normalizer.apply(scaling, values)).tolist()
       [[1.0], [3.0]]
     """
-    return _normalizer(lambda s: (s.mean, s.deviation, s.select(0.0, 0.0)), per, "standardized")
+    return _normalizer(lambda s: (s.center, s.deviation, -s.rest / s.deviation), per, "standardized")
 
 
 @arguments(dataset=DATASET, normalizer=instance(Normalizer, example="dl.data.z_score()"), targets=boolean)
@@ -155,47 +164,72 @@ def standardize(dataset: Dataset, *, targets: bool = False) -> Dataset:
     return normalize(dataset, z_score(), targets=targets)
 
 
-class _Statistics(NamedTuple):
-    """Of each column, or of all values; in float64 for NumPy arrays."""
-
-    low: Any
-    mean: Any
-    spread: Any
-    deviation: Any
-    select: Callable[[float, float], Any]  # (value where values vary, where they are constant)
-
-
-def _statistics(values: Any, per: Per) -> _Statistics:
-    xp = values.__array_namespace__()
-    where = {"axis": 0 if per == "feature" else None, "keepdims": True}
-    exact = {**where, "dtype": np.float64} if xp is np else where
-    low, high = values.min(**where), values.max(**where)
-    # By the values, not by the deviation: that of equal values is a rounding error above 0.
-    varies = high > low
-    wide = low.astype(exact.get("dtype", xp.result_type(low, float)))
-    return _Statistics(
-        low=wide,
-        mean=xp.where(varies, values.mean(**exact), wide),
-        spread=xp.where(varies, high.astype(wide.dtype) - wide, 1),
-        deviation=xp.where(varies, values.std(**exact), 1),
-        select=lambda varying, constant: xp.where(varies, varying, constant),
-    )
-
-
-def _normalizer(scaling: Callable[[_Statistics], tuple[Any, Any, Any]], per: Per, what: str) -> Normalizer:
+def _normalizer(scaling: Callable[[Statistics], tuple[Any, Any, Any]], per: Per, what: str) -> Normalizer:
     def fit(values):
-        return Scaling(*scaling(_statistics(values, per)), dtype=values.dtype)
+        values = _checked("fit", values)
+        if not isinstance(values, Tracer):
+            values = np.asarray(values)
+            check_finite("fit", values)
+        axes = 0 if per == "feature" else None
+        row = tuple(values.shape[1:]) if per == "feature" else None
+        return Scaling(*scaling(statistics(values, axes)), dtype=values.dtype, row=row)
 
     def apply(fitted, values):
-        dtype = fitted.dtype if _is_float(fitted.dtype) else np.dtype(np.float32)
-        return ((values - fitted.center) / fitted.scale + fitted.offset).astype(dtype)
+        values = _checked("apply", values, fitted)
+        dtype = values.dtype if is_float(values.dtype) else np.dtype(np.float32)
+        return _kept_exact(values, lambda x: ((x - fitted.center) / fitted.scale + fitted.offset).astype(dtype))
 
     def invert(fitted, values):
-        original = (values - fitted.offset) * fitted.scale + fitted.center
-        return (original if _is_float(fitted.dtype) else original.round()).astype(fitted.dtype)
+        values = _checked("invert", values, fitted)
+        dtype = _dtype_of(fitted.dtype, values)
+        if dtype != fitted.dtype and not is_float(dtype) and not isinstance(values, Tracer):
+            values, dtype = np.asarray(values), fitted.dtype  # 64-bit integers, which JAX has none of
+
+        def original(x):
+            found = (x - fitted.offset) * fitted.scale + fitted.center
+            return found.astype(dtype) if is_float(dtype) else _rounded(found, dtype)
+
+        return _kept_exact(values, original)
 
     return Normalizer(fit, apply, invert, f"{what} {'per column' if per == 'feature' else 'as a whole'}")
 
 
-def _is_float(dtype: Any) -> bool:
-    return bool(jax.dtypes.issubdtype(dtype, np.floating))
+def _checked(what: str, values: Any, fitted: Scaling | None = None) -> Any:
+    """The values as an array [N, ...] whose rows are like those that were fitted."""
+    values = VALUES.check(f"{what} of a normalizer: values", values)
+    row = None if fitted is None else fitted.row
+    fits = fitted is None or (values.ndim == fitted.center.ndim if row is None else row in ((), values.shape[1:]))
+    if not values.size or not fits:
+        of_row = "..." if row is None else ", ".join(map(str, row))
+        raise DataError(
+            f"{what} of a normalizer: values are {described(values)}; expects [N, {of_row}], at least one row, as "
+            "fitted. Reshape them, or fit another."
+        )
+    return values
+
+
+def _kept_exact(values: Any, function: Callable[[Any], Any]) -> Any:
+    """The function of the values; where they are known by way of NumPy's float64, which holds all of 32 bits."""
+    if isinstance(values, Tracer):
+        return function(values)
+    with np.errstate(over="ignore"):  # beyond the dtype it is inf, as JAX has it
+        found = function(np.asarray(values))
+    return jnp.asarray(found) if isinstance(values, jax.Array) else found
+
+
+def _rounded(values: Any, dtype: np.dtype) -> Any:
+    """The nearest integers, or Booleans: what lies outside their range becomes its end, it would wrap around."""
+    if not isinstance(values, Tracer):
+        check_finite("invert", np.asarray(values))
+    if dtype.kind == "b":
+        return values >= 0.5
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    ends = np.asarray([low, high], values.dtype)
+    if int(ends[1]) > high:  # the largest float below it
+        ends[1] = np.nextafter(ends[1], ends[0])
+    return values.round().clip(*ends).astype(dtype)
+
+
+def _dtype_of(dtype: np.dtype, values: Any) -> np.dtype:
+    """The dtype, of JAX arrays the nearest that JAX computes with."""
+    return dtype if isinstance(values, np.ndarray) else jax.dtypes.canonicalize_dtype(dtype)

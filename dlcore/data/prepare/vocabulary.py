@@ -2,12 +2,12 @@
 
 import dataclasses
 import functools
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+from jax.core import Tracer
 
 from dlcore.core.arguments import (
     MOST,
@@ -20,19 +20,18 @@ from dlcore.core.arguments import (
     boolean,
     integer,
     sequence,
-    text,
 )
 from dlcore.core.errors import ArgumentError, DataError
-from dlcore.data.parameters import MAX_IDS, SIZE, TEXTS, UNIT, VOCABULARY_SIZE, check_size
+from dlcore.data.parameters import MAX_IDS, SIZE, TEXT, TEXTS, UNIT, VOCABULARY_SIZE, check_size
+from dlcore.data.prepare.tokens import Unit, composed, tokenize
 
 PAD, UNKNOWN, START, END = range(4)
 SPECIAL = ("<pad>", "<unknown>", "<start>", "<end>")
 
-Unit = Literal["character", "word"]
-_WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
-
 
 def _accept_rows(value: Any) -> list[np.ndarray]:
+    if isinstance(value, Tracer):
+        raise RefusedError("Traced values are arrays already: pad them with jnp.pad.")
     rows = value if isinstance(value, list | tuple) else as_array(value)
     if not isinstance(rows, list | tuple) and rows.ndim != 2:
         raise RefusedError
@@ -40,9 +39,12 @@ def _accept_rows(value: Any) -> list[np.ndarray]:
 
 
 def _accept_row(value: Any) -> np.ndarray:
-    row = np.asarray(as_array(value))
-    if row.ndim != 1 or (row.size and row.dtype.kind not in "biu"):
-        raise RefusedError
+    found = as_array(value)
+    if isinstance(found, Tracer):
+        raise RefusedError("Traced values are known only when the program runs.")
+    row = np.asarray(found)
+    if row.ndim != 1 or (row.size and row.dtype.kind not in "iu"):
+        raise RefusedError("Round floats, or write zeros and ones as integers." if row.dtype.kind in "bf" else "")
     if row.size and not -MOST <= row.min() <= row.max() <= MOST:
         raise RefusedError("Ids are 32-bit integers.")
     return row
@@ -60,18 +62,20 @@ class Vocabulary:
 
     Args:
       tokens: all of them, the four special ones first.
-      unit: "character", or "word": lower-case words and single punctuation marks.
+      unit: "character": code points of the composed form (NFC); or "word": lower-case words by Unicode's rules, and
+        single punctuation marks and symbols (docs/data.md).
     """
 
     tokens: tuple[str, ...]
     unit: Unit
 
     def __post_init__(self):
-        tokens = sequence(text, len(SPECIAL), text="strings").check("Vocabulary: tokens", self.tokens)
+        tokens = sequence(TEXT, len(SPECIAL), text="strings").check("Vocabulary: tokens", self.tokens)
         if tokens[: len(SPECIAL)] != SPECIAL:
             raise ArgumentError(f"Vocabulary: tokens begin with {tokens[: len(SPECIAL)]}; expects {SPECIAL} first.")
         object.__setattr__(self, "tokens", tokens)
         UNIT.check("Vocabulary: unit", self.unit)
+        _check_tokens(tokens, self.unit)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -84,12 +88,16 @@ class Vocabulary:
         """Token to id."""
         return {token: number for number, token in enumerate(self.tokens)}
 
-    @arguments(text=text)
+    @arguments(text=TEXT)
     def encode(self, text: str) -> np.ndarray:
         """Ids of a text, int32 [length]; tokens it does not have become `<unknown>`."""
-        return np.asarray([self.ids.get(token, UNKNOWN) for token in tokenize(text, self.unit)], np.int32)
+        return self.numbers(tokenize(text, self.unit))
 
-    @arguments(lines=sequence(text, text="strings"), length=SIZE | NONE, start=boolean, end=boolean)
+    def numbers(self, tokens: Sequence[str]) -> np.ndarray:
+        """Ids of tokens, int32 [length]."""
+        return np.asarray([self.ids.get(token, UNKNOWN) for token in tokens], np.int32)
+
+    @arguments(lines=sequence(TEXT, text="strings"), length=SIZE | NONE, start=boolean, end=boolean)
     def encode_lines(
         self, lines: Sequence[str], *, length: int | None = None, start: bool = False, end: bool = False
     ) -> np.ndarray:
@@ -98,13 +106,22 @@ class Vocabulary:
         Args:
           length: longer lines are cut (an end mark is kept); by default that of the longest line.
           start, end: put the mark `<start>` before, `<end>` after each line.
+
+        Raises:
+          ArgumentError: a length with no room for the marks.
         """
-        room = None if length is None else max(length - start - end, 0)
+        if length is not None and length < start + end:
+            raise ArgumentError(f"encode_lines: length is {length}; expects room for the marks, {start + end} or more.")
+        room = None if length is None else length - start - end
         rows = [[START] * start + self.encode(line)[:room].tolist() + [END] * end for line in lines]
         return _padded("encode_lines", rows, length, PAD)
 
     def decode(self, ids: Any) -> str:
-        """The text of ids [length], without padding, start and what follows an end; words joined by spaces."""
+        """The text of ids [length], without padding, start and what follows an end; words joined by spaces.
+
+        It is the text that was encoded, in NFC, for characters; for words, it encodes to the same ids. Unknown tokens
+        become "<unknown>".
+        """
         known = IDS.check("decode: ids", ids)
         if known.size and not 0 <= known.min() <= known.max() < len(self):
             raise DataError(f"decode: ids go from {known.min()} to {known.max()}; expects those of {self!r}.")
@@ -119,6 +136,8 @@ class Vocabulary:
 def characters(texts: str | Iterable[str], *, min_count: int = 1) -> Vocabulary:
     """Vocabulary of all characters in the texts, in the order of their code points.
 
+    Characters are code points of Unicode's composed form (NFC): a letter and its accent are one where Unicode has it.
+
     Args:
       min_count: rarer characters are `<unknown>`.
 
@@ -130,13 +149,15 @@ def characters(texts: str | Iterable[str], *, min_count: int = 1) -> Vocabulary:
       >>> vocabulary.encode("beat")  # there is no "a": 1
       array([5, 6, 1, 8], dtype=int32)
     """
-    counts = Counter(c for text in texts for c in text)
+    counts = Counter(c for text in texts for c in composed(text))
     return _vocabulary(sorted(token for token, count in counts.items() if count >= min_count), "character")
 
 
 @arguments(texts=TEXTS, max_size=VOCABULARY_SIZE, min_count=integer())
 def words(texts: str | Iterable[str], *, max_size: int | None = None, min_count: int = 1) -> Vocabulary:
-    """Vocabulary of the words in the texts, the most frequent first.
+    """Vocabulary of the words in the texts, the most frequent first; equally frequent ones by their code points.
+
+    Words by Unicode's rules (UAX 29), in lower case: see docs/data.md.
 
     Args:
       max_size: of the vocabulary, with its four special tokens.
@@ -149,16 +170,16 @@ def words(texts: str | Iterable[str], *, max_size: int | None = None, min_count:
       >>> dl.data.words(["To be,", "or not to be"]).tokens[4:]
       ('be', 'to', ',', 'not', 'or')
     """
-    counts = Counter(token for text in texts for token in tokenize(text, "word"))
+    return words_of(
+        (token for text in texts for token in tokenize(text, "word")), max_size=max_size, min_count=min_count
+    )
+
+
+def words_of(tokens: Iterable[str], *, max_size: int | None = None, min_count: int = 1) -> Vocabulary:
+    """The vocabulary of words that are apart already, as `words`."""
+    counts = Counter(tokens)
     ranked = sorted((token for token, count in counts.items() if count >= min_count), key=lambda t: (-counts[t], t))
     return _vocabulary(ranked[: None if max_size is None else max_size - len(SPECIAL)], "word")
-
-
-def tokenize(text: str, unit: Unit) -> list[str]:
-    """Characters, or words in lower case and punctuation marks one by one."""
-    if unit == "character":
-        return list(text)
-    return _WORD.findall(text.lower())
 
 
 @arguments(rows=ROWS, length=SIZE | NONE, value=integer(-MOST))
@@ -178,7 +199,7 @@ def pad(rows: Sequence[Any], *, length: int | None = None, value: int = PAD) -> 
     return _padded("pad", rows, length, value)
 
 
-@arguments(ids=array(text="token ids"))
+@arguments(ids=array("iu", text="token ids, integers"))
 def mask(ids: Any) -> Any:
     """Where tokens are real, not padding: bool of the shape of `ids`. Works on NumPy and JAX arrays.
 
@@ -190,7 +211,17 @@ def mask(ids: Any) -> Any:
 
 def made_of(lines: Sequence[str], unit: Unit, max_size: int | None) -> Vocabulary:
     """The vocabulary of these lines in this unit."""
+    check_unit(unit, max_size)
     return characters(lines) if unit == "character" else words(lines, max_size=max_size)
+
+
+def check_unit(unit: Unit, max_size: int | None) -> None:
+    """Raise `ArgumentError` for a limit that would have no effect."""
+    if unit == "character" and max_size is not None:
+        raise ArgumentError(
+            f"max_vocabulary is {max_size} and unit 'character'; expects a limit for words only: all characters get an "
+            "id. Leave it out, or pass unit='word'."
+        )
 
 
 def _padded(name: str, rows: Sequence[Any], length: int | None, value: int) -> np.ndarray:
@@ -200,6 +231,20 @@ def _padded(name: str, rows: Sequence[Any], length: int | None, value: int) -> n
     for target, row in zip(padded, rows, strict=True):
         target[: min(len(row), length)] = row[:length]
     return padded
+
+
+def _check_tokens(tokens: Sequence[str], unit: Unit) -> None:
+    """Raise `ArgumentError` unless each token stands there once, in the form in which texts have it."""
+    own = list(tokens[len(SPECIAL) :])
+    twice = next((token for token, count in Counter(tokens).items() if count > 1), None)
+    if twice is not None:
+        raise ArgumentError(f"Vocabulary: tokens hold {twice!r} twice; expects each once. Remove one.")
+    if unit == "word" and tokenize("\n".join(own), unit) == own:
+        return
+    for token in own:
+        if tokenize(token, unit) != [token]:
+            found = f"{unit}s, such as {tokenize(token, unit)}" if token else f"{unit}s"
+            raise ArgumentError(f"Vocabulary: tokens hold {token!r}; expects {found}. No text has it as a token.")
 
 
 def _vocabulary(tokens: Sequence[str], unit: Unit) -> Vocabulary:

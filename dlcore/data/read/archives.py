@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from dlcore.core.errors import DataError
-from dlcore.data.read.files import MAX_BYTES, unpacked
+from dlcore.data.read.files import MAX_BYTES, first_bytes, looks_like, unpacked
 
 # Deflate cannot shrink more than this; an archive that claims to lies, or its members overlap.
 MOST_SHRINKING = 1032
+ANY = 1 << 62  # bytes
 
 
 def open_zip(path: pathlib.Path, *, max_bytes: int = MAX_BYTES) -> tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]:
@@ -25,7 +26,8 @@ def open_zip(path: pathlib.Path, *, max_bytes: int = MAX_BYTES) -> tuple[zipfile
         archive = zipfile.ZipFile(path)
     # zipfile raises a dozen kinds on damaged directories: BadZipFile, struct.error, UnicodeDecodeError, ...
     except Exception as error:
-        raise DataError(f"{path} is no readable zip file: {error}. Copy or download it again.") from error
+        fix = looks_like(first_bytes(path)) or "Copy or download it again."
+        raise DataError(f"{path} is no readable zip file: {error}. {fix}") from error
     try:
         _check_count(len(archive.infolist()), path)
         for member in archive.infolist():
@@ -89,7 +91,8 @@ def tar_members(path: pathlib.Path, *, max_bytes: int = MAX_BYTES) -> Iterator[t
     except DataError:
         raise
     except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError) as error:
-        raise DataError(f"{path} is no readable tar file: {error}. Copy or download it again.") from error
+        fix = looks_like(first_bytes(path), besides=b"\x1f\x8b") or "Copy or download it again."
+        raise DataError(f"{path} is no readable tar file: {error}. {fix}") from error
 
 
 def _open_tar(stream: Any) -> tarfile.TarFile:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import pathlib
 import tempfile
 import zipfile
@@ -11,18 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from dlcore.data.read.files import cache_folder
+from dlcore.data.read.files import PathLike, cache_folder
 
-FORMAT = 1  # to be raised when what is stored changes
+FORMAT = 2  # to be raised when what is stored changes
 Arrays = dict[str, np.ndarray]
 
 
-def cached(make: Callable[[], Arrays], source: pathlib.Path, files: Iterable[pathlib.Path], options: Mapping[str, Any]):
+def cached(make: Callable[[], Arrays], source: pathlib.Path, files: Iterable[PathLike], options: Mapping[str, Any]):
     """`make()`, or what it gave before if no file has changed since.
 
     Args:
       make: name to array; numbers and strings, no objects.
       source: what the user named; with the options the entry's name, so that a changed source replaces its entry.
+      options: all that `make()` depends on, its limits too: what it refuses was not stored under them.
       files: all that is read; an entry is good while their sizes and times of change are the same.
     """
     source = source.resolve()
@@ -38,10 +40,10 @@ def cached(make: Callable[[], Arrays], source: pathlib.Path, files: Iterable[pat
     return arrays
 
 
-def _fingerprint(files: Iterable[pathlib.Path]) -> str:
+def _fingerprint(files: Iterable[PathLike]) -> str:
     digest = hashlib.sha256(str(FORMAT).encode())
     for file in files:
-        status = file.stat()
+        status = os.stat(file)
         digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
 

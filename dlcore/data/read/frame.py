@@ -19,15 +19,17 @@ from dlcore.core.arguments import (
     text,
 )
 from dlcore.core.dataset import FIELDS, Dataset
-from dlcore.core.errors import ArgumentError, DataError, suggest
+from dlcore.core.errors import ArgumentError, DataError
 from dlcore.data.arrange.splits import from_arrays
-from dlcore.data.parameters import DESCRIBED, SPLITTING, keywords
-from dlcore.data.read.files import PathLike, library
+from dlcore.data.parameters import BYTES, DESCRIBED, SPLITTING, keywords
+from dlcore.data.read.columns import check_missing_text, check_twins, classes, is_numeric, numbers, refuse_others
+from dlcore.data.read.files import MAX_TABLE, PathLike, library
+from dlcore.data.read.leaks import check_classes_once, check_numbers_once
+from dlcore.data.read.table import Column, table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Column = str | int
 TargetKind = Literal["auto", "class", "number"]
 
 
@@ -46,6 +48,7 @@ KEYWORDS = {
     "drop": COLUMNS,
     "one_hot": COLUMNS,
     "groups": text | NONE,
+    "max_bytes": BYTES,
     **SPLITTING,
     "stratify": boolean | NONE,
 }
@@ -65,6 +68,7 @@ def from_frame(
     test: float = 0.0,
     seed: int = 0,
     stratify: bool | None = None,
+    max_bytes: int = MAX_TABLE,
     **described: Any,
 ) -> Dataset:
     """A pandas frame: one column is the target, the others are inputs.
@@ -72,19 +76,23 @@ def from_frame(
     Args:
       target: column to predict, by name or position; or several columns of numbers, for targets [N, columns].
       target_kind: "class" numbers the distinct values in order, "number" keeps them as float32; "auto" takes text,
-        truth values and whole numbers as classes, others as numbers.
+        truth values and categories as classes, all numbers as numbers.
       drop: columns that are no inputs.
       one_hot: columns of categories, each to become one input per value.
       groups: column whose rows of one value stay in one split; no input.
       stratify: keep the classes' proportions; by default for classes that are not split by group.
       validation, test, seed: as in `from_arrays`.
+      max_bytes: most that the inputs may take.
 
     Returns:
-      float32 inputs [N, columns].
+      float32 inputs [N, columns], their names in `input_names`. Levels of an index are columns like the others, without
+      a position; an index of integers without a name only numbers the rows, one with a name that has another integer in
+      each row is to be dropped or made a column, `frame.reset_index()`.
 
     Raises:
-      DataError: an unknown column (near names listed), a missing or non-numeric cell (row and column named), and as
-        `from_arrays`.
+      DataError: an unknown column (near names listed), names twice, a column without a name, a missing or non-numeric
+        cell (row and column named), numbers that float32 does not tell apart, an input that is the target once more,
+        and as `from_arrays`.
 
     Example:
       >>> import pandas as pd
@@ -92,39 +100,42 @@ def from_frame(
       >>> dl.data.from_frame(frame, "species", drop=["width"]).train.inputs.shape
       (2, 1)
     """
-    pd = library("pandas", "reading tables")
-    frame = frame.reset_index(drop=True).rename(columns=str)
-    if not len(frame) or not frame.columns.is_unique:
-        raise DataError(
-            f"the table has {len(frame)} rows, columns {list(frame.columns)}; expects rows, and unique names."
-        )
-    columns = [_column(frame, name) for name in ([target] if isinstance(target, str | int) else target)]
-    others = [_column(frame, name) for name in (*drop, *([groups] if groups else []))]
-    _check_missing(frame.drop(columns=[_column(frame, name) for name in drop]))
-    targets, names = _targets(frame, columns, target_kind)
+    found = table(frame)
+    column = found.column
+    rows: Any = found.frame
+    targets_of = [column(name) for name in ([target] if isinstance(target, str | int) else target)]
+    dropped, encoded = [column(name) for name in drop], list(dict.fromkeys(column(name) for name in one_hot))
+    others = [*dropped, *([column(groups)] if groups else [])]
+    _check_roles({"target": targets_of, "drop": dropped, "one_hot": encoded, "groups": others[len(dropped) :]})
+    _check_missing(rows.drop(columns=dropped))
+    is_class, targets, names = _targets(rows, targets_of, target_kind)
+    inputs = rows.drop(columns=[*targets_of, *others])
+    if not len(inputs.columns):
+        raise DataError(f"no column is left for the inputs besides {targets_of + others}; expects at least one.")
+    found.check_inputs([name for name in inputs.columns if name not in encoded])
+    values, input_names = _inputs(inputs, encoded, max_bytes)
+    plain = {name: values[:, at] for at, name in enumerate(input_names) if name in inputs.columns}
+    if is_class:
+        check_classes_once(plain, inputs[encoded], targets_of[0], targets, names)
+    else:
+        check_numbers_once(plain, names, targets)
     if not isinstance(target, str | int) and targets.ndim == 1:
         targets = targets[:, None]
-    inputs = frame.drop(columns=[*columns, *others])
-    if one_hot:
-        categories = list(dict.fromkeys(_column(inputs, name) for name in one_hot))
-        try:
-            inputs = pd.get_dummies(inputs, columns=categories)
-        except TypeError as error:
-            raise DataError(f"one of the columns {categories} holds no categories: {error}.") from error
-        if not inputs.columns.is_unique:
-            raise DataError(f"one_hot={categories} makes columns that are there already: rename those first.")
-    if not len(inputs.columns):
-        raise DataError(f"no column is left for the inputs besides {columns + others}; expects at least one.")
-    is_class = targets.dtype.kind == "i"
-    fields: dict[str, Any] = {"target_names": names}
+    fields: dict[str, Any] = {
+        "target_names": names,
+        "input_names": input_names,
+        "source": f"a pandas frame{found.note}",
+    }
+    if "source" in described:
+        described = described | {"source": described["source"] + found.note}
     return from_arrays(
-        np.stack([_numbers(inputs[name], name) for name in inputs.columns], axis=1).astype(np.float32),
+        values,
         targets,
         validation=validation,
         test=test,
         seed=seed,
         stratify=(is_class and groups is None) if stratify is None else stratify,
-        groups=frame[groups].to_numpy() if groups else None,
+        groups=_group_values(rows[groups]) if groups else None,
         **fields | described,
     )
 
@@ -134,65 +145,68 @@ def described(path: PathLike, kind: str) -> dict[str, Any]:
     return {"name": pathlib.Path(path).name.split(".")[0], "source": f"{kind} {path}"}
 
 
-def _column(frame: "pd.DataFrame", name: Column) -> str:
-    names = list(frame.columns)
-    if isinstance(name, int):
-        if not -len(names) <= name < len(names):
-            raise DataError(f"there is no column at position {name}; the table has {len(names)} columns.")
-        return names[name]
-    if name not in names:
-        raise DataError(f"there is no column {name!r}; {suggest(name, names)}")
-    return str(name)
+def _check_roles(roles: dict[str, list[str]]) -> None:
+    """Raise `DataError` for a column that is asked to be two things."""
+    taken: dict[str, str] = {}
+    for role, names in roles.items():
+        for name in names:
+            if taken.setdefault(name, role) != role or (role == "target" and names.count(name) > 1):
+                raise DataError(
+                    f"column {name!r} is in {taken[name]} and in {role}; expects one of them. Take it out of the other."
+                )
 
 
-def _targets(frame: "pd.DataFrame", columns: list[str], kind: TargetKind) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(targets [N] or [N, columns], class names or column names)."""
-    if len(columns) > 1 or kind == "number" or (kind == "auto" and frame[columns[0]].dtype.kind == "f"):
-        if kind == "class":
-            raise ArgumentError(f"target_kind='class' with the targets {columns}; expects one column of classes.")
-        numbers = np.stack([_numbers(frame[name], name) for name in columns], axis=1).astype(np.float32)
-        return (numbers, tuple(columns)) if len(columns) > 1 else (numbers[:, 0], tuple(columns))
-    try:
-        values, labels = np.unique(frame[columns[0]].to_numpy(), return_inverse=True)
-    except TypeError as error:
+def _targets(frame: Any, columns: list[str], kind: TargetKind) -> tuple[bool, np.ndarray, tuple[str, ...]]:
+    """(whether they are classes, targets [N] or [N, columns], names of the classes or of the columns)."""
+    if len(columns) > 1 and kind == "class":
+        raise ArgumentError(f"target_kind='class' with the targets {columns}; expects one column of classes.")
+    if len(columns) > 1 or kind == "number" or (kind == "auto" and is_numeric(frame[columns[0]])):
+        values = np.stack([numbers(frame[name], name, target=True) for name in columns], axis=1)
+        return False, values if len(columns) > 1 else values[:, 0], tuple(columns)
+    return True, *classes(frame[columns[0]], columns[0], asked=kind == "class")
+
+
+def _inputs(inputs: Any, encoded: list[str], max_bytes: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(float32 [N, columns], their names): numbers first, then a column of 0 and 1 for each value of the encoded."""
+    pd = library("pandas", "reading tables")
+    for name in encoded:
+        refuse_others(inputs[name], name)
+        check_missing_text(inputs[name].unique(), name)
+        check_twins(inputs[name].unique(), name)
+    plain = [name for name in inputs.columns if name not in encoded]
+    width = len(plain) + sum(inputs[name].nunique() for name in encoded)
+    if width * len(inputs) * 4 > max_bytes:
         raise DataError(
-            f"column {columns[0]!r} mixes kinds of values ({error}); expects all text or all numbers."
-        ) from error
-    return labels.astype(np.int32), tuple(str(value) for value in values)
+            f"the inputs would have {width} columns and {len(inputs)} rows; expects at most max_bytes={max_bytes}, 4 "
+            "bytes each. Encode columns of fewer values, or raise max_bytes."
+        )
+    columns = {name: numbers(inputs[name], name) for name in plain}
+    for name in encoded:
+        dummies = pd.get_dummies(inputs[[name]], columns=[name])
+        for called in dummies.columns:
+            if called in columns:
+                raise DataError(
+                    f"one_hot={encoded} makes a second column {called!r}: rename the one that is there first."
+                )
+            columns[called] = dummies[called].to_numpy(np.float32)
+    return np.stack(list(columns.values()), axis=1), tuple(columns)
+
+
+def _group_values(column: Any) -> np.ndarray:
+    """Groups as numbers or text, whatever pandas kept them in."""
+    values = column.to_numpy()
+    return values if values.dtype.kind in "biufUM" else column.astype(str).to_numpy(str)
 
 
 def _check_missing(frame: "pd.DataFrame") -> None:
     missing = frame.isna().to_numpy()
+    empty = [name for name, column in zip(frame.columns, missing.T, strict=True) if column.all()]
+    if empty and len(frame) > 1:
+        raise DataError(f"column {empty[0]!r} is missing in all rows; leave it out with drop=({empty[0]!r},).")
     if missing.any():
         row, column = (int(i) for i in np.argwhere(missing)[0])
         raise DataError(
-            f"row {row}, column {frame.columns[column]!r} is missing, and {int(missing.sum()) - 1} more cells; "
-            "rows count "
-            "from 0 without the header. Fill or drop them, e.g. from_frame(pd.read_csv(path).dropna(), ...)."
+            f"row {row}, column {frame.columns[column]!r} is missing, and {int(missing.sum()) - 1} more cells; rows "
+            "count from 0 without the header. Fill or drop them in pandas, from_frame(frame.dropna(), ...), or leave "
+            f"the column out with drop=({frame.columns[column]!r},)."
         )
-
-
-def _numbers(column: Any, name: str) -> np.ndarray:
-    pd = library("pandas", "reading tables")
-    if column.dtype.kind in "mMc":
-        raise DataError(
-            f"column {name!r} holds {column.dtype}; expects real numbers. Convert it first, e.g. dates to days, or "
-            f"leave it out with drop=({name!r},)."
-        )
-    try:
-        numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    except OverflowError as error:
-        raise DataError(f"column {name!r} holds integers that fit no float: {error}. Rescale them first.") from error
-    wrong = ~np.isfinite(numbers.astype(np.float32)) if np.abs(numbers).max() < 3e38 else ~(np.abs(numbers) < 3e38)
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise DataError(
-            f"row {row}, column {name!r} holds {_shown(column.iloc[row])}; expects a finite number. Rows count "
-            "from 0 without the "
-            f"header. Leave the column out with drop=({name!r},), or encode categories with one_hot=({name!r},)."
-        )
-    return numbers
-
-
-def _shown(cell: Any) -> str:
-    return repr(cell.item() if isinstance(cell, np.generic) else cell)

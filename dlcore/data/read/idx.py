@@ -11,7 +11,7 @@ from dlcore.core.dataset import NAMES, Dataset
 from dlcore.core.errors import DataError
 from dlcore.data.arrange.splits import from_parts
 from dlcore.data.parameters import BYTES, DESCRIBED, SPLITTING
-from dlcore.data.read.files import MAX_BYTES, PathLike, existing_file, read_at_most, unpacked
+from dlcore.data.read.files import MAX_BYTES, PathLike, existing_file, looks_like, read_at_most, unpacked
 
 MAX_CLASSES = 1_000_000
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -36,7 +36,8 @@ def read_idx(path: PathLike, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
         if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in DTYPES or not 1 <= magic[3] <= 8:
             raise DataError(
                 f"{path} starts with the bytes {magic.hex(' ') or '(none)'}; an IDX file starts with 00 00, a type "
-                "(08 for uint8) and a number of dimensions (03 for images). Is it another format?"
+                f"(08 for uint8) and a number of dimensions (03 for images). "
+                f"{looks_like(magic) or 'Is it another format?'}"
             )
         sizes = read_at_most(stream, 4 * magic[3], path)
         if len(sizes) < 4 * magic[3]:
@@ -44,17 +45,23 @@ def read_idx(path: PathLike, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
         shape, dtype = np.frombuffer(sizes, ">u4").tolist(), np.dtype(DTYPES[magic[2]])
         expected = math.prod(shape) * dtype.itemsize
         if expected > max_bytes:
-            raise DataError(f"{path} says it holds {shape}, {expected} bytes; expects at most max_bytes={max_bytes}.")
+            raise DataError(
+                f"{path} says it holds {shape}, {expected} bytes; expects at most max_bytes={max_bytes}. Raise it if "
+                "that is expected."
+            )
         data = read_at_most(stream, expected + 1, path)
     if len(data) != expected:
         got = f"only {len(data)}" if len(data) < expected else "more"
-        raise DataError(f"{path} says it holds {shape}, {expected} bytes of values, and has {got}. Copy it again.")
+        raise DataError(
+            f"{path} says it holds {shape}, {expected} bytes of values, and has {got}. Copy it again; if it was cut on "
+            "purpose, its header has to say so."
+        )
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
 @arguments(
     images=path, labels=path, test_images=path | NONE, test_labels=path | NONE, target_names=NAMES,
-    described=DESCRIBED, **SPLITTING,
+    max_bytes=BYTES, described=DESCRIBED, **SPLITTING,
 )  # fmt: skip
 def from_idx(
     images: PathLike,
@@ -67,6 +74,7 @@ def from_idx(
     seed: int = 0,
     stratify: bool = True,
     target_names: tuple[str, ...] = (),
+    max_bytes: int = MAX_BYTES,
     **described: Any,
 ) -> Dataset:
     """Images and labels in IDX files, as MNIST comes.
@@ -77,6 +85,7 @@ def from_idx(
       test_images, test_labels: files of the test split, if there are any.
       validation, test, seed, stratify: as in `from_arrays`.
       target_names: of the classes; by default the labels as text.
+      max_bytes: most that each file may hold when unpacked.
 
     Raises:
       DataError: as `read_idx` and `from_arrays`; also different numbers of images and labels.
@@ -90,9 +99,9 @@ def from_idx(
     """
     if (test_images is None) != (test_labels is None):
         raise DataError("test_images and test_labels go together; one of them is missing.")
-    parts = {"train": _pair(images, labels)}
+    parts = {"train": _pair(images, labels, max_bytes)}
     if test_images is not None and test_labels is not None:
-        parts["test"] = _pair(test_images, test_labels)
+        parts["test"] = _pair(test_images, test_labels, max_bytes)
     described = {"name": _stem(images), "source": f"IDX files {images}, {labels}"} | described
     if not target_names:
         highest = max(int(part[1].max()) for part in parts.values())
@@ -106,8 +115,8 @@ def from_idx(
     )
 
 
-def _pair(images: PathLike, labels: PathLike) -> tuple[np.ndarray, np.ndarray]:
-    inputs, targets = read_idx(images), read_idx(labels)
+def _pair(images: PathLike, labels: PathLike, max_bytes: int) -> tuple[np.ndarray, np.ndarray]:
+    inputs, targets = read_idx(images, max_bytes=max_bytes), read_idx(labels, max_bytes=max_bytes)
     if targets.ndim != 1 or targets.dtype.kind not in "iu" or targets.size == 0 or targets.min() < 0:
         raise DataError(
             f"{labels} holds {targets.dtype}{list(targets.shape)}; expects class labels, integers [N] from 0. "

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dlcore.core.arguments import NONE, arguments, mapping, path, sequence, text
+from dlcore.core import values
+from dlcore.core.arguments import NONE, arguments, as_array, mapping, path, sequence, text
 from dlcore.core.dataset import SPLITS, Dataset
 from dlcore.core.errors import DataError, suggest
 from dlcore.data.arrange.splits import from_parts, streamed
@@ -27,6 +28,7 @@ KEYS = {
 }  # fmt: skip
 
 
+PIECE = 1 << 26  # bytes that are checked at a time
 PAIR_OF_KEYS = sequence(text, 2, 2, text="names: (inputs, targets)")
 
 
@@ -49,7 +51,8 @@ def from_npz(
     Args:
       path: as `np.savez` writes it.
       keys: split to the names of its inputs and targets, e.g. `{"train": ("images", "labels")}`; by default names in
-        common use: inputs/targets, x_train/y_train and x_test/y_test, X/y, train_images/train_labels, ...
+        common use: inputs/targets, x_train/y_train and x_test/y_test, X/y, train_images/train_labels, ...; what is
+        left out then is named in `source`.
       validation, test, seed, stratify: as in `from_arrays`, for splits that are not in the file.
       max_bytes: most to be unpacked.
 
@@ -63,7 +66,7 @@ def from_npz(
       (('train', 'test'), (6, 4))
     """
     path = existing_file(path)
-    arrays = _read(path, max_bytes)
+    arrays, chosen = _read(path, max_bytes), keys is not None
     if keys is None:
         keys = {split: pair for split in SPLITS for pair in reversed(KEYS[split]) if set(pair) <= set(arrays)}
         if "train" not in keys:
@@ -76,8 +79,10 @@ def from_npz(
         for name in pair:
             if name not in arrays:
                 raise DataError(f"{path} has no array {name!r} for {split}; {suggest(name, arrays)}")
-        parts[split] = tuple(_column_as_vector(arrays[name]) for name in pair)
-    described = {"name": path.stem, "source": f"NPZ {path}"} | described
+        parts[split] = (arrays[pair[0]], _column_as_vector(arrays[pair[1]]))
+    left_out = [] if chosen else [name for name in arrays if all(name not in pair for pair in keys.values())]
+    note = f", without its arrays {', '.join(left_out)}" if left_out else ""
+    described = {"name": path.stem, "source": f"NPZ {path}{note}"} | described
     return from_parts(parts, validation=validation, test=test, seed=seed, stratify=stratify, **described)
 
 
@@ -85,9 +90,11 @@ def from_npz(
 def stream_npz(paths: Sequence[PathLike], *, keys: tuple[str, str] = ("inputs", "targets"), **options: Any) -> Dataset:
     """Uncompressed .npz files that together are one data set; rows are read when a batch needs them.
 
+    Floats and 64-bit integers are read once before, to see that they are finite and fit.
+
     Args:
       paths: files that `np.savez` wrote, in order.
-      keys: names of the inputs [n, ...] and the targets [n, ...] in each.
+      keys: names of the inputs [n, ...] and the targets [n, ...] in each; `source` names what else they hold.
       options: validation, test, seed, stratify and fields of `Dataset`, as in `from_arrays`.
 
     Raises:
@@ -101,16 +108,28 @@ def stream_npz(paths: Sequence[PathLike], *, keys: tuple[str, str] = ("inputs", 
     """
     shards = [existing_file(path) for path in paths]
     source, labels = NpzShards(shards, keys[0]), NpzShards(shards, keys[1])
+    source.check_values()
     if len(source) != len(labels):
         raise DataError(
             f"the shards hold {len(source)} inputs and {len(labels)} targets; expects one target for each input."
         )
-    targets = np.concatenate([np.asarray(part) for part in labels.parts])
+    targets = _column_as_vector(np.concatenate([np.asarray(part) for part in labels.parts]))
     described: dict[str, Any] = {
         "name": shards[0].stem,
-        "source": f"{len(shards)} NPZ shards from {shards[0]}, streamed",
+        "source": f"{len(shards)} NPZ shards from {shards[0]}, streamed{_others(shards, keys)}",
     } | options
     return streamed(source, targets, {"train": np.arange(len(source))}, **described)
+
+
+def _others(shards: Sequence[pathlib.Path], keys: tuple[str, str]) -> str:
+    """What `source` says of arrays that are not read."""
+    names: dict[str, None] = {}
+    for shard in shards:
+        archive, members = archives.open_zip(shard, max_bytes=archives.ANY)
+        archive.close()
+        names |= dict.fromkeys(member.filename.removesuffix(".npy") for member in members)
+    others = [name for name in names if name not in keys]
+    return f", without their arrays {', '.join(others)}" if others else ""
 
 
 def _read(path: pathlib.Path, max_bytes: int) -> dict[str, np.ndarray]:
@@ -141,7 +160,7 @@ def mapped(path: PathLike, name: str) -> np.ndarray:
       DataError: no such array, a compressed or unsafe file, an object array.
     """
     path = existing_file(path)
-    archive, members = archives.open_zip(path)
+    archive, members = archives.open_zip(path, max_bytes=archives.ANY)  # nothing of it is unpacked
     with archive:
         found = {member.filename.removesuffix(".npy"): member for member in members}
         if name not in found:
@@ -182,7 +201,26 @@ class NpzShards:
         self.parts = [mapped(path, name) for path in paths]
         if not self.parts:
             raise DataError("there are no shards; expects at least one .npz file.")
+        for file, part in zip(self._paths, self.parts, strict=True):
+            first = self.parts[0]
+            if (part.dtype, part.shape[1:]) != (first.dtype, first.shape[1:]):
+                raise DataError(
+                    f"{file}: {name!r} is {part.dtype}{list(part.shape)}, that of {self._paths[0]} "
+                    f"{first.dtype}{list(first.shape)}; expects rows of one shape and dtype. Write the shards alike."
+                )
         self._ends = np.cumsum([len(part) for part in self.parts])
+
+    def check_values(self) -> None:
+        """Read all once, in pieces, and raise `DataError` for what is not finite or fits no dtype that JAX takes.
+
+        Inside a step it would be too late: JAX wraps what its callbacks raise.
+        """
+        for file, part in zip(self._paths, self.parts, strict=True):
+            if part.dtype.kind not in "biuf" or (part.dtype.kind in "biu" and part.dtype.itemsize <= 4):
+                continue
+            size = max(1, PIECE // max(1, part[:1].nbytes))
+            for start in range(0, len(part), size):
+                values.canonical(as_array(part[start : start + size]), f"{file}: {self._name!r} after row {start}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle names the files, and does not hold what is in them."""

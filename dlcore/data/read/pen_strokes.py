@@ -5,20 +5,30 @@ from typing import Any
 from dlcore.core.arguments import arguments, path
 from dlcore.core.dataset import Dataset, Split
 from dlcore.core.errors import DataError
-from dlcore.data.parameters import DESCRIBED, FRACTION, SEED
+from dlcore.data.parameters import BYTES, DESCRIBED, SPLITTING
 from dlcore.data.read.csv import from_csv
-from dlcore.data.read.files import PathLike
+from dlcore.data.read.files import MAX_TABLE, PathLike
 
 
-@arguments(path=path, validation=FRACTION, test=FRACTION, seed=SEED, described=DESCRIBED)
+@arguments(path=path, max_bytes=BYTES, described=DESCRIBED, **SPLITTING)
 def from_pen_strokes(
-    path: PathLike, *, validation: float = 0.0, test: float = 0.0, seed: int = 0, **described: Any
+    path: PathLike,
+    *,
+    validation: float = 0.0,
+    test: float = 0.0,
+    seed: int = 0,
+    stratify: bool = True,
+    max_bytes: int = MAX_TABLE,
+    **described: Any,
 ) -> Dataset:
     """Pen-written symbols in the format of UCI's pen digits: a line x, y, x, y, ..., label for each, no header.
 
+    Args:
+      validation, test, seed, stratify: as in `from_arrays`. max_bytes: as in `from_csv`.
+
     Returns:
       inputs float32 [N, points, 2] in [-1, 1], the order of the pen's way; the coordinates' common largest value,
-      100 for pen digits, becomes 1. Class targets; stratified split.
+      100 for pen digits, becomes 1. Class targets.
 
     Raises:
       DataError: as `from_csv`; also an odd number of coordinates.
@@ -36,8 +46,10 @@ def from_pen_strokes(
         "validation": validation,
         "test": test,
         "seed": seed,
+        "stratify": stratify,
+        "max_bytes": max_bytes,
     }
-    table = from_csv(path, -1, **options, **described)
+    table = from_csv(path, -1, **options)
     num_values = table.train.inputs.shape[1]
     if num_values % 2:
         raise DataError(f"{path} has {num_values} numbers before the label; expects pairs x, y.")

@@ -5,14 +5,19 @@ resumed from its state alone.
 """
 
 import os
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import jax
 import numpy as np
 
-from dlcore.core.arguments import array
+from dlcore.core import precision, values
+from dlcore.core.arguments import RefusedError, array, as_array
 from dlcore.core.errors import ArgumentError, DataError, shown
+
+CHECKED, ROWS = 1 << 22, 4096  # most bytes and rows that are read to see whether float32 tells them apart
+BLOCKS = 32  # of rows one after another, in which a clock is one
 
 
 class Source(Protocol):
@@ -29,11 +34,19 @@ class Streamed:
     Args:
       source: where rows are read from; called from several threads.
       rows: numbers of the rows in the source; all by default.
+
+    Raises:
+      DataError: no rows, no numbers; rows, 4096 of them or 4 MiB, that float32 does not tell apart.
     """
 
     def __init__(self, source: Source, rows: np.ndarray | None = None):
         if not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
             raise ArgumentError(f"Streamed: source is {shown(source)}; expects rows by number: len(source), source[0].")
+        if isinstance(source, Mapping) or hasattr(source, "iloc"):  # pandas counts by label: other rows, or none
+            raise ArgumentError(
+                f"Streamed: source is a {type(source).__name__}, which gives rows by name; expects rows by number. "
+                "Pass an array of its rows: frame.to_numpy(), or np.stack(list(names.values()))."
+            )
         self.source = source
         numbers = np.arange(len(source)) if rows is None else array("iu", ndim=1).check("Streamed: rows", rows)
         self.rows = np.asarray(numbers)
@@ -41,10 +54,11 @@ class Streamed:
             raise DataError("the source has no rows; expects at least one.")
         if self.rows.min() < 0 or self.rows.max() >= len(source):
             raise DataError(f"rows {self.rows.min()} to {self.rows.max()} of a source that has {len(source)}.")
-        example = np.asarray(source[int(self.rows[0])])
+        example = self._stored_row(int(self.rows[0]))
         self.shape, self._stored = (len(self.rows), *example.shape), example.dtype
-        self.dtype = jax.dtypes.canonicalize_dtype(example.dtype.newbyteorder("="))  # as `Dataset` holds it in memory
+        self.dtype = jax.dtypes.canonicalize_dtype(example.dtype)  # as `Dataset` holds it in memory
         self._pool = _threads()
+        self._check_precision(example.nbytes)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the threads: another process has its own."""
@@ -63,11 +77,22 @@ class Streamed:
         return len(self.rows)
 
     def __getitem__(self, rows: Any) -> np.ndarray:
-        """Rows in memory, [len(rows), ...]."""
-        numbers = self.rows[rows]
-        if np.ndim(numbers) == 0:
+        """Rows in memory, [len(rows), ...]; `DataError` for rows that are not there."""
+        try:
+            numbers = self.rows[rows]
+        except IndexError as error:
+            raise DataError(
+                f"there are no rows {shown(rows)} of {len(self)}: {error}. Use 0 to {len(self) - 1}."
+            ) from error
+        if numbers.ndim == 0:
             return self._read(int(numbers))
-        return np.stack(list(self._pool.map(self._read, numbers.tolist())))
+        if not numbers.size:
+            return np.empty((*numbers.shape, *self.shape[1:]), self.dtype)
+        read = np.stack(list(self._pool.map(self._read, numbers.reshape(-1).tolist())))
+        return read.reshape(*numbers.shape, *self.shape[1:])
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self._read(number) for number in self.rows.tolist())
 
     def __array__(self, dtype=None, copy=None):
         raise DataError(
@@ -86,18 +111,44 @@ class Streamed:
         return self[unique][places.reshape(-1)].reshape(*rows.shape, *self.shape[1:])
 
     def _read(self, number: int) -> np.ndarray:
-        row = np.asarray(self.source[number])
+        return values.canonical(self._uniform_row(number)[None], f"the rows of the source from {number} on")[0]
+
+    def _uniform_row(self, number: int) -> np.ndarray:
+        row = self._stored_row(number)
         if row.shape != self.shape[1:] or row.dtype != self._stored:
             raise DataError(
                 f"row {number} of the source is {row.dtype}{list(row.shape)}, the first one {self._stored}"
                 f"{list(self.shape[1:])}; expects rows of one shape and dtype."
             )
-        converted = row.astype(self.dtype, copy=False)
-        if row.dtype.kind in "iu" and not np.array_equal(converted, row):
+        return row
+
+    def _check_precision(self, row_bytes: int) -> None:
+        """Raise `DataError` where float32 spoils columns of the rows; many rows are looked at in spread blocks."""
+        if not precision.spoils(self._stored) or self.dtype == np.float64:
+            return
+        count = max(1, min(len(self), ROWS, CHECKED // max(1, row_bytes)))
+        starts = np.linspace(0, len(self) - count // BLOCKS - 1, BLOCKS, dtype=int)
+        blocks = starts[:, None] + np.arange(count // BLOCKS + 1)
+        rows = np.arange(len(self)) if count == len(self) else np.unique(blocks)
+        sample = np.stack(list(self._pool.map(self._uniform_row, self.rows[rows].tolist())))
+        values.check_precision(sample, "the rows of the source")
+
+    def _stored_row(self, number: int) -> np.ndarray:
+        """A row as numbers in native byte order, or a `DataError`."""
+        try:
+            row = np.asarray(as_array(self.source[number]))
+        except LookupError as error:
             raise DataError(
-                f"row {number} of the source holds numbers that do not fit {self.dtype}. Rescale them first."
+                f"row {number} of the source is not there, of {len(self.source)}: {error!r}. Expects source[0] to "
+                "source[len(source) - 1]."
+            ) from error
+        except RefusedError as refusal:
+            raise DataError(f"row {number} of the source is no array of numbers. {refusal}") from None
+        if row.dtype.kind not in "biuf" and row.dtype.name != "bfloat16":
+            raise DataError(
+                f"row {number} of the source has dtype {row.dtype}; expects numbers. {values.fix_of(row.dtype)}"
             )
-        return converted
+        return row
 
 
 def _threads() -> ThreadPoolExecutor:

@@ -7,31 +7,34 @@ from dlcore.core.arguments import arguments, path
 from dlcore.core.dataset import Dataset
 from dlcore.data.arrange.windows import WINDOWS, next_token
 from dlcore.data.parameters import BYTES, DESCRIBED
-from dlcore.data.prepare.vocabulary import Unit
+from dlcore.data.prepare.tokens import Unit
 from dlcore.data.read.files import MAX_BYTES, PathLike, decoded, read_bytes
 
 
 @arguments(path=path, max_bytes=BYTES)
 def read_text(path: PathLike, *, max_bytes: int = MAX_BYTES) -> str:
-    r"""A UTF-8 file, plain or gzip, as one string; carriage returns before line ends are dropped.
+    r"""A UTF-8 file, plain or gzip, as one string; lines end in "\n", whatever system wrote it.
+
+    A carriage return inside a line stays there if other lines end in "\n". A byte order mark is dropped.
 
     Args:
       max_bytes: most that it may hold when unpacked.
 
     Raises:
-      DataError: no such file, empty, not UTF-8 (with the byte's offset), a damaged gzip.
+      DataError: no such file, empty, not UTF-8 (with the byte's offset), a zero byte, a damaged gzip.
 
     Example:
       >>> np.savetxt("play.txt", ["To be,", "or not"], fmt="%s")
       >>> dl.data.read_text("play.txt")
       'To be,\nor not\n'
     """
-    return decoded(read_bytes(path, max_bytes=max_bytes), path).replace("\r\n", "\n")
+    text = decoded(read_bytes(path, max_bytes=max_bytes), path).replace("\r\n", "\n")
+    return text if "\n" in text else text.replace("\r", "\n")  # as old Macintoshes wrote
 
 
 @arguments(path=path, max_bytes=BYTES)
 def read_lines(path: PathLike, *, max_bytes: int = MAX_BYTES) -> list[str]:
-    """The lines of a text file, without line ends; empty lines at the end of the file are dropped.
+    """The lines of a text file, without line ends; the last one may have one or not.
 
     Args, Raises: as `read_text`.
 
@@ -41,10 +44,10 @@ def read_lines(path: PathLike, *, max_bytes: int = MAX_BYTES) -> list[str]:
       ['To be,', 'or not']
     """
     # str.splitlines would also split at form feeds and Unicode separators inside a line.
-    return read_text(path, max_bytes=max_bytes).rstrip("\n").split("\n")
+    return read_text(path, max_bytes=max_bytes).removesuffix("\n").split("\n")
 
 
-@arguments(path=path, described=DESCRIBED, **WINDOWS)
+@arguments(path=path, max_bytes=BYTES, described=DESCRIBED, **WINDOWS)
 def from_text(
     path: PathLike,
     *,
@@ -55,11 +58,12 @@ def from_text(
     max_vocabulary: int | None = None,
     validation: float = 0.0,
     test: float = 0.0,
+    max_bytes: int = MAX_BYTES,
     **described: Any,
 ) -> Dataset:
     """A text file, to predict each character or word from those before it.
 
-    Args, Returns, Raises: as `next_token`; also as `read_text`.
+    Args, Returns, Raises: as `next_token`; also as `read_text`, whose `max_bytes` it takes.
 
     Example:
       >>> np.savetxt("play.txt", ["To be, or not to be"], fmt="%s")
@@ -68,7 +72,7 @@ def from_text(
     """
     described = {"name": pathlib.Path(path).name.split(".")[0], "source": f"text {path}"} | described
     return next_token(
-        read_text(path),
+        read_text(path, max_bytes=max_bytes),
         length=length,
         stride=stride,
         unit=unit,

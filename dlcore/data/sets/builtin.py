@@ -77,7 +77,14 @@ def diabetes(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) -> Da
     bunch = _load("diabetes")
     source = "scikit-learn load_diabetes (Efron et al. 2004)"
     splits = from_arrays(
-        bunch.data, bunch.target, validation=validation, test=test, seed=seed, name="diabetes", source=source
+        bunch.data,
+        bunch.target,
+        validation=validation,
+        test=test,
+        seed=seed,
+        name="diabetes",
+        source=source,
+        input_names=tuple(bunch.feature_names),
     )
     return standardize(splits, targets=True)
 
@@ -95,6 +102,7 @@ def _tabular(name: str, source: str, validation: float, test: float, seed: int) 
             name=name,
             source=source,
             target_names=tuple(str(label) for label in bunch.target_names),
+            input_names=tuple(map(str, bunch.feature_names)),
         )
     )
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 from dlcore.core.arguments import NONE, arguments, integer, key
 from dlcore.core.dataset import Split
@@ -40,12 +41,7 @@ def scattered_digits(
       >>> canvases.shape, rows.shape
       ((2, 32, 32), (2, 3, 6))
     """
-    pictures, labels = map(jnp.asarray, (digit_pictures() if digits is None else digits)[:2])
-    if pictures.ndim != 3 or not pictures.size or labels.ndim != 1 or not jnp.issubdtype(pictures.dtype, jnp.floating):
-        raise DataError(
-            f"scattered_digits: digits is {described((pictures, labels))}; expects float pictures [K, height, width] "
-            "and labels [K]."
-        )
+    pictures, labels = _pictures(digit_pictures() if digits is None else digits)
     _, height, width = pictures.shape
     side = canvas_size // max(height, width)  # the canvas is a board of side x side cells, a digit somewhere in a cell
     if side * side < max_digits:
@@ -72,6 +68,32 @@ def digit_pictures() -> Split:
     return Split((bunch.images / 16).astype(np.float32), bunch.target.astype(np.int32))
 
 
+def _pictures(digits: Split) -> tuple[jax.Array, jax.Array]:
+    """Pictures and labels, or a `DataError`."""
+    pictures, labels = digits.inputs, digits.targets
+    arrays = all(isinstance(part, np.ndarray | jax.Array) for part in (pictures, labels))
+    if not arrays or pictures.ndim != 3 or not pictures.size or labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"scattered_digits: digits is {described((pictures, labels))}; expects float pictures [K, height, width] "
+            "and integer labels [K]."
+        )
+    if not jnp.issubdtype(pictures.dtype, jnp.floating):
+        raise DataError(f"scattered_digits: pictures are {pictures.dtype}; expects floats in [0, 1]. Divide by 255.")
+    if not isinstance(pictures, Tracer) and not (pictures.min() >= 0 and pictures.max() <= 1):
+        raise DataError(
+            f"scattered_digits: pictures go from {pictures.min():g} to {pictures.max():g}; expects [0, 1]. Divide by "
+            "their maximum."
+        )
+    if not isinstance(labels, Tracer) and not (labels.min() >= 0 and labels.max() < 1 << 24):
+        raise DataError(
+            f"scattered_digits: labels go from {labels.min()} to {labels.max()}; expects classes from 0, which float32 "
+            "can hold. Count them from 0."
+        )
+    if digits.weights is not None:
+        raise DataError("scattered_digits: digits have weights; expects pictures and labels only. Leave them out.")
+    return jnp.asarray(pictures), jnp.asarray(labels)
+
+
 def _scattered(pictures, labels, canvas_size: int, max_digits: int, side: int, key: jax.Array):
     count_key, digit_key, cell_key, offset_key = jax.random.split(key, 4)
     height, width = pictures.shape[1:]
@@ -89,4 +111,5 @@ def _scattered(pictures, labels, canvas_size: int, max_digits: int, side: int, k
         canvas = lax.dynamic_update_slice(canvas, pictures[chosen[i]] * present[i], tuple(corners[i]))
     boxes = jnp.concatenate([corners, corners + jnp.asarray([[height, width]])], axis=1)
     rows = jnp.concatenate([jnp.ones((max_digits, 1), jnp.int32), labels[chosen][:, None], boxes], axis=1)
-    return canvas, (rows * present[:, None]).astype(pictures.dtype)
+    # Half precision would round labels and corners.
+    return canvas, (rows * present[:, None]).astype(jnp.promote_types(pictures.dtype, jnp.float32))

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from dlcore.core.arguments import NONE, Constraint, RefusedError, arguments
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import DataError
-from dlcore.data.parameters import FRACTION, SEED
+from dlcore.data.parameters import BYTES, FRACTION, SEED
 from dlcore.data.read.cifar import CIFAR10_CLASSES, from_cifar
-from dlcore.data.read.files import cache_folder, data_folders
+from dlcore.data.read.files import MAX_BYTES, cache_folder, data_folders
 from dlcore.data.read.idx import from_idx
 from dlcore.data.sets.download import check_scheme, checksum, download
 
@@ -72,16 +72,19 @@ def _accept_address(value: Any) -> str:
 
 
 ADDRESS = Constraint("the address of a folder: https://..., or http:// on this machine", _accept_address)
-PARAMETERS = {"validation": FRACTION, "seed": SEED, "base_url": ADDRESS | NONE}
+PARAMETERS = {"validation": FRACTION, "seed": SEED, "base_url": ADDRESS | NONE, "max_bytes": BYTES}
 
 
 @arguments(**PARAMETERS)
-def mnist(*, validation: float = 0.0, seed: int = 0, base_url: str | None = None) -> Dataset:
+def mnist(
+    *, validation: float = 0.0, seed: int = 0, base_url: str | None = None, max_bytes: int = MAX_BYTES
+) -> Dataset:
     """70 000 hand-written digits, uint8 [N, 28, 28]; 60 000 to train, 10 000 to test; 10 classes.
 
     Args:
       validation, seed: as in `from_arrays`; stratified.
       base_url: of a mirror, where the files have the same names and contents.
+      max_bytes: most that a file may hold, as it is downloaded and as it is unpacked.
 
     Raises:
       DataError: not found and not downloaded; a file with another checksum.
@@ -90,37 +93,50 @@ def mnist(*, validation: float = 0.0, seed: int = 0, base_url: str | None = None
       >>> dl.data.mnist().train.inputs.shape  # doctest: +SKIP
       (60000, 28, 28)
     """
-    return _idx(MNIST, validation, seed, base_url)
+    return _idx(MNIST, validation, seed, base_url, max_bytes)
 
 
 @arguments(**PARAMETERS)
-def fashion_mnist(*, validation: float = 0.0, seed: int = 0, base_url: str | None = None) -> Dataset:
+def fashion_mnist(
+    *, validation: float = 0.0, seed: int = 0, base_url: str | None = None, max_bytes: int = MAX_BYTES
+) -> Dataset:
     """70 000 pictures of clothes, uint8 [N, 28, 28]; 60 000 to train, 10 000 to test; 10 classes. As `mnist`.
 
     >>> dl.data.fashion_mnist().target_names[:3]  # doctest: +SKIP
     ('T-shirt/top', 'Trouser', 'Pullover')
     """
-    return _idx(FASHION_MNIST, validation, seed, base_url)
+    return _idx(FASHION_MNIST, validation, seed, base_url, max_bytes)
 
 
 @arguments(**PARAMETERS)
-def cifar10(*, validation: float = 0.0, seed: int = 0, base_url: str | None = None) -> Dataset:
+def cifar10(
+    *, validation: float = 0.0, seed: int = 0, base_url: str | None = None, max_bytes: int = MAX_BYTES
+) -> Dataset:
     """60 000 photographs, uint8 [N, 32, 32, 3]; 50 000 to train, 10 000 to test; 10 classes. As `mnist`.
 
     >>> dl.data.cifar10().train.inputs.shape  # doctest: +SKIP
     (50000, 32, 32, 3)
     """
-    (path,) = locate(CIFAR10, base_url).values()
-    return from_cifar(path, validation=validation, seed=seed, target_names=CIFAR10.classes, **_described(CIFAR10))
+    (path,) = locate(CIFAR10, base_url, max_bytes).values()
+    return from_cifar(
+        path,
+        validation=validation,
+        seed=seed,
+        target_names=CIFAR10.classes,
+        max_bytes=max_bytes,
+        **_described(CIFAR10),
+    )
 
 
-def locate(named: Named, base_url: str | None = None) -> dict[str, pathlib.Path]:
+def locate(named: Named, base_url: str | None = None, max_bytes: int = MAX_BYTES) -> dict[str, pathlib.Path]:
     """Each file of a named data set: where it is, after a download if need be.
 
     It is looked for in the folders of `data_folders()` and the folders in them. Several data sets share file names, so
     a file counts only if its checksum is right.
     """
-    return {name: _found(name, sha256) or _fetched(named, name, base_url) for name, sha256 in named.files.items()}
+    return {
+        name: _found(name, sha256) or _fetched(named, name, base_url, max_bytes) for name, sha256 in named.files.items()
+    }
 
 
 def _found(name: str, sha256: str) -> pathlib.Path | None:
@@ -131,18 +147,19 @@ def _found(name: str, sha256: str) -> pathlib.Path | None:
     return None
 
 
-def _fetched(named: Named, name: str, base_url: str | None) -> pathlib.Path:
+def _fetched(named: Named, name: str, base_url: str | None, max_bytes: int) -> pathlib.Path:
     target = cache_folder() / "data" / named.name / name
     if target.exists():  # it was not found, so it has another checksum: a damaged disk, or somebody changed it
         target.unlink()
     try:
-        return download(f"{(base_url or named.base_url).rstrip('/')}/{name}", target, named.files[name])
+        url = f"{(base_url or named.base_url).rstrip('/')}/{name}"
+        return download(url, target, named.files[name], max_bytes=max_bytes)
     except OSError as error:
         raise DataError(f"{name} of {named.name} cannot be stored at {target}: {error}. Set DLCORE_CACHE.") from error
 
 
-def _idx(named: Named, validation: float, seed: int, base_url: str | None) -> Dataset:
-    paths = locate(named, base_url)
+def _idx(named: Named, validation: float, seed: int, base_url: str | None, max_bytes: int) -> Dataset:
+    paths = locate(named, base_url, max_bytes)
     images, labels, test_images, test_labels = (paths[name] for name in named.files)
     return from_idx(
         images,
@@ -152,6 +169,7 @@ def _idx(named: Named, validation: float, seed: int, base_url: str | None) -> Da
         validation=validation,
         seed=seed,
         target_names=named.classes,
+        max_bytes=max_bytes,
         **_described(named),
     )
 

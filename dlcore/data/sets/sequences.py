@@ -11,10 +11,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from dlcore.core.arguments import Constraint, RefusedError, arguments, array, integer, key, sequence
 from dlcore.core.dataset import Split
-from dlcore.data.parameters import NUM_EXAMPLES, SIZE, check_size
+from dlcore.core.errors import DataError
+from dlcore.data.parameters import NUM_EXAMPLES, SIZE, check_size, held
 from dlcore.data.prepare.vocabulary import END, PAD, SPECIAL, START, Vocabulary, characters
 
 DATE_FORMATS = (
@@ -143,16 +145,24 @@ def _dates(key: jax.Array, num_examples: int, formats: tuple[str, ...]) -> Split
     return Split(stacked[choice, jnp.arange(num_examples)], targets)
 
 
-@arguments(ids=array("iu", ndim=2, text="rows of padded ids, integers [N, length]"))
+@arguments(ids=held(array("iu", ndim=2, text="rows of padded ids, integers [N, length]")))
 def framed(ids: Any) -> jax.Array:
     """Rows [N, length] of padded ids between the marks `<start>` and `<end>`: [N, length + 2], for `tasks.translation`.
 
     Works on traced arrays.
 
+    Raises:
+      DataError: padding (0) before the end of a row, where it is known.
+
     Example:
       >>> dl.data.framed([[7, 8, 0]])  # 2 is <start>, 3 is <end>
       Array([[2, 7, 8, 3, 0]], dtype=int32)
     """
+    if not isinstance(ids, Tracer) and (early := np.argwhere((ids[:, :-1] == PAD) & (ids[:, 1:] != PAD))).size:
+        raise DataError(
+            f"framed: ids hold {PAD}, the padding, at {early[0].tolist()} before other ids; expects it at the end of "
+            "rows only. Drop it there."
+        )
     moved = jnp.pad(jnp.asarray(ids), ((0, 0), (1, 1)), constant_values=PAD).at[:, 0].set(START)
     return moved.at[jnp.arange(len(moved)), (moved != PAD).sum(axis=1)].set(END)
 

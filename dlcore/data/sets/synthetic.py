@@ -9,6 +9,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from dlcore.core.arguments import NONE, arguments, array, integer, key, number
 from dlcore.core.dataset import Dataset, Split
@@ -24,6 +26,7 @@ from dlcore.data.parameters import (
     SIZE,
     check_fractions,
     check_size,
+    held,
 )
 
 UNKNOWN_LABEL = -1
@@ -234,21 +237,27 @@ def sparse_linear(
     return Split(x, y + noise * jax.random.normal(noise_key, y.shape))
 
 
-@arguments(key=key, labels=LABELS, num_classes=integer(2, 1_000_000), rate=PROBABILITY)
+@arguments(key=key, labels=held(LABELS), num_classes=integer(2, 1_000_000), rate=PROBABILITY)
 def noisy_labels(key: jax.Array, labels: jax.Array, *, num_classes: int, rate: float | jax.Array) -> jax.Array:
     """Labels [N] of which each is, with probability `rate`, replaced by one of the other classes, evenly.
 
     >>> dl.data.noisy_labels(jax.random.key(0), jnp.zeros(4, int), num_classes=2, rate=1.0)
     Array([1, 1, 1, 1], dtype=int32)
     """
-    labels = jnp.asarray(labels)
+    if not isinstance(labels, Tracer):
+        values = np.asarray(labels)
+        wrong = values[(values < 0) | (values >= num_classes)]
+        if wrong.size:
+            raise DataError(
+                f"noisy_labels: labels hold {wrong[0]}; expects integers in [0, {num_classes}). Relabel them."
+            )
     flip_key, shift_key = jax.random.split(key)
     wrong = jax.random.bernoulli(flip_key, rate, labels.shape)
     shift = jax.random.randint(shift_key, labels.shape, 1, num_classes)
     return jnp.where(wrong, (labels + shift) % num_classes, labels)
 
 
-@arguments(key=key, labels=array("i", text="signed integer labels"), known=PROBABILITY)
+@arguments(key=key, labels=held(array("i", text="signed integer labels")), known=PROBABILITY)
 def sparse_labels(key: jax.Array, labels: jax.Array, *, known: float | jax.Array) -> jax.Array:
     """Labels [N] of which each stays with probability `known` and else becomes `UNKNOWN_LABEL`, -1.
 
@@ -258,5 +267,4 @@ def sparse_labels(key: jax.Array, labels: jax.Array, *, known: float | jax.Array
       >>> dl.data.sparse_labels(jax.random.key(0), jnp.arange(3), known=0.0)
       Array([-1, -1, -1], dtype=int32)
     """
-    labels = jnp.asarray(labels)
     return jnp.where(jax.random.bernoulli(key, known, labels.shape), labels, UNKNOWN_LABEL)

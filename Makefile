@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: setup test check verify convergence throughput oracle clean
+.PHONY: setup test check verify convergence throughput oracle onnx clean
 
 setup: $(VENV)/installed
 
@@ -20,7 +20,7 @@ convergence: setup
 # bits are tested, and the commands of the README run as users get them.
 FAMILIES := $(addprefix tests/,models generation docs optimizers tasks nn losses metrics data textbook plots evidence \
 	benchmarks test_arguments.py test_doctests.py)
-QUICK_COMPILES := XLA_FLAGS=--xla_backend_optimization_level=1
+QUICK_COMPILES := XLA_FLAGS="--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
 
 test: setup
 	$(RUN) -m pytest $(addprefix --ignore=,$(FAMILIES))
@@ -39,8 +39,13 @@ check: setup
 throughput: setup
 	$(RUN) -m benchmarks throughput --output benchmarks/results/local.json
 
-oracle: setup  # golden values by PyTorch, anew; needs it installed in $(VENV)
+# Golden values anew, by libraries that nothing else needs: first `.venv/bin/pip install torch torchmetrics pycocotools`.
+oracle: setup
 	$(RUN) -m tests.oracle
+
+onnx: setup  # every operator of ours against ONNX's cases and reference evaluator, some minutes; add --golden to write the tests' cases
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt onnx==1.23.2
+	$(RUN) -m tests.onnx
 
 clean:
 	rm -rf $(VENV) results

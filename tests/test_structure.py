@@ -18,7 +18,14 @@ FLOORS = (
     ("evidence", "generation", "plots", "probes", "textbook"),
 )
 MAX_LINES_OF_CORE = 1_650
-LOOKED_UP = ("arguments", "errors", "description", "optimizer")  # constraints and words, which nobody reads through
+LOOKED_UP = (
+    "arguments",
+    "errors",
+    "description",
+    "optimizer",
+    "values",
+    "precision",
+)  # constraints and words, which nobody reads through
 
 
 def imports() -> dict[str, set[str]]:

@@ -23,6 +23,7 @@ def files() -> pathlib.Path:
     for name in ("cat", "dog"):
         (folder / "pets" / name).mkdir(parents=True)
         Image.fromarray(np.zeros((5, 4), np.uint8)).save(folder / "pets" / name / "1.png")
+        (folder / "pets" / "README.md").write_text("pictures")
         (folder / f"{name}.txt").write_text(f"the {name}\na {name} sleeps\n")
     (folder / "table.csv").write_text("length,width,kind\n1.5,2,a\n2.5,3,b\n3.5,1,a\n")
     frame().to_parquet(folder / "table.parquet")
@@ -75,17 +76,25 @@ def images(**more):
 
 
 def named():
-    return {"validation": 0.1, "seed": 0, "base_url": CLOSED}
+    return {"validation": 0.1, "seed": 0, "base_url": CLOSED, "max_bytes": 10_000}
 
 
 SPLITTING = {"validation": 0.0, "test": 0.0, "seed": 0, "stratify": False}
+DECODING = {
+    "size": (3, 3),
+    "color": "gray",
+    "transparency": "white",
+    "orientation": "ignore",
+    "animation": "first",
+    "ignore": ("README*",),
+}
 DESCRIBED = {"described": {"name": "mine", "target_names": ["a", "b"]}}
 WINDOWS = {
     "length": 3,
     "stride": 2,
     "unit": "character",
     "predict": "last",
-    "max_vocabulary": 20,
+    "max_vocabulary": None,
     "validation": 0.2,
     "test": 0.2,
 }
@@ -129,6 +138,7 @@ EXAMPLES = {
         "length": 5,
         "unit": "word",
         "max_vocabulary": 20,
+        "max_bytes": 10_000,
         "described": {"name": "pairs"},
     },
     "from_arrays": lambda: {
@@ -150,6 +160,7 @@ EXAMPLES = {
         "label_bytes": 1,
         "cache": False,
         "target_names": ("a", "b"),
+        "max_bytes": 100_000,
         "described": {"name": "mine"},
     },
     "from_csv": lambda: {
@@ -167,6 +178,7 @@ EXAMPLES = {
         "drop": ["length"],
         "one_hot": [],
         "groups": None,
+        "max_bytes": 10_000,
         **DESCRIBED,
     },
     "from_idx": lambda: {
@@ -176,12 +188,12 @@ EXAMPLES = {
         "test_labels": files() / "labels.idx",
         **SPLITTING,
         "target_names": ("a", "b"),
+        "max_bytes": 10_000,
         "described": {"name": "mine"},
     },
     "from_image_folder": lambda: {
         "path": files() / "pets",
-        "size": (3, 3),
-        "color": "gray",
+        **DECODING,
         **SPLITTING,
         "cache": False,
         "max_bytes": 10_000,
@@ -209,21 +221,24 @@ EXAMPLES = {
     },
     "from_pen_strokes": lambda: {
         "path": files() / "pen.txt",
-        "validation": 0.0,
-        "test": 0.0,
-        "seed": 0,
+        **SPLITTING,
+        "max_bytes": 10_000,
         **DESCRIBED,
     },
     "from_split": lambda: {"split": split(), "validation": 0.25, "test": 0.25, **DESCRIBED},
-    "from_text": lambda: {"path": files() / "cat.txt", **WINDOWS, "described": {"name": "mine"}},
+    "from_text": lambda: {
+        "path": files() / "cat.txt",
+        **WINDOWS,
+        "max_bytes": 10_000,
+        "described": {"name": "mine"},
+    },
     "from_text_classes": lambda: {
         "files": {"cat": files() / "cat.txt", "dog": files() / "dog.txt"},
         "length": 3,
         "unit": "word",
         "max_vocabulary": 20,
-        "validation": 0.0,
-        "test": 0.0,
-        "seed": 0,
+        **SPLITTING,
+        "max_bytes": 10_000,
         **DESCRIBED,
     },
     "grouped": lambda: {"dataset": iris(), "group_size": 4, "seed": 0},
@@ -264,13 +279,13 @@ EXAMPLES = {
     "sparse_linear": lambda: keyed(num_features=5, num_relevant=2, noise=0.1),
     "spirals": lambda: keyed(num_classes=2, turns=1.0, noise=0.1),
     "standardize": lambda: {"dataset": iris(), "targets": False},
-    "standardizer": lambda: {"dataset": iris()},
+    "standardizer": lambda: {"dataset": dl.data.Dataset((np.ones((2, 4, 3), np.float32), np.arange(2)))},
     "stories": lambda: keyed(num_sentences=3),
     "story_vocabulary": dict,
     "stream_image_folder": lambda: {
         "path": files() / "pets",
-        "size": (3, 3),
-        "color": "gray",
+        **DECODING,
+        "max_bytes": 10_000,
         "options": {"stratify": False, "name": "mine"},
     },
     "stream_npz": lambda: {

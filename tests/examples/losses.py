@@ -17,7 +17,7 @@ EXAMPLES = {
     "huber": lambda: {"predictions": X, "targets": X + 1, "delta": 0.5},
     "pinball": lambda: {"predictions": X, "targets": X + 1, "quantile": 0.2},
     "bernoulli_cross_entropy": lambda: {"logits": X, "targets": FLAGS / 2},
-    "kl_divergence": lambda: {"logits": X, "targets": FLAGS / 2},
+    "kl_divergence": lambda: {"logits": X, "targets": FLAGS / FLAGS.sum(axis=1, keepdims=True)},
     "masked_cross_entropy": lambda: {
         "logits": jnp.zeros((2, 3, 4)),
         "labels": jnp.ones((2, 3), int),

@@ -57,8 +57,12 @@ CALLS = [
         {"boxes": BOXES, "images": np.zeros(3, int), "classes": np.zeros(3, int), "scores": np.array([1, 3, 2])},
     ),
 ]
-NAMES = ("b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "g", ">f4", ">f8", ">i4", ">u2")
-DTYPES = (*NAMES, "F", "D", "G", "O", "U2", "S2", "M8[s]", "m8[s]", ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn)
+OF_NUMBERS = ("logits", "predictions", "targets", "scores", "embeddings", "boxes", "others")  # arguments, as floats
+KINDS = {**dict.fromkeys(OF_NUMBERS, "biuf"), "labels": "iu", "images": "iu", "classes": "iu"}  # taken for certain
+NAMES = [
+    order + code for code in ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "g") for order in "<>"
+]
+DTYPES = (*NAMES, "b1", "F", "D", "G", "O", "U2", "S2", "M8[s]", "m8[s]", ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn)
 
 
 def value_or_none(metric: Any, given: dict[str, Any]) -> Any:
@@ -69,16 +73,22 @@ def value_or_none(metric: Any, given: dict[str, Any]) -> Any:
         return None
 
 
+def test_no_metric_is_left_out():
+    called = {metric.__name__ for metric, _ in CALLS} | {"detection_average_precision"}
+    assert set(metrics.__all__) - called == {"Boxes", "Threshold", "bleu"}
+
+
 @pytest.mark.parametrize(("metric", "given"), CALLS)
 def test_every_dtype_is_right_or_refused(metric, given):
-    """Catches bytes that wrap around, raw errors of JAX, and masked values that count."""
+    """Catches bytes that wrap around, raw errors of JAX, masked values that count, numbers that are refused."""
     for name, values in given.items():
         for dtype in DTYPES:
             cast = values.astype(dtype)
             got = value_or_none(metric, given | {name: cast})
             assert value_or_none(metric, given | {name: np.ma.array(cast, mask=values == values.max())}) is None
+            assert got is not None or np.dtype(dtype).kind not in KINDS.get(name, "")
             if got is not None:
-                expected = metric(**(given | {name: cast.astype(values.dtype)}))
+                expected = metric(**(given | {name: cast.astype(np.float64 if name in OF_NUMBERS else values.dtype)}))
                 jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), got, expected)
 
 
@@ -102,6 +112,14 @@ def test_arithmetic_of_narrow_jax_arrays(dtype):
     got = arithmetic(jnp.asarray(low, dtype), jnp.asarray(high, dtype))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), got, expected)
     assert expected[1] == pytest.approx(np.abs(high - low).mean())
+
+
+@pytest.mark.parametrize("like", [np.asarray, jnp.asarray])
+def test_areas_beyond_32_bits(like):
+    """Catches heights times widths in the integers that were given."""
+    whole, half = (like(np.array([[0, 0, 70000, width]], np.int32)) for width in (70000, 35000))
+    assert metrics.box_iou(whole, whole) == 1
+    assert metrics.box_iou(whole, half) == 0.5
 
 
 def test_integers_that_floats_do_not_hold_are_refused():

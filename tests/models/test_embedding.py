@@ -36,7 +36,7 @@ class TestEmbedding(ModelContract):
 
     CASES = {
         "triplet": case(
-            dl.models.embedding(BACKBONE, 8), functools.partial(dl.losses.triplet, mining="all"), num_steps=300
+            dl.models.embedding(BACKBONE, 8), functools.partial(dl.losses.triplet, mining="all"), num_steps=400
         ),
         "arcface": case(CLASSES, functools.partial(dl.losses.arcface, scale=16.0), num_steps=200),
         "sphereface": case(

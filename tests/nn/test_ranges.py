@@ -1,5 +1,7 @@
 """Numbers far from 0 or from 1, tiny and huge: distances, norms, pools, dropout."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -11,7 +13,7 @@ import dlcore as dl
 from dlcore.nn.distances import squared_distances
 from dlcore.nn.dropout import Dropout
 from dlcore.nn.embeddings import angles, unit_vectors
-from dlcore.nn.normalization import BatchNorm, normalization_layer
+from dlcore.nn.normalization import BatchNorm, batch_norm, group_norm, layer_norm, normalization_layer
 from dlcore.nn.pooling import average_pool, max_pool
 
 RNG, NAN = np.random.default_rng(0), np.nan
@@ -47,13 +49,16 @@ def test_distances_keep_no_differences():
 def test_normalizations_far_from_zero(name, offset, scale):
     """Catches E[x^2] - E[x]^2, and a running variance of it."""
     x = (offset + scale * RNG.normal(size=(64, 4, 4, 2))).astype(np.float32)
-    layer = normalization_layer(name, 2, (-3, -2, -1), nnx.Rngs(0))
+    epsilon = min(1e-5, scale**2)
+    specs = {"batch": batch_norm, "batch_unbiased": functools.partial(batch_norm, unbiased=True), "layer": layer_norm}
+    spec = specs.get(name, functools.partial(group_norm, 2))(epsilon=epsilon)
+    layer = normalization_layer(spec, 2, (-3, -2, -1), nnx.Rngs(0))
     if isinstance(layer, BatchNorm):
         layer.use_running_average = False
     axes = {"layer": (1, 2, 3), "group": (1, 2)}.get(name, (0, 1, 2))
     exact = x.astype(float)
     variance = exact.var(axes, keepdims=True)
-    expected = (exact - exact.mean(axes, keepdims=True)) / np.sqrt(variance + 1e-5)
+    expected = (exact - exact.mean(axes, keepdims=True)) / np.sqrt(variance + epsilon)
     np.testing.assert_allclose(layer(x), expected, atol=1e-3 + 1e-6 * offset)
     if isinstance(layer, BatchNorm):
         unbiased = 1024 / 1023 if name == "batch_unbiased" else 1

@@ -90,7 +90,7 @@ def evaluated(operator: str, attributes: dict, inputs: list) -> list:
 
 
 def report(results: dict[str, list[Result]]) -> bool:
-    """Print what was found; whether all that could be compared agrees."""
+    """Print what was found; whether all that could be compared agrees, some cases of every operator."""
     print(f"\n{'operator':28}{'compared':>9}{'not expressible':>17}{'largest error':>15}{'mismatches':>12}")
     for name in sorted(results):
         compared = [result for result in results[name] if not result.reason]
@@ -106,7 +106,10 @@ def report(results: dict[str, list[Result]]) -> bool:
     print("\nMismatches:" if mismatches else "\nNo mismatches.")
     for name, result in mismatches:
         print(f"  {name}: {result.case}: {result.mismatch}")
-    return not mismatches
+    nothing = [name for name in results if all(result.reason for result in results[name])]
+    if nothing:
+        print(f"Nothing was compared of {', '.join(nothing)}.")
+    return not mismatches and not nothing
 
 
 def main() -> None:

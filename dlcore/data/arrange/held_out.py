@@ -114,6 +114,7 @@ def classes_of(targets: Any, name: str) -> Any:
 
 
 def checked_groups(groups: np.ndarray, num_rows: int, stratify: bool, name: str) -> np.ndarray:
+    """The groups [N], or a `DataError` where they do not fit the rows, or `stratify` asks for what they cannot have."""
     if groups.shape != (num_rows,):
         raise DataError(f"groups are {list(groups.shape)}; expects one for each of the {num_rows} rows of {name}.")
     if stratify:

@@ -18,7 +18,7 @@ from dlcore.losses.checks import (
     check_labels,
     real,
 )
-from dlcore.losses.softmax import is_label, known, mean_surprisal, of_label, surprisal_of, times
+from dlcore.losses.softmax import is_label, known, mean_surprisal, of_label, softplus_both_ways, surprisal_of, times
 
 
 @arguments(logits=LOGITS, labels=LABELS)
@@ -137,8 +137,8 @@ def focal(
     positive = labels > 0
     margin = jnp.where(positive, logits, -logits)
     # 1 - p = sigmoid(-margin), by its logarithm: for margins of 20 and more 1 - p would be 0.
-    easy = jnp.minimum(jax.nn.softplus(margin), jnp.finfo(logits.dtype).max)
-    values = jnp.exp(-gamma * easy) * jax.nn.softplus(-margin)
+    easy, nats = softplus_both_ways(margin)
+    values = jnp.exp(-gamma * jnp.minimum(easy, jnp.finfo(logits.dtype).max)) * nats
     if positive_weight is not None:
         values = times(jnp.where(positive, positive_weight, 1 - positive_weight), values)
     return values.reshape(values.shape[0], -1).mean(axis=1)

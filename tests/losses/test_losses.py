@@ -81,6 +81,62 @@ def test_special_cases_are_the_plain_losses():
         np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_derivatives_of_the_cross_entropy_by_hand(offset):
+    """Catches a rule that is right once only, in one mode only, without lanes only; ties and classes ruled out.
+
+    p - onehot and diag(p) - p p'.
+    """
+    logits = np.float32([[0, 1, -2, 0.5], [3, 3, -1, 3], [0, -np.inf, 2, 2], [40, 0, 1, 2]]) + np.float32(offset)
+    labels = np.array([1, 0, 2, 3])
+    powers = np.exp(np.float64(logits) - logits.max(axis=1, keepdims=True))
+    p = powers / powers.sum(axis=1, keepdims=True)
+    jacobians = np.eye(4) * p[:, None] - p[:, :, None] * p[:, None]
+    loss = losses.softmax_cross_entropy
+
+    @jax.jit
+    @jax.vmap
+    def derivatives(z, label, direction):
+        def gradient(z):
+            return jax.grad(loss)(z, label)
+
+        return (
+            gradient(z),
+            jax.jvp(lambda z: loss(z, label), (z,), (direction,))[1],
+            jax.hessian(loss)(z, label),
+            jax.jvp(gradient, (z,), (direction,))[1],
+            jax.grad(lambda z: gradient(z) @ direction)(z),
+        )
+
+    direction = np.float32(np.arange(16).reshape(4, 4) % 5 - 1.5)
+    errors, product = p - np.eye(4)[labels], (jacobians @ direction[..., None])[..., 0]
+    slope = (errors * direction).sum(axis=1)
+    for found, expected in zip(
+        derivatives(logits, labels, direction), (errors, slope, jacobians, product, product), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_derivatives_of_flags_by_hand():
+    """Catches a rule that is right once only, in one mode only, not at 0, or that cancels far from it."""
+    logits = np.float32([-80, -20, -1, 0, 1e-3, 2, 20])
+    shares = np.float32([0, 1, 0.25, 0.5, 1, 0.75, 0])
+    z, e = np.float64(logits), np.exp(-np.abs(np.float64(logits)))
+    p, q = np.where(z > 0, 1, e) / (1 + e), np.where(z > 0, e, 1) / (1 + e)
+    errors, curvature = np.where(shares == 1, -q, p - shares), p * q
+
+    @jax.jit
+    @jax.vmap
+    def derivatives(z, share):
+        def loss(z):
+            return losses.bernoulli_cross_entropy(z[None], share[None])[0]
+
+        return jax.grad(loss)(z), jax.hessian(loss)(z), jax.jvp(jax.grad(loss), (z,), (jnp.ones(()),))[1]
+
+    for found, expected in zip(derivatives(logits, shares), (errors, curvature, curvature), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-37)
+
+
 def test_focal_of_three_classes_by_hand():
     """Catches the probability of another class, and a gamma that is not the exponent."""
     golden = GOLDEN["losses/softmax_cross_entropy"]

@@ -69,6 +69,8 @@ def test_a_logit_of_plus_infinity():
         np.testing.assert_array_equal(loss(logits, labels), [inf, nan, nan])
     np.testing.assert_array_equal(weighted(logits, labels, label_smoothing=0.1), [inf, nan, nan])
     np.testing.assert_array_equal(losses.kl_divergence(logits, np.eye(3, dtype=np.float32)[labels]), [inf, nan, nan])
+    for label, weights, expected in ((0, [1, 1, 1], nan), (0, [0, 1, 1], 0), (1, [0, 1e-9, 1], inf)):
+        np.testing.assert_array_equal(weighted(logits[:1], [label], class_weights=np.float32(weights)), [expected])
 
 
 def test_shares_of_classes_ruled_out():

@@ -2,21 +2,16 @@
 
 import contextlib
 import errno
-import itertools
 import os
 import pathlib
-import re
 import shutil
-import socket
-import time
 from collections.abc import Iterator
 
 from dlcore.core.errors import ArgumentError, DataError
+from dlcore.engine.leftovers import Origin, beside, origin, stale
 from dlcore.engine.manifest import NAME, foreign, read_manifest, sync, write_manifest
 
 TRIES = 200  # of a swap, against other processes that swap at the same moment
-DAY = 86_400  # seconds after which what a process on another machine left behind is stale
-_count = itertools.count()
 
 
 def check_output(path: str | os.PathLike) -> pathlib.Path:
@@ -30,7 +25,7 @@ def check_output(path: str | os.PathLike) -> pathlib.Path:
         _check_nothing_foreign(given, path)
         check_parent(path)
         with contextlib.suppress(FileNotFoundError):
-            _unique(path, "new").lstat()  # a name that is too long, or that the file system does not encode
+            beside(path, "new").lstat()  # a name that is too long, or that the file system does not encode
         if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
             raise ArgumentError(f"{given!r} is read-only; choose another path, or change its permissions.")
     except (OSError, ValueError) as error:
@@ -52,7 +47,13 @@ def check_parent(path: pathlib.Path) -> None:
 def unwritable(path: str, error: Exception) -> ArgumentError:
     """The system's reason in an error of ours."""
     reason = getattr(error, "strerror", None) or str(error)
-    return ArgumentError(f"cannot write {path!r}: {reason}. Nothing there has changed; choose another path.")
+    number = getattr(error, "errno", None)
+    advice = "choose another path"
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        advice = "make room there and call again, or choose another path"
+    if number == errno.ENOENT:
+        advice = f"make the folder {os.path.dirname(path)!r}, or choose another path"
+    return ArgumentError(f"cannot write {path!r}: {reason}. Nothing there has changed; {advice}.")
 
 
 def _check_nothing_foreign(given: str, path: pathlib.Path) -> None:
@@ -85,7 +86,7 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """
     given = str(os.fspath(path))
     path = check_output(path)
-    new = _unique(path, "new")
+    new = beside(path, "new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new.mkdir()
@@ -102,7 +103,12 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 def left_beside(path: pathlib.Path) -> pathlib.Path | None:
     """The folder that a crash between two renames left beside `path`: the newest that was moved away, or None."""
     old = [folder for folder in _leftovers(path) if ".old-" in folder.name and (folder / NAME).is_file()]
-    return max(old, key=lambda folder: _parts(path, folder)[-2], default=None)
+    return max(old, key=_began, default=None)
+
+
+def _began(folder: pathlib.Path) -> int:
+    found = origin(folder)
+    return found.began if found else 0
 
 
 def _swap(given: str, new: pathlib.Path, path: pathlib.Path) -> None:
@@ -117,7 +123,7 @@ def _swap(given: str, new: pathlib.Path, path: pathlib.Path) -> None:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) or attempt == TRIES - 1:
                     raise
             _check_nothing_foreign(given, path)
-            old = _unique(path, "old")
+            old = beside(path, "old")
             with contextlib.suppress(FileNotFoundError):  # another process has just moved it
                 path.rename(old)
                 moved.append(old)
@@ -133,38 +139,21 @@ def _swap(given: str, new: pathlib.Path, path: pathlib.Path) -> None:
                 shutil.rmtree(old, ignore_errors=True)
 
 
-def _unique(path: pathlib.Path, kind: str) -> pathlib.Path:
-    host = re.sub(r"\W", "", socket.gethostname())
-    return path.with_name(f".{path.name}.{kind}-{host}-{os.getpid()}-{time.time_ns()}-{next(_count)}")
-
-
 def _leftovers(path: pathlib.Path) -> list[pathlib.Path]:
     try:
-        return [folder for folder in path.parent.iterdir() if _parts(path, folder)]
+        return [folder for folder in path.parent.iterdir() if _left_by(path, folder)]
     except OSError:
         return []
 
 
-def _parts(path: pathlib.Path, folder: pathlib.Path) -> tuple[str, str, int, int]:
-    """Host, process, time in ns and number in the name of a folder made by `_unique`, or ()."""
-    match = re.fullmatch(rf"\.{re.escape(path.name)}\.(?:new|old)-(\w*)-(\d+)-(\d+)-(\d+)", folder.name)
-    return (match[1], match[2], int(match[3]), int(match[4])) if match else ()  # pyright: ignore
+def _left_by(path: pathlib.Path, folder: pathlib.Path) -> Origin | None:
+    found = origin(folder)
+    return found if found and found.name == path.name and found.kind in ("new", "old") else None
 
 
 def _remove_stale(path: pathlib.Path) -> None:
     """Remove what processes that are dead left beside `path`."""
     for folder in _leftovers(path):
-        host, process, began, _ = _parts(path, folder)
-        here = host == re.sub(r"\W", "", socket.gethostname())
-        if (here and not _alive(int(process))) or (not here and time.time_ns() - began > DAY * 10**9):
+        found = _left_by(path, folder)
+        if found and stale(found):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

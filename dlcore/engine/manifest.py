@@ -1,13 +1,14 @@
 """`dlcore.json`, the list of all files of a folder that dlcore wrote, and reading a Zarr store by that list only."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import stat
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from zarr.abc.store import ByteRequest, Store
@@ -88,12 +89,21 @@ def _identity(files: dict[str, tuple[int, str]]) -> str:
     return hashlib.sha256(json.dumps(sorted(files.items())).encode()).hexdigest()
 
 
-def read_regular(file: pathlib.Path) -> bytes:
-    """Bytes of a file, no link, device or folder."""
+@contextlib.contextmanager
+def open_regular(file: pathlib.Path) -> Iterator[int]:
+    """Descriptor of a file to read from, no link, device or folder."""
     handle = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(handle, "rb") as stream:
+    try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(f"{file} is no regular file")
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def read_regular(file: pathlib.Path) -> bytes:
+    """Bytes of a file, no link, device or folder."""
+    with open_regular(file) as handle, os.fdopen(handle, "rb", closefd=False) as stream:
         return stream.read()
 
 
@@ -272,4 +282,6 @@ def no_results(path: pathlib.Path) -> ArgumentError:
             f"no results at {str(path)!r}: a Zarr store without {NAME}, so dlcore.save of this version did not write "
             "it; open it with xarray.open_zarr, if you trust its origin."
         )
-    return ArgumentError(f"there are no results at {str(path)!r}; dlcore.save(results, path) writes them.")
+    return ArgumentError(
+        f"there are no results at {str(path)!r}; dlcore.save(results, path) or dlcore.sweep(store=path) writes them."
+    )

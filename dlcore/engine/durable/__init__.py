@@ -1,0 +1,1 @@
+"""Studies on disk: what was computed once is never computed again."""

@@ -46,9 +46,7 @@ def setup(*, num_devices: int | None = None, cache: pathlib.Path | str | Literal
       >>> dl.setup(num_devices=jax.device_count(), cache=False)
     """
     wanted = num_devices or available_cores()
-    _add_flag("xla_backend_extra_options", _SMALL_LOOPS)
-    if jaxlib.__version__ in _CRASHING_JAXLIB:
-        _add_flag("ynn_fusion_type", _AVOID_CRASH)
+    os.environ["XLA_FLAGS"] = flags_with_ours(os.environ.get("XLA_FLAGS", ""))
     os.environ.setdefault("PJRT_NPROC", str(NUM_THREADS))
     try:
         jax.config.update("jax_num_cpu_devices", wanted)
@@ -65,11 +63,23 @@ def setup(*, num_devices: int | None = None, cache: pathlib.Path | str | Literal
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
-def _add_flag(name: str, flag: str) -> None:
-    """Add to XLA_FLAGS, unless the user has set this one."""
-    flags = os.environ.get("XLA_FLAGS", "")
-    if name not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
+def flags_with_ours(given: str) -> str:
+    """XLA_FLAGS with those that `setup` adds, unless the user has set them."""
+    ours = {"xla_backend_extra_options": _SMALL_LOOPS}
+    if jaxlib.__version__ in _CRASHING_JAXLIB:
+        ours["ynn_fusion_type"] = _AVOID_CRASH
+    return " ".join([given, *(flag for name, flag in ours.items() if name not in given)]).strip()
+
+
+def jax_has_started() -> bool:
+    """Whether JAX has made its devices, after which neither their number nor XLA_FLAGS change."""
+    there = jax.config.jax_num_cpu_devices  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        jax.config.update("jax_num_cpu_devices", 1 if there != 1 else 2)  # the same number would pass
+    except RuntimeError:
+        return True
+    jax.config.update("jax_num_cpu_devices", there)
+    return False
 
 
 def available_cores() -> int:

@@ -1,0 +1,1 @@
+"""Blocks of a study on the workers of an executor."""

@@ -15,10 +15,9 @@ IMAGES = dl.data.Dataset((DIGITS.train.inputs.reshape(-1, 8, 8), DIGITS.train.ta
 def study(task, optimizer, batch_size):
     """The function of trainings."""
 
-    def fit(seed, learning_rate):
-        return dl.training(
-            jax.random.key(seed), task, optimizer(learning_rate), batch_size=batch_size, num_steps=4, record_every=2
-        )
+    def fit(seed, learning_rate, mesh=None):
+        options = {"batch_size": batch_size, "num_steps": 4, "record_every": 2, "mesh": mesh}
+        return dl.training(jax.random.key(seed), task, optimizer(learning_rate), **options)
 
     return fit
 

@@ -25,6 +25,7 @@ LOOKED_UP = (
     "optimizer",
     "values",
     "precision",
+    "mesh",
 )  # constraints and words, which nobody reads through
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
+from jax.sharding import Mesh
 
 from dlcore.core.dataset import on_device
 from dlcore.core.errors import ArgumentError, described, shown
@@ -40,6 +41,7 @@ class Descent(NamedTuple):
     evaluate_params: Callable[[State], Any] | None
     keep_best: tuple[str, str] | None
     stop: EarlyStopping | None
+    mesh: Mesh | None = None
 
     def init(self) -> State:
         """The state at step 0."""
@@ -99,7 +101,7 @@ class Descent(NamedTuple):
         return self.length.coordinates(step)
 
     def _record(self, state: State, last: Step) -> dict[str, Any]:
-        record = measure_splits(self.task, self.splits, state.params, *self.parameters_now(state))
+        record = measure_splits(self.task, self.splits, state.params, *self.parameters_now(state), self.mesh)
         seen = Observation(state, self.task, last.gradient, last.updates)
         for name, observer in self.observers.items():
             if name in record or name in RESERVED:
@@ -109,7 +111,7 @@ class Descent(NamedTuple):
 
     def _descend(self, num_steps: int, state: State) -> tuple[State, Step]:
         """After so many steps: the state, and the last step with the mean loss of all."""
-        update = make_update(self.key, self.task, self.optimizer)
+        update = make_update(self.key, self.task, self.optimizer, self.mesh)
         train = on_device(self.task.data.train)
         order_key = jax.random.fold_in(self.key, ORDER)
         length = self.length
@@ -138,7 +140,7 @@ class Descent(NamedTuple):
         """Gradient and updates before the first step: NaN."""
         if not self.observers:
             return Step(jnp.nan * jnp.zeros(()), None, None)
-        update = make_update(self.key, self.task, self.optimizer)
+        update = make_update(self.key, self.task, self.optimizer, self.mesh)
         rows = jnp.zeros(self.length.size, jnp.int32)
         step = jax.eval_shape(lambda: update(state, on_device(self.task.data.train), rows)[1])
         return jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), step)

@@ -72,7 +72,7 @@ def training(value: Any) -> Description:
     """Its length, where on the axes of time it records, and what."""
     return Description(
         "Training",
-        _attempt(lambda: _length(value)) + _attempt(lambda: _steps(value), ""),
+        _attempt(lambda: _length(value)) + _attempt(lambda: _steps(value), "") + _devices(value),
         [("recorded at", _attempt(lambda: _times(value))), ("records", _attempt(lambda: _recorded(value)))],
     )
 
@@ -189,6 +189,10 @@ def _length(value: Any) -> str:
 
 def _steps(value: Any) -> str:
     return f", {_number(np.asarray(value.coordinates['step'])[-1])} steps"
+
+
+def _devices(value: Any) -> str:
+    return "" if value.mesh is None else f", on {value.mesh.size} devices"
 
 
 def _times(value: Any) -> str:

@@ -21,6 +21,16 @@ class DataError(DlcoreError, ValueError):
     """A data set is not what a task needs: wrong shape, type, range or size."""
 
 
+class FailedCellsError(DlcoreError, RuntimeError):
+    """Some cells of a study failed, and the others are in its store.
+
+    Attributes:
+      results: what `dlcore.sweep` would have returned, the failed cells missing.
+    """
+
+    results: Any = None
+
+
 def install_advice(extra: str) -> str:
     """What to type where a library of the extra `extra` is missing."""
     return f"Run pip install -e '.[{extra}]' in a checkout of dlcore."

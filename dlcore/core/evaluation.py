@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.sharding import Mesh
 
 from dlcore.core.dataset import Split, on_device
 from dlcore.core.model import ModelState, Params
+from dlcore.core.parallel import split_over
 from dlcore.core.task import Task
 
 # Bytes of intermediate results: what a forward pass in evaluation may need at once, and in pieces of what needs more.
@@ -36,7 +38,7 @@ Observer = Callable[[Observation], Any]
 
 
 def measure_splits(
-    task: Task, splits: Sequence[str], trained: Params, params: Params, model_state: ModelState
+    task: Task, splits: Sequence[str], trained: Params, params: Params, model_state: ModelState, mesh: Mesh | None
 ) -> dict[str, Any]:
     """Whether all parameters are finite; loss and metrics on each split.
 
@@ -44,14 +46,14 @@ def measure_splits(
     has diverged is infinite, so that neither a minimum nor a mean over runs passes over it.
 
     Args:
-      trained: the parameters. params: those to be evaluated.
+      trained: the parameters. params: those to be evaluated. mesh: devices that the rows are split over.
     """
     finite = jnp.all(jnp.asarray([jnp.all(jnp.isfinite(leaf)) for leaf in _floats(trained)]))
     record = {"finite": finite}
     for split in splits:
         rows = on_device(getattr(task.data, split))
-        outputs = outputs_of(task, params, model_state, rows)
-        loss, metrics = task.report(params, outputs, rows)
+        outputs = outputs_of(task, params, model_state, rows, mesh)
+        loss, metrics = task.report(params, outputs, split_over(mesh, rows))
         undefined = jnp.any(jnp.asarray([jnp.any(jnp.isnan(leaf)) for leaf in _floats(outputs)]))
         record[f"{split}_loss"] = diverged_is_infinite(loss, finite & ~undefined)
         for name, metric in metrics.items():
@@ -64,14 +66,14 @@ def diverged_is_infinite(loss: jax.Array, finite: jax.Array) -> jax.Array:
     return jnp.where(jnp.isnan(loss) & ~finite, jnp.inf, loss)
 
 
-def outputs_of(task: Task, params: Params, model_state: ModelState, rows: Split) -> Any:
+def outputs_of(task: Task, params: Params, model_state: ModelState, rows: Split, mesh: Mesh | None = None) -> Any:
     """The outputs for all rows in evaluation, [N, ...]; long splits go through the forward pass in pieces."""
 
     def forward(piece):
-        return task.forward(params, model_state, piece)[0]
+        return task.forward(params, model_state, split_over(mesh, piece))[0]
 
     num_rows = len(jax.tree.leaves(rows)[0])
-    size = _rows_of_piece(forward, rows, num_rows)
+    size = _rows_of_piece(forward, rows, num_rows, 1 if mesh is None else mesh.size)
     if size >= num_rows:
         return forward(rows)
     piece, longer = (jax.eval_shape(forward, _first(rows, count)) for count in (size, size + 1))
@@ -89,13 +91,13 @@ def outputs_of(task: Task, params: Params, model_state: ModelState, rows: Split)
     return lax.fori_loop(0, -(-num_rows // size), one_piece, empty)
 
 
-def _rows_of_piece(forward: Callable[[Split], Any], rows: Split, num_rows: int) -> int:
-    """How many rows the forward pass may take at once: all, or so many that a piece of memory holds them."""
+def _rows_of_piece(forward: Callable[[Split], Any], rows: Split, num_rows: int, devices: int = 1) -> int:
+    """How many rows the forward pass may take at once: all, or so many that a piece of memory of each device holds."""
     measured = min(num_rows, ROWS_MEASURED)
     needed = _bytes_made(jax.make_jaxpr(forward)(_first(rows, measured)).jaxpr)
-    if needed * num_rows <= BYTES_AT_ONCE * measured:
+    if needed * num_rows <= BYTES_AT_ONCE * devices * measured:
         return num_rows
-    most = max(1, BYTES_OF_PIECE * measured // needed)
+    most = max(1, BYTES_OF_PIECE * devices * measured // needed)
     return -(-num_rows // -(-num_rows // most))
 
 

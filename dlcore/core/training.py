@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 import optax
+from jax.sharding import Mesh
 
 from dlcore.core import description
 from dlcore.core.arguments import (
@@ -30,6 +31,7 @@ from dlcore.core.descent import OPTIMIZER, Descent, State
 from dlcore.core.errors import ArgumentError
 from dlcore.core.evaluation import Observer
 from dlcore.core.length import length_of
+from dlcore.core.mesh import MESH, check_shares
 from dlcore.core.order import SAMPLINGS, Sampling, sampling_of
 from dlcore.core.task import Task
 from dlcore.core.watching import EarlyStopping, mode_of
@@ -50,6 +52,7 @@ class Training(NamedTuple):
     last: in place of `advance` for the last record, where fewer steps are left; None: as the others.
     parameters: `parameters(State) -> (params, model_state)`, what `final_params` keeps; None: those of the state.
     continued: `continued(State) -> coordinates` of a run that goes on from there; raises where it cannot.
+    mesh: devices that execute it together, its state on each of them; None: one device does.
 
     A Boolean record "ended" says that a record is its run's last.
     """
@@ -63,6 +66,7 @@ class Training(NamedTuple):
     last: Callable[[Any], tuple[Any, Record]] | None = None
     parameters: Callable[[Any], tuple[Any, Any]] | None = None
     continued: Callable[[Any], Mapping[str, np.ndarray]] | None = None
+    mesh: Mesh | None = None
 
     def __repr__(self) -> str:
         return description.training(self).text()
@@ -98,6 +102,7 @@ KEEP_BEST = Constraint("the name of a record, or (name, 'min' or 'max')", _accep
     evaluate_params=function | NONE,
     keep_best=KEEP_BEST | NONE,
     stop=instance(EarlyStopping, example="dl.early_stopping('validation_loss', patience=5)") | NONE,
+    mesh=MESH | NONE,
 )
 def training(
     key: jax.Array,
@@ -115,6 +120,7 @@ def training(
     evaluate_params: Callable[[State], Any] | None = None,
     keep_best: str | tuple[str, str] | None = None,
     stop: EarlyStopping | None = None,
+    mesh: Mesh | None = None,
 ) -> Training:
     """Describe the minimization of `task` by `optimizer`.
 
@@ -137,6 +143,9 @@ def training(
         average.
       keep_best: the record by which `final_params` keeps the parameters of the best record in place of the last ones.
       stop: ends a run early; see `early_stopping`.
+      mesh: devices over which the examples of each step, and of each split that is evaluated, are split, for one large
+        run by `dlcore.run`: `jax.make_mesh((4,), ("data",))`. All have the data, the parameters and the optimizer's
+        state. Equals the run on one device within rounding.
 
     Returns:
       A `Training` that records `batch_loss` (mean over the examples since the record before), `{split}_loss`,
@@ -153,6 +162,7 @@ def training(
     """
     length = length_of(task.data, batch_size, num_epochs, num_steps, record_every, last_batch)
     splits = _checked_splits(task, evaluate)
+    check_shares(mesh, length, streamed="train" not in in_memory(task.data))
     order = sampling_of(sampling, task.data.train.targets, length.examples, full=length.full)
     descent = Descent(
         key,
@@ -165,6 +175,7 @@ def training(
         evaluate_params,
         keep_best,  # pyright: ignore[reportArgumentType]
         stop,
+        mesh,
     )
     return Training(
         descent.init,
@@ -176,6 +187,7 @@ def training(
         functools.partial(descent.advance, length.rest) if length.rest else None,
         descent.parameters if keep_best or evaluate_params else None,
         descent.continued,
+        mesh,
     )
 
 

@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 import jax
 import optax
+from jax.sharding import Mesh
 
-from dlcore.core.dataset import Split, take
+from dlcore.core.dataset import Split
 from dlcore.core.model import ModelState, Params
 from dlcore.core.optimizer import OPTIMIZER
+from dlcore.core.parallel import split_over, take_split
 from dlcore.core.task import Task
 
 # Each use of randomness has a key of its own, folded from the root by one of these constants.
@@ -41,9 +43,11 @@ class Step(NamedTuple):
 
 
 def make_update(
-    key: jax.Array, task: Task, optimizer: optax.GradientTransformation
+    key: jax.Array, task: Task, optimizer: optax.GradientTransformation, mesh: Mesh | None = None
 ) -> Callable[[State, Split, jax.Array | None], tuple[State, Step]]:
     """`update(state, train, rows) -> (state, step)`: an optimizer step on these rows of the train split; None for all.
+
+    A batch is split over the devices of the mesh, if there is one.
 
     Optimizers that want more than the gradient (line searches, Polyak steps, sharpness-aware ones, Sophia) get the
     loss, and functions of the parameters for it and for its gradient, all for the same batch and the same noise.
@@ -51,7 +55,7 @@ def make_update(
     optimizer = OPTIMIZER.check("make_update: optimizer", optimizer)
 
     def update(state, train, rows):
-        batch = train if rows is None else jax.tree.map(lambda values: take(values, rows), train)
+        batch = split_over(mesh, train) if rows is None else take_split(mesh, train, rows)
         noise = jax.random.fold_in(jax.random.fold_in(key, NOISE), state.step)
 
         def objective(params):

@@ -51,6 +51,14 @@ class Values:
             self.labels = _numbers(name, given)
             self.traced = _converted(name, self.labels)
 
+    @classmethod
+    def known(cls, name: str, labels: np.ndarray, traced: np.ndarray | None) -> "Values":
+        """Values read from a store: of static ones only the labels are known, which stand for them."""
+        values = cls.__new__(cls)
+        values.name, values.labels, values.traced = name, labels, traced
+        values.static = () if traced is not None else tuple(labels.tolist())
+        return values
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -149,6 +157,11 @@ class Study:
                 found[dim] = ((dim,), np.arange(len(along[0])))
             found |= {values.name: ((dim,), as_given(values.labels)) for values in along}
         return found
+
+    def cell_words(self, *rows: int) -> list[str]:
+        """The values of cells, by their labels."""
+        columns = self._along_cells()
+        return [", ".join(f"{values.name}={values.labels[index[row]]}" for values, index in columns) for row in rows]
 
     def __repr__(self) -> str:
         return self._described().text()

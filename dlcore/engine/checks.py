@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 from jax.core import Tracer
+from jax.sharding import AxisType, Mesh
 
-from dlcore.core.arguments import integer
+from dlcore.core.arguments import NONE, Constraint, RefusedError, integer
 from dlcore.core.errors import ArgumentError, described, shown
 from dlcore.core.training import Training
 
@@ -16,11 +17,23 @@ from dlcore.core.training import Training
 FUNCTIONS = {"init": 0, "advance": 1, "measure": 1, "last": 1, "parameters": 1, "continued": 1}
 
 
+def _accept_mesh(value: Any) -> Mesh:
+    if not isinstance(value, Mesh):
+        raise RefusedError
+    if any(kind != AxisType.Auto for kind in value.axis_types):
+        raise RefusedError("Make one of its devices: jax.sharding.Mesh(mesh.devices, mesh.axis_names).")
+    return value
+
+
+MESH = Constraint("a jax.sharding.Mesh whose axes are all AxisType.Auto", _accept_mesh) | NONE
+
+
 def check_training(training: Any, name: str) -> Training:
     """The argument, if it is a `Training` whose parts are what they should be."""
     if not isinstance(training, Training):
         raise ArgumentError(f"{name} gave a {type(training).__name__}; expects a Training, from dl.training(...).")
     integer(meaning="records").check(f"{name}: num_records", training.num_records)
+    MESH.check(f"{name}: mesh", training.mesh)
     for part, count in FUNCTIONS.items():
         function = getattr(training, part)
         if function is None and part not in ("init", "advance"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import tyro
 
-from dlcore.core.errors import DlcoreError
+from dlcore.core.errors import DlcoreError, FailedCellsError
 from dlcore.engine.threads import end_if_busy
 
 
@@ -46,8 +46,8 @@ class Lenient:
 def run_subcommands(commands: Mapping[str, Callable[..., Any]], program: str) -> None:
     """Run the subcommand named in `sys.argv`; its options are the function's parameters.
 
-    Exit codes: 0; 2 for a wrong argument or wrong data; 130 after Ctrl-C, with the notes of the `KeyboardInterrupt`,
-    which say what was kept; 1 for a fault of ours.
+    Exit codes: 0; 2 for a wrong argument or wrong data; 3 if cells of a study failed, the others being kept; 130 after
+    Ctrl-C, with the notes of the `KeyboardInterrupt`, which say what was kept; 1 for a fault of ours.
     """
     for name in ("stdout", "stderr"):
         if isinstance(stream := getattr(sys, name), io.TextIOWrapper):
@@ -56,9 +56,14 @@ def run_subcommands(commands: Mapping[str, Callable[..., Any]], program: str) ->
         tyro.extras.subcommand_cli_from_dict(dict(commands), prog=program)
     except DlcoreError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _exit(3 if isinstance(error, FailedCellsError) else 2)
     except KeyboardInterrupt as error:
         notes = getattr(error, "__notes__", ["what was not finished was not written."])
         print(f"interrupted; {' '.join(notes)}", file=sys.stderr)
-        end_if_busy(130)
-        sys.exit(130)
+        _exit(130)
+
+
+def _exit(code: int) -> None:
+    """End the process, without waiting for what its threads compute."""
+    end_if_busy(code)
+    sys.exit(code)

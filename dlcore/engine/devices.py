@@ -1,4 +1,7 @@
-"""Devices: programs are compiled once and loaded on each, and one copy of what they close over is placed there."""
+"""Devices: programs are compiled once and loaded on each, and one copy of what they close over is placed there.
+
+A mesh of devices is a place like one device: a program is compiled for it, and what it closes over is put on each.
+"""
 
 import functools
 import threading
@@ -10,8 +13,11 @@ from weakref import WeakValueDictionary
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from dlcore.engine import executables
+from dlcore.engine.dtypes import as_numbers, bits, digest
+from dlcore.engine.places import Place, check_alike, put
 from dlcore.engine.threads import DaemonThreads
 
 MAX_PROGRAMS_KEPT = 64
@@ -27,7 +33,8 @@ class Constants:
 
     def __init__(self) -> None:
         self._known: dict[Any, list[Any]] = {}
-        self._placed: WeakValueDictionary[tuple[int, int], jax.Array] = WeakValueDictionary()
+        self._placed: WeakValueDictionary[tuple[int, Place], jax.Array] = WeakValueDictionary()
+        self._digests: dict[int, str] = {}
         self._lock = threading.Lock()
 
     def shared(self, value: Any) -> Any:
@@ -41,54 +48,81 @@ class Constants:
         alike.append(value)
         return value
 
-    def placed(self, value: Any, device: jax.Device) -> jax.Array:
-        """`value`, which was `shared`, on the device; copied once as long as somebody holds the copy."""
+    def digest(self, value: Any) -> str:
+        """`dtypes.digest` of `value`, which was `shared`; of keys, of their integers."""
+        if id(value) not in self._digests:
+            self._digests[id(value)] = digest(np.asarray(as_numbers(value)))
+        return self._digests[id(value)]
+
+    def placed(self, value: Any, place: Place) -> jax.Array:
+        """`value`, which was `shared`, at the place; copied once as long as somebody holds the copy."""
         with self._lock:
-            there = self._placed.get((id(value), device.id))
+            there = self._placed.get((id(value), place))
             if there is None:
-                there = self._placed[id(value), device.id] = jax.device_put(value, device)
+                there = self._placed[id(value), place] = put(value, place)
             return there
 
 
 class Executable:
-    """A function compiled once, in a thread, and loaded on each device that asks for it.
+    """A function lowered now, compiled once, in a thread, and loaded on each device that asks for it.
 
     Args:
-      lower: `lower(device) -> Lowered`; called now for `device`, and for another one where the program cannot be loaded
-        there: where it calls Python, or JAX does not let us.
+      lower: `lower(place) -> Lowered`; called now for `place`, and for another one where the program cannot be loaded
+        there: where it calls Python, is for a mesh, or JAX does not let us.
       held: the constants, the function's first argument.
       options: of the compiler.
     """
 
     def __init__(
         self,
-        lower: Callable[[jax.Device], jax.stages.Lowered],
-        device: jax.Device,
+        lower: Callable[[Place], jax.stages.Lowered],
+        place: Place,
         held: Sequence[Any],
         threads: DaemonThreads,
         constants: Constants,
         options: Options | None = None,
     ):
-        self._held, self._constants, self._threads = held, constants, threads
-        self._compile = functools.partial(_compiled, lower, device, threads, options)
-        self._loadable = self._compile()
-        self._bound: dict[int, Callable[..., Any]] = {}
+        self.held, self.options, self._constants, self._threads = held, options, constants, threads
+        self._compile = functools.partial(_compiled, lower, place, held, threads, options)
+        self._lowered: jax.stages.Lowered | None = lower(place)
+        self._loadable: Future[_Loadable] | None = None
+        self._bound: dict[Place, Callable[..., Any]] = {}
+        self.text = self._lowered.as_text()
+        # An argument that is not used leaves no trace in the text, its type is in the signature.
+        self.types = str(self._lowered.in_avals)
 
-    def on(self, device: jax.Device) -> Callable[..., Any]:
-        """The function on a device, with its constants there; waits until it is compiled."""
-        if device.id not in self._bound:  # each device has one thread, so nobody else sets this entry
-            function = self._result().on(device)
-            values = [self._constants.placed(value, device) for value in self._held]
-            self._bound[device.id] = lambda *arguments: function(values, *arguments)
-        return self._bound[device.id]
+    @property
+    def calls_python(self) -> bool:
+        """Whether it calls functions of Python; which ones is not in the text."""
+        return "callback" in self.text
+
+    def begin(self) -> None:
+        """Have it compiled, unless that was asked for before."""
+        if self._loadable is None:
+            self._loadable = self._compile(self._lowered, self)
+            self._lowered = None
+
+    def compiled(self, place: Place) -> jax.stages.Compiled:
+        """The function at a place, of the constants and its own arguments; waits until it is compiled."""
+        return self._result().on(place)
+
+    def on(self, place: Place) -> Callable[..., Any]:
+        """The function at a place, with its constants there; waits until it is compiled."""
+        if place not in self._bound:  # each place has one thread, so nobody else sets this entry
+            function = self.compiled(place)
+            values = [self._constants.placed(value, place) for value in self.held]
+            self._bound[place] = lambda *arguments: function(values, *arguments)
+        return self._bound[place]
 
     def _result(self) -> "_Loadable":
+        self.begin()
+        assert self._loadable is not None
         try:
             return self._loadable.result()
         except CancelledError:  # another study, which had the same program compiled, has ended before it was
             if self._threads.closed:
                 raise
-            self._loadable = self._compile()
+            self._loadable = self._compile(None, self)
             return self._loadable.result()
 
 
@@ -101,48 +135,51 @@ class _Loadable:
 
     def __init__(
         self,
-        lower: Callable[[jax.Device], jax.stages.Lowered],
+        lower: Callable[[Place], jax.stages.Lowered],
         lowered: jax.stages.Lowered,
-        device: jax.Device,
+        place: Place,
         options: Options | None,
         name: str | None,
     ):
         self._lower, self._options = lower, options
         self._first, from_cache = executables.compiled(lowered, options)
-        self._on = {device.id: self._first}
+        self._on = {place: self._first}
         self._code = executables.code_of(self._first, name, from_cache) if name else None
         self._lock = threading.Lock()
 
-    def on(self, device: jax.Device) -> jax.stages.Compiled:
+    def on(self, place: Place) -> jax.stages.Compiled:
         with self._lock:
-            if device.id not in self._on:
-                loaded = executables.loaded(self._first, self._code, device) if self._code else None
-                self._on[device.id] = loaded or self._lower(device).compile(self._options)
-            return self._on[device.id]
+            if place not in self._on:
+                loaded = executables.loaded(self._first, self._code, place) if self._code else None
+                self._on[place] = loaded or self._lower(place).compile(self._options)
+            return self._on[place]
 
 
 def _compiled(
-    lower: Callable[[jax.Device], jax.stages.Lowered],
-    device: jax.Device,
+    lower: Callable[[Place], jax.stages.Lowered],
+    place: Place,
+    held: Sequence[Any],
     threads: DaemonThreads,
     options: Options | None,
+    lowered: jax.stages.Lowered | None,
+    executable: Executable,
 ) -> "Future[_Loadable]":
     """Compile in a thread, or take the program compiled before whose text and types are the same.
 
     `lower` must hold no data: programs are kept for longer than the study.
     """
-    lowered = lower(device)
-    text = lowered.as_text()
-    if "callback" in text:  # which Python function is called is not in the text
-        return threads.submit(lambda: _Loadable(lower, lowered, device, options, None))
-    # An argument that is not used leaves no trace in the text, its type is in the signature.
-    described = (text, str(lowered.in_avals), str(lowered.in_tree), str(lowered.out_tree), str(options))
+    ready = lowered or lower(place)
+    check_alike(ready, held, place)
+    if executable.calls_python:
+        return threads.submit(lambda: _Loadable(lower, ready, place, options, None))
+    described = (executable.text, executable.types, str(ready.in_tree), str(ready.out_tree), str(options))
     name = executables.name_of(*described)
+    on_others = None if isinstance(place, Mesh) else name
     with _kept_lock:
-        future = _kept.get((name, device))
+        future = _kept.get((name, place))
         if future is None or future.cancelled() or (future.done() and future.exception() is not None):
-            future = _kept[name, device] = threads.submit(lambda: _Loadable(lower, lowered, device, options, name))
-        _kept.move_to_end((name, device))
+            future = _kept[name, place] = threads.submit(lambda: _Loadable(lower, ready, place, options, on_others))
+        _kept.move_to_end((name, place))
         while len(_kept) > MAX_PROGRAMS_KEPT:
             _kept.popitem(last=False)
     return future
@@ -158,8 +195,4 @@ def _same_bytes(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether two arrays of one shape and dtype hold the same bits; at once for one and the same memory."""
     if a.ctypes.data == b.ctypes.data and a.strides == b.strides:
         return True
-    return a.tobytes() == b.tobytes() if a.nbytes < 1 << 16 else np.array_equal(_bits(a), _bits(b))
-
-
-def _bits(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return a.tobytes() == b.tobytes() if a.nbytes < 1 << 16 else np.array_equal(bits(a), bits(b))

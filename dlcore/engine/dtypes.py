@@ -1,5 +1,6 @@
-"""Types of numbers in results: those that NumPy, xarray and Zarr hold."""
+"""Numbers in results: the types that NumPy, xarray and Zarr hold, keys as numbers, names for values."""
 
+import hashlib
 from typing import Any
 
 import jax
@@ -15,3 +16,17 @@ def on_host(dtype: Any) -> np.dtype:
 def as_numbers(leaf: Any) -> Any:
     """Random keys as the integers they are made of."""
     return jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+
+
+def bits(array: np.ndarray) -> np.ndarray:
+    """The bytes of an array, in C order, [n] uint8."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def digest(array: np.ndarray) -> str:
+    """SHA-256 of an array's dtype, shape and values, in C order."""
+    array = np.asarray(array)
+    order = ">" if array.dtype.byteorder == ">" else ""
+    found = hashlib.sha256(f"{order}{array.dtype.name}{list(array.shape)}".encode())
+    found.update(bits(array).data)
+    return found.hexdigest()

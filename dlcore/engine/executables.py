@@ -12,6 +12,7 @@ import pathlib
 import tempfile
 import threading
 import zlib
+from collections.abc import Callable, Sequence
 from pickle import PickleError
 from typing import Any
 
@@ -83,6 +84,27 @@ def loaded(program: jax.stages.Compiled, code: bytes, device: jax.Device) -> jax
         )
     except (AttributeError, ImportError, NotImplementedError, PickleError, RuntimeError, TypeError, ValueError):
         return None
+
+
+def from_text(
+    text: str, device: jax.Device, options: dict[str, Any] | None
+) -> Callable[[Sequence[Any]], list[np.ndarray]]:
+    """A function compiled from its StableHLO alone; it takes and gives flat lists of arrays, keys as their integers."""
+    compile_options = compiler.get_compile_options(
+        num_replicas=1,
+        num_partitions=1,
+        device_assignment=np.array([[device.id]]),
+        env_options_overrides=options,
+        backend=device.client,
+    )
+    executable = device.client.compile_and_load(text, [device], compile_options)
+
+    def call(arguments):
+        placed = [jax.device_put(each, device) for each in arguments]
+        results = executable.execute_sharded(placed)
+        return [np.asarray(shards[0]) for shards in results.disassemble_into_single_device_arrays()]
+
+    return call
 
 
 class _Writer(serialize_executable._JaxPjrtPickler):  # pyright: ignore[reportPrivateUsage]

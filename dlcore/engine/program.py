@@ -1,6 +1,7 @@
 """Programs: how a training becomes a compiled program for one device, and how a block of runs goes through it.
 
-A program executes `lane_width` runs side by side (lanes) on ONE device. Its text does not depend on how many runs a
+A program executes `lane_width` runs side by side (lanes) on ONE device; that of a training with a mesh executes one run
+on all of its devices. Its text does not depend on how many runs a
 study has, how long they are, or how many devices there are, so neither do its bits: blocks are padded to whole lanes,
 and the number of records a call advances is an argument. What a training closes over (data sets, mostly) is an argument
 as well. `devices` compiles a program, loads it on each device, and keeps one copy there of what it needs.
@@ -16,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
-from jax.sharding import SingleDeviceSharding
+from jax.sharding import Mesh, Sharding
 
 from dlcore.core.arguments import Note, noting
 from dlcore.core.errors import ArgumentError, described, shown
@@ -24,8 +25,9 @@ from dlcore.core.labeled import Field, flattened
 from dlcore.core.training import Training
 from dlcore.engine.checks import check_records, check_state, check_states
 from dlcore.engine.devices import Constants, Executable, Options
+from dlcore.engine.places import Place, agreed, platform_of, put, sharding_on
 from dlcore.engine.threads import DaemonThreads
-from dlcore.engine.tracing import check_domains, tracer_errors_in_words
+from dlcore.engine.tracing import check_domains, python_called, tracer_errors_in_words
 
 Cells = dict[str, Any]  # name of an axis to its values, [lanes] each
 
@@ -49,12 +51,14 @@ UNSPLIT: Options = {"xla_disable_hlo_passes": "cpu-parallel-task-assigner"}
 class Function(NamedTuple):
     """A traced function.
 
-    call: `call(constants, *arguments)`. constants: the arrays it closed over. result: shapes and dtypes.
+    call: `call(constants, *arguments)`. constants: the arrays it closed over. result: shapes and dtypes. python: the
+    fingerprint of each function of Python that it calls, None for one that has none.
     """
 
     call: Callable[..., Any]
     constants: Sequence[Any]
     result: Any
+    python: Sequence[str | None]
 
 
 class Traced(NamedTuple):
@@ -76,6 +80,12 @@ class Traced(NamedTuple):
     check: Callable[[Mapping[str, np.ndarray]], None]
 
     @property
+    def python(self) -> list[str | None]:
+        """Fingerprint of each function of Python that a run calls, None for one that has none."""
+        functions = (self.start, self.advance, self.last)
+        return [each for function in functions if function is not None for each in function.python]
+
+    @property
     def state(self) -> Any:
         """Shapes and dtypes of a run's state."""
         return self.start.result[0]
@@ -94,11 +104,12 @@ class Traced(NamedTuple):
 class Block(NamedTuple):
     """The unit of work: as many cells as a program has lanes, run to their end on one device.
 
-    position: of the program. rows: the cells, [n], n <= lanes.
+    position: of the program. rows: the cells, [n], n <= lanes. begin: the record after which they go on, or 0.
     """
 
     position: int
     rows: np.ndarray
+    begin: int = 0
 
 
 class Segment(NamedTuple):
@@ -136,34 +147,48 @@ class Program(NamedTuple):
     measured: bool
     ends: bool
 
-    def segments(self, device: jax.Device, cells: Cells, states: Any = None) -> Iterator[Segment]:
-        """Run one block of lanes to its end on a device, a call at a time; it ends early when all its runs have.
+    @property
+    def functions(self) -> dict[str, Executable]:
+        """Those there are, by name."""
+        named = {"start": self.start, "advance": self.advance, "last": self.last, "final": self.final}
+        return {name: executable for name, executable in named.items() if executable is not None}
+
+    def begin(self) -> None:
+        """Have all of it compiled, in threads."""
+        for executable in self.functions.values():
+            executable.begin()
+
+    def segments(self, place: Place, cells: Cells, states: Any = None, begin: int = 0) -> Iterator[Segment]:
+        """Run one block of lanes to its end at a place, a call at a time; it ends early when all its runs have.
 
         Args:
           cells: name to values, [num_lanes].
-          states: to go on from, in place of the start and its record.
+          states: to go on from, in place of the start and its record. begin: the record whose states they are.
         """
-        cells = jax.device_put(cells, device)
+        cells = put(cells, place)
         if states is None:
-            states, first = self.start.on(device)(cells)
+            states, first = self.start.on(place)(cells)
             first = {name: values[None] for name, values in jax.device_get(first).items()}
             yield Segment(0, int(self.measured), first, states[0] if self.ends else states)
-        elif self.ends:
-            states = states, jnp.zeros(self.num_lanes, bool)
-        done, n, ended = 0, 1, False
+        else:
+            states = put((states, jnp.zeros(self.num_lanes, bool)) if self.ends else states, place)
+        done, n, ended = begin, 1, False
+        if done == self.num_records:
+            final = None if self.final is None else self.final.on(place)(cells, states)
+            yield Segment(done + 1, 0, {}, states[0] if self.ends else states, True, final)
         while done < self.num_records and not ended:
             at_last = self.last is not None and done == self.num_records - 1
             n = min(n, self.capacity, max(1, self.num_records - done - (self.last is not None)))
-            advance = (self.last if self.last is not None and at_last else self.advance).on(device)
+            advance = (self.last if self.last is not None and at_last else self.advance).on(place)
             began = time.perf_counter()
             states, records = advance(cells, states, np.int32(n))
             records = {name: values[:n] for name, values in jax.device_get(records).items()}
             ended = bool(np.all(records[ENDED].any(axis=0))) if ENDED in records else False
             is_last = ended or done + n == self.num_records
-            final = self.final.on(device)(cells, states) if self.final is not None and is_last else None
+            final = self.final.on(place)(cells, states) if self.final is not None and is_last else None
             yield Segment(done + 1, n, records, states[0] if self.ends else states, is_last, final)
             done += n
-            n = max(1, min(8 * n, int(n * SECONDS_PER_CALL / (time.perf_counter() - began))))
+            n = agreed(max(1, min(8 * n, int(n * SECONDS_PER_CALL / (time.perf_counter() - began)))), place)
 
 
 def trace(
@@ -257,19 +282,19 @@ def default_lane_width(traced: Traced, platform: str) -> int:
 
 
 def build(
-    traced: Traced, *, lane_width: int | None, device: jax.Device, threads: DaemonThreads, constants: Constants
+    traced: Traced, *, lane_width: int | None, place: Place, threads: DaemonThreads, constants: Constants
 ) -> Program:
-    """Lower a training's program now, for one device, and have it compiled in a thread; who uses it waits for that.
+    """Lower a training's program, for one place; it is compiled in threads from its `begin` on.
 
     Args:
       lane_width: runs side by side; None for one run by itself, not vectorized.
-      device: to compile for; the program then loads on others of its kind.
+      place: to compile for; a program for one device then loads on others of its kind.
     """
     lanes = _alone if lane_width is None else functools.partial(jax.vmap, axis_size=lane_width)
     width = lane_width or 1
     capacity = max(1, min(MAX_RECORDS_PER_CALL, MAX_BYTES_OF_RECORDS // max(width * _size(traced.record), 1)))
     # On a CPU a device's lanes are run by one thread: the others have devices of their own.
-    options: Options | None = UNSPLIT if lane_width is not None and device.platform == "cpu" else None
+    options: Options | None = UNSPLIT if lane_width is not None and platform_of(place) == "cpu" else None
     ends = ENDED in traced.record
     starting, frozen, keeping = (_starting, _frozen, _keeping) if ends else 3 * (lambda one: one,)
     # What is lowered may be kept for longer than the study, so it must not hold the data: not `traced` itself.
@@ -282,11 +307,14 @@ def build(
         held = made.constants
         types = [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in held]
 
-        def lower(device):
-            placed = jax.tree.map(functools.partial(_placed_on, device), (types, *arguments))
-            return jax.jit(function, donate_argnums=donated, keep_unused=True).lower(*placed)
+        def lower(place):
+            sharding = sharding_on(place)
+            placed = jax.tree.map(functools.partial(_placed_on, sharding), (types, *arguments))
+            jit = functools.partial(jax.jit, function, donate_argnums=donated, keep_unused=True)
+            jitted = jit(out_shardings=sharding) if isinstance(place, Mesh) else jit()
+            return jitted.lower(*placed)
 
-        return Executable(lower, device, held, threads, constants, options)
+        return Executable(lower, place, held, threads, constants, options)
 
     of_lanes = functools.partial(jax.tree.map, lambda leaf: jax.ShapeDtypeStruct((width, *leaf.shape), leaf.dtype))
     one_state = (traced.state, jax.ShapeDtypeStruct((), bool)) if ends else traced.state
@@ -367,8 +395,8 @@ def _size(tree: Any) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def _placed_on(device: jax.Device, leaf: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=SingleDeviceSharding(device))
+def _placed_on(sharding: Sharding, leaf: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
 def _strongly_typed(tree: Any) -> Any:
@@ -389,4 +417,4 @@ def _function(function: Callable[..., Any], arguments: tuple, constants: Constan
         flat = jaxpr_as_fun(ClosedJaxpr(jaxpr, values))
         return jax.tree.unflatten(structure, flat(*jax.tree.leaves(arguments)))
 
-    return Function(call, [constants.shared(value) for value in closed.consts], result)
+    return Function(call, [constants.shared(value) for value in closed.consts], result, python_called(jaxpr))

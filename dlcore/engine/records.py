@@ -30,6 +30,13 @@ class Variable(NamedTuple):
         return np.result_type(self.dtype, np.float16 if self.dtype.kind in "fc" else np.float64)
 
 
+class Variables(NamedTuple):
+    """The variables of a program. records: at each time. final: of what is kept at the end of a run."""
+
+    records: Mapping[str, Variable]
+    final: Mapping[str, Variable]
+
+
 def recorded(traced: Traced) -> dict[str, Variable]:
     """The variables of a program's records; one that step 0 lacks is missing there."""
     first = traced.first_record

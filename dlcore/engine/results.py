@@ -1,7 +1,7 @@
 """Labeled results: from the records of a study to an `xarray.Dataset`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,7 +15,7 @@ from dlcore.engine.encoding import check_saveable
 from dlcore.engine.labels import labels as labels_of
 from dlcore.engine.program import BEST, ENDED, Block, Segment, Traced
 from dlcore.engine.provenance import provenance
-from dlcore.engine.records import Variable, common, final, placed, recorded
+from dlcore.engine.records import Variable, Variables, common, final, placed, recorded
 from dlcore.engine.timeline import Timeline
 
 # What results hold besides records, times and axes.
@@ -30,33 +30,72 @@ def no_results(study: Study) -> xr.Dataset:
     return xr.Dataset(coords={**study.coordinates(), "finished": finished})
 
 
+class Kept(NamedTuple):
+    """What is kept of runs at their end: parameters and model states, whole states."""
+
+    params: bool = False
+    state: bool = False
+
+
+class Rows(NamedTuple):
+    """What was computed of some cells, from one record to another.
+
+    position: of the program. rows: the cells, [n]. begin: number of the first record; that at step 0 has number 0.
+    count: how many. records: [n, count, ...] each. final: what is kept, [n, ...] each; None before the runs' end.
+    """
+
+    position: int
+    rows: np.ndarray
+    begin: int
+    count: int
+    records: Mapping[str, np.ndarray]
+    final: Mapping[str, np.ndarray] | None
+
+
+def rows_of(block: Block, segment: Segment, keeps: Kept) -> Rows:
+    """A segment on the host; lanes beyond the block's rows are padding."""
+    n = len(block.rows)
+    records = {name: np.moveaxis(values[:, :n], 0, 1) for name, values in segment.records.items()}
+    final = None
+    if segment.is_last:
+        kept = jax.tree.map(as_numbers, _kept_arrays(segment.states, segment.final, keeps))
+        final = {name: values[:n] for name, values in by_path(jax.device_get(kept)).items()}
+    return Rows(block.position, block.rows, segment.begin, segment.count, records, final)
+
+
+def variables_of(traced: Traced, keeps: Kept) -> Variables:
+    """The variables of a program, and of what is kept of its runs."""
+    given = None if traced.final is None else traced.final.result
+    return Variables(recorded(traced), final(_kept_arrays(traced.state, given, keeps)))
+
+
 class Table:
     """The results of a study in host memory; each block writes its own rows, from whichever thread.
 
     What a cell lacks (a record that another has, the time after its end) is missing: NaN.
 
     Args:
-      traced: the programs, in order.
-      final_params, final_state: keep the last parameters and model states, the last states.
+      variables: of the programs, in order.
+      room: whether there is to be any for the arrays; a plan needs none.
 
     Raises:
       ArgumentError: cells whose records have other dimensions than the first's; names that results cannot have.
     """
 
-    def __init__(
-        self, study: Study, traced: Sequence[Traced], timeline: Timeline, *, final_params: bool, final_state: bool
-    ):
+    def __init__(self, study: Study, variables: Sequence[Variables], timeline: Timeline, *, room: bool = True):
         self._study, self._timeline = study, timeline
         names = [name_of_program(static) for static, _ in study.programs]
-        self._own = [recorded(part) for part in traced]
-        self._variables = common(self._own, names)
+        self._own = variables
+        self._variables = common([own.records for own in variables], names)
         check_names(study, self._variables, timeline)
-        self._keeps = final_params, final_state
-        self._own_final = [_kept(part, final_params=final_params, final_state=final_state) for part in traced]
-        self._variables_final = common(self._own_final, names)
+        self._variables_final = common([own.final for own in variables], names)
         for name in set(self._variables) & set(self._variables_final):
             raise ArgumentError(f"the record {name!r} has the name of a final parameter; expects another. Rename it.")
-        length = len(timeline)
+        if room:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        study, length = self._study, len(self._timeline)
         self._records = {
             name: _room((study.num_cells, length, *variable.shape), variable)
             for name, variable in self._variables.items()
@@ -66,55 +105,65 @@ class Table:
             for name, variable in self._variables_final.items()
         }
         self._there = np.zeros((study.num_cells, length), bool)
-        self._done = np.zeros(study.num_cells, int)
-        self._ended = np.zeros(study.num_cells, bool)
-        self._finished = np.zeros(study.num_cells, bool)
+        self._last = np.full(study.num_cells, np.iinfo(int).max)  # number of the record at which a run ended early
+        self._finished, self._ends = (np.zeros(study.num_cells, bool) for _ in range(2))  # ends: whether they are kept
 
-    def put(self, block: Block, segment: Segment) -> None:
-        """Take a segment's records, and with the last one what is kept; lanes beyond the rows are padding."""
-        rows, count = block.rows, len(block.rows)
-        positions = self._timeline.positions(block.position, segment.begin, segment.count)
-        own = self._own[block.position]
+    @property
+    def common(self) -> Variables:
+        """What all cells have."""
+        return Variables(self._variables, self._variables_final)
+
+    @property
+    def num_times(self) -> int:
+        """Records of the longest runs, with the one at step 0."""
+        return len(self._timeline)
+
+    @property
+    def finished(self) -> np.ndarray:
+        """Which cells are, [num_cells]."""
+        return self._finished
+
+    def put(self, part: Rows) -> None:
+        """Take what was computed of some cells."""
+        rows, own = part.rows, self._own[part.position]
+        positions = self._timeline.positions(part.position, part.begin, part.count)
         index = np.ix_(rows, positions)
-        for name, values in segment.records.items():
-            mine = np.moveaxis(values[:, :count], 0, 1)
-            self._records[name][index] = placed(mine, own[name], self._variables[name])
-        there = np.ones((count, segment.count), bool)
-        if ENDED in segment.records:
-            ended = segment.records[ENDED][:, :count].T
-            before = np.cumsum(ended, axis=1) - ended > 0  # an earlier record of this segment was the last
-            there = ~(before | self._ended[rows, None])
-            self._ended[rows] |= ended.any(axis=1)
+        for name, values in part.records.items():
+            self._records[name][index] = placed(values, own.records[name], self._variables[name])
+        numbers = part.begin + np.arange(part.count)
+        if ENDED in part.records:
+            ends = np.where(part.records[ENDED], numbers, np.iinfo(int).max).min(axis=1)
+            self._last[rows] = np.minimum(self._last[rows], ends)
+        there = numbers <= self._last[rows, None]
         self._there[index] = there
-        self._done[rows] += segment.count
-        if segment.is_last:
-            self._put_final(block, segment)
+        if part.final is not None:
+            for name, values in part.final.items():
+                self._final[name][rows] = placed(values, own.final[name], self._variables_final[name])
             self._finished[rows] = True
+            self._ends[rows] |= bool(part.final)
 
-    def _put_final(self, block: Block, segment: Segment) -> None:
-        own = self._own_final[block.position]
-        if not own:
-            return
-        kept = jax.tree.map(as_numbers, _kept_arrays(segment.states, segment.final, self._keeps))
-        for name, values in by_path(jax.device_get(kept)).items():
-            mine = values[: len(block.rows)]
-            self._final[name][block.rows] = placed(mine, own[name], self._variables_final[name])
-
-    def dataset(self, descriptions: Mapping[str, str], attrs: Mapping[str, Any]) -> xr.Dataset:
+    def dataset(
+        self,
+        descriptions: Mapping[str, str],
+        attrs: Mapping[str, Any],
+        *,
+        always_finished: bool = False,
+        whole: bool = False,
+    ) -> xr.Dataset:
         """The results with the dimensions in the order given, then time, then each variable's own.
 
-        Where cells are unfinished, a coordinate `finished` says which, what they lack is missing (NaN), and time ends
-        with the last record that any of them has.
+        Where cells are unfinished, or if it is asked for, a coordinate `finished` says which; what they lack is missing
+        (NaN), and time ends with the last record that any of them has, or with its own end if it is to be whole.
         """
         study, along = self._study, self._timeline.along
         dims = tuple(study.dims)
-        if not self._there.any():
+        if not (whole or self._there.any()):
             return no_results(study)
-        length = int(np.flatnonzero(self._there.any(axis=0))[-1]) + 1
+        length = self.num_times if whole else int(np.flatnonzero(self._there.any(axis=0))[-1]) + 1
         variables, labels = {}, {}
         for kept, own, time, known in (
             (self._records, self._variables, (along,), self._there[:, :length]),
-            (self._final, self._variables_final, (), self._finished),
+            (self._final, self._variables_final, (), self._ends),
         ):
             for name, values in kept.items():
                 if name in (ENDED, BEST):
@@ -131,7 +180,7 @@ class Table:
         coordinates = {**study.coordinates(), **self._timeline.coordinates(length)}
         coordinates |= {dim: ((dim,), as_given(labels_of(each))) for dim, each in labels.items()}
         results = xr.Dataset(variables, coordinates, {**provenance(), **attrs})
-        if not self._finished.all():
+        if always_finished or not self._finished.all():
             results = results.assign_coords(finished=(dims, self._finished.reshape(study.shape)))
         return results.assign(self._moments(results))
 
@@ -204,20 +253,14 @@ def check_names(study: Study, variables: Mapping[str, Variable], timeline: Timel
             )
 
 
-def _kept(traced: Traced, *, final_params: bool, final_state: bool) -> dict[str, Variable]:
-    """The variables of what is kept of a program's runs."""
-    given = None if traced.final is None else traced.final.result
-    return final(_kept_arrays(traced.state, given, (final_params, final_state)))
-
-
-def _kept_arrays(state: Any, given: Any, keeps: tuple[bool, bool]) -> dict[str, Any]:
+def _kept_arrays(state: Any, given: Any, keeps: Kept) -> dict[str, Any]:
     """Parameters and model state of a state, or those given; and the whole state."""
     kept: dict[str, Any] = {}
-    if keeps[0]:
+    if keeps.params:
         if given is None:
             given = parameters_of(state)
         kept |= dict(zip(("params", "state"), given, strict=True))
-    if keeps[1]:
+    if keeps.state:
         kept[FINAL_STATE] = state
     return kept
 

@@ -12,6 +12,8 @@ import xarray as xr
 from dlcore.core.arguments import arguments, instance
 from dlcore.core.arguments import path as a_path
 from dlcore.core.errors import DataError
+from dlcore.engine.durable.folder import is_store
+from dlcore.engine.durable.reading import results_of
 from dlcore.engine.encoding import decoded, encoded
 from dlcore.engine.folders import check_output, left_beside, replacing
 from dlcore.engine.manifest import (
@@ -56,11 +58,14 @@ def save(results: xr.Dataset | xr.DataTree, path: str | os.PathLike) -> None:
 def load(path: str | os.PathLike) -> xr.Dataset | xr.DataTree:
     """Open what `save` wrote; values are read, and their checksums verified, when they are used.
 
+    Of the store of a study, read now what there is so far, also while it runs: all that its calls asked for; the rest
+    is missing (NaN), and the coordinate `finished` says which cells are there.
+
     Returns:
-      a `Dataset`, or a `DataTree` if the store has groups.
+      a `Dataset`, or a `DataTree` if `save` was given one.
 
     Raises:
-      ArgumentError: there is no such store.
+      ArgumentError: nothing was stored there.
       DataError: a file is missing or damaged; the message names it. Later too, when values are read, or if the store
         was replaced or removed since.
 
@@ -71,6 +76,8 @@ def load(path: str | os.PathLike) -> xr.Dataset | xr.DataTree:
       ('step',)
     """
     given = pathlib.Path(os.path.abspath(os.fspath(path)))
+    if is_store(given):
+        return results_of(path)
     for attempt in range(WAITS):
         folder = given if os.path.lexists(given) else left_beside(given) or given
         try:

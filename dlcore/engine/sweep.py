@@ -1,54 +1,72 @@
 """`run` one training, `sweep` a study of trainings; both return labeled arrays."""
 
+import contextlib
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import xarray as xr
-from jax.core import Tracer
+from jax.sharding import Mesh
 
 from dlcore.core.arguments import ANYTHING, NONE, arguments, boolean, instance, integer, text
-from dlcore.core.errors import ArgumentError, described
-from dlcore.core.labeled import by_path
+from dlcore.core.arguments import path as a_path
+from dlcore.core.errors import ArgumentError, FailedCellsError
 from dlcore.core.training import Training
 from dlcore.engine.axes import MAKES_TRAININGS, POINTS, Points, Study
 from dlcore.engine.axes import study as study_of
 from dlcore.engine.checks import check_training
-from dlcore.engine.devices import Constants
-from dlcore.engine.program import Block, Program, Traced, build, default_lane_width, trace
-from dlcore.engine.progress import progress_bar
-from dlcore.engine.results import Table, name_of_program, no_results
-from dlcore.engine.setup import available_cores, warn_of_idle_cores, warn_of_wrong_gradients
-from dlcore.engine.threads import DaemonThreads, Workers
-from dlcore.engine.timeline import Timeline
+from dlcore.engine.distributed.pools import EXECUTOR
+from dlcore.engine.durable.remote import run_remote
+from dlcore.engine.durable.stored import open_matching, run_missing
+from dlcore.engine.durable.workplace import Remote
+from dlcore.engine.execution import run_blocks
+from dlcore.engine.places import Place
+from dlcore.engine.preparation import Options, Prepared, prepare
+from dlcore.engine.program import Traced, default_lane_width
+from dlcore.engine.results import Kept, no_results
+from dlcore.engine.setup import available_cores, warn_of_idle_cores
+from dlcore.engine.threads import DaemonThreads
 
 TRAINING = instance(Training, example="dl.training(...)")
 STUDY = MAKES_TRAININGS | instance(Study, example="dl.study(fit, seed=np.arange(4))")
 
 
-class Options(NamedTuple):
-    """How a study is executed; see `sweep`."""
+STORE = a_path | NONE
 
-    along: str
+
+class Stores(NamedTuple):
+    """Where a study is kept, and who computes it.
+
+    states: whether its states are kept too. executor: whose workers compute it, or None. lane_width: of theirs.
+    """
+
+    path: str
+    states: bool
+    executor: Any
     lane_width: int | None
-    final_params: bool
-    final_state: bool
-    progress: bool | None
 
 
-@arguments(training=TRAINING, start=ANYTHING, final_params=boolean, final_state=boolean, progress=boolean | NONE)
+@arguments(
+    training=TRAINING,
+    start=ANYTHING,
+    store=STORE,
+    final_params=boolean,
+    final_state=boolean | NONE,
+    progress=boolean | NONE,
+)
 def run(
     training: Training,
     *,
     start: Any = None,
+    store: str | os.PathLike | None = None,
     final_params: bool = False,
-    final_state: bool = False,
+    final_state: bool | None = None,
     progress: bool | None = None,
 ) -> xr.Dataset:
-    """Execute one run, alone on one device.
+    """Execute one run, alone on one device, or on all the devices of its mesh.
 
     The fastest way to one run. Its numbers differ from those of the same run in a sweep by float rounding, since the
     compiler orders sums differently for one run and for lanes; for the bits of a sweep, sweep axes of one value.
@@ -57,8 +75,11 @@ def run(
       start: a state to go on from, in place of the training's first: `dlcore.final_state(results, training)` of a run
         with `final_state=True`. The training's length is what is added; the records are those after the start. Bit for
         bit what one longer run gives.
+      store: a folder that keeps the run: what is there is read, the rest is computed, from the last state there (one a
+        minute is kept, and the last). So the same call goes on after a crash, and a longer one from a shorter one.
       final_params: keep the last parameters too, or the best: see `dlcore.final_params`.
-      final_state: keep the last state too: see `dlcore.final_state`.
+      final_state: keep the last state too: see `dlcore.final_state`. With a store, states are in it unless this is
+        False.
       progress: show a progress bar; by default where somebody watches.
 
     Returns:
@@ -73,9 +94,15 @@ def run(
       >>> dl.run(training).x.values
       array([0.5  , 0.25 , 0.125], dtype=float32)
     """
+    if start is not None and store is not None:
+        raise ArgumentError(
+            "run: a start and a store are given; expects one of them. A store goes on by itself: pass the same "
+            "training, longer, without start."
+        )
     study = Study(lambda: check_training(training, "the training"))
-    options = Options("step", None, final_params, final_state, progress)
-    return _evaluate(study, options, lambda traced: None, jax.devices()[:1], start)
+    options = Options("step", Kept(final_params, bool(final_state)), progress)
+    places = jax.local_devices()[:1] if training.mesh is None else [training.mesh]
+    return _evaluate(study, options, lambda traced: None, places, _stores(store, final_state), start)
 
 
 @arguments(
@@ -83,8 +110,10 @@ def run(
     points=POINTS,
     along=text,
     lane_width=integer(1, 4096, meaning="runs side by side on one device") | NONE,
+    store=STORE,
+    executor=EXECUTOR | NONE,
     final_params=boolean,
-    final_state=boolean,
+    final_state=boolean | NONE,
     progress=boolean | NONE,
     axes=ANYTHING,
 )
@@ -94,8 +123,10 @@ def sweep(
     *points: Points,
     along: str = "step",
     lane_width: int | None = None,
+    store: str | os.PathLike | None = None,
+    executor: Executor | Callable[[], Executor] | None = None,
     final_params: bool = False,
-    final_state: bool = False,
+    final_state: bool | None = None,
     progress: bool | None = None,
     **axes: Any,
 ) -> xr.Dataset:
@@ -111,8 +142,14 @@ def sweep(
         Cells that record at different steps (several batch sizes) can share "epoch".
       lane_width: runs side by side on one device; chosen by the size of state and records by default. Different widths
         give results that differ by float rounding.
+      store: a folder that keeps each cell as soon as it is computed, and is read by `dlcore.load` at any time. The same
+        call on it computes what is missing there: after a crash, of new values, of longer runs, with other processes.
+      executor: whose workers compute the blocks, into the store, which they all have to see: any executor of
+        `concurrent.futures`, of Dask (`client.get_executor(pure=False)`), of SLURM (`dlcore.executors.submitit`), or a
+        function that makes one. Each worker uses one device.
       final_params: keep each cell's last parameters too, or its best; see `dlcore.final_params`.
-      final_state: keep each cell's last state too; see `dlcore.final_state`.
+      final_state: keep each cell's last state too; see `dlcore.final_state`. With a store, states are in it unless this
+        is False: longer runs go on from them.
       progress: show a progress bar; by default where somebody watches.
 
     Returns:
@@ -120,7 +157,9 @@ def sweep(
       attrs. What a cell lacks is NaN: the time after its end, a record or a part of an array that only others have.
 
     Raises:
-      ArgumentError: an axis or parameter that does not fit, before anything compiles.
+      ArgumentError: an axis or parameter that does not fit, a store of another study or program, before anything
+        compiles.
+      FailedCellsError: with a store: some cells failed, the others are there.
       KeyboardInterrupt: on Ctrl-C; its attribute `results` holds the cells so far, with a coordinate `finished`.
 
     Example:
@@ -130,119 +169,91 @@ def sweep(
       array([[0.5 , 0.25],
              [4.  , 2.  ]], dtype=float32)
     """
-    if isinstance(fn, Study):
-        if points or axes:
-            given = ", ".join(axes) or "points"
-            raise ArgumentError(f"sweep: a study and {given} are given; expects one or the other: study(fn, {given}).")
-        study = fn
-    else:
-        study = study_of(fn, *points, **axes)
-    devices = jax.devices()
-    warn_of_idle_cores()
+    study = study_given("sweep", fn, points, axes)
+    if executor is not None and store is None:
+        raise ArgumentError(
+            "sweep: an executor and no store are given; expects both. Workers write what they compute into a folder "
+            "that they all see: store='runs/NAME'."
+        )
+    options = Options(along, Kept(final_params, bool(final_state)), progress)
+    width = functools.partial(width_of, lane_width)
+    if _instead:
+        return _instead[-1](study, options, width, store)
+    if executor is None:
+        warn_of_idle_cores()
+    return _evaluate(study, options, width, jax.local_devices(), _stores(store, final_state, executor, lane_width))
 
-    def width(traced: Traced) -> int:
-        return lane_width or default_lane_width(traced, devices[0].platform)
 
-    return _evaluate(study, Options(along, lane_width, final_params, final_state, progress), width, devices)
+def _stores(path: Any, final_state: bool | None, executor: Any = None, lane_width: int | None = None) -> Stores | None:
+    return None if path is None else Stores(os.fspath(path), final_state is not False, executor, lane_width)
+
+
+def study_given(
+    who: str, fn: Study | Callable[..., Training], points: Sequence[Points], axes: Mapping[str, Any]
+) -> Study:
+    """The study that the function `who` got: itself, or a function with its points and axes."""
+    if not isinstance(fn, Study):
+        return study_of(fn, *points, **axes)
+    if points or axes:
+        given = ", ".join(axes) or "points"
+        raise ArgumentError(f"{who}: a study and {given} are given; expects one or the other: study(fn, {given}).")
+    return fn
+
+
+def width_of(lane_width: int | None, traced: Traced) -> int:
+    """The lanes of a program: those asked for, or as many as suit it."""
+    return lane_width or default_lane_width(traced, jax.devices()[0].platform)
+
+
+_instead: list[Callable[..., xr.Dataset]] = []
+
+
+@contextlib.contextmanager
+def doing_instead(action: Callable[..., xr.Dataset]) -> Iterator[None]:
+    """Within it every `sweep`, of any thread, is `action(study, options, width, store)`.
+
+    For the command lines, which plan what they would run.
+    """
+    _instead.append(action)
+    try:
+        yield
+    finally:
+        _instead.remove(action)
 
 
 def _evaluate(
     study: Study,
     options: Options,
     width: Callable[[Traced], int | None],
-    devices: Sequence[jax.Device],
+    places: Sequence[Place],
+    store: Stores | None = None,
     start: Any = None,
 ) -> xr.Dataset:
-    """Trace everything, check it, then run all cells block by block."""
-    if isinstance(jnp.zeros(()), Tracer):
-        raise ArgumentError(
-            "dl.run or dl.sweep is called while JAX traces a function (inside jit, vmap or grad, or in the function of "
-            "another study); expects a call from outside, since it compiles and executes programs itself. Inside, call "
-            "training.init() and training.advance(state)."
-        )
-    warn_of_wrong_gradients()
-    so_far = functools.partial(no_results, study)  # what an interrupt gets, until there is room for results
-    try:
-        constants, cell = Constants(), study.abstract_cell()
-        programs = study.programs
-        traced = [
-            trace(functools.partial(_training_of, study, static), cell, constants, final_params=options.final_params)
-            for static, _ in programs
-        ]
-        for part, (_, rows) in zip(traced, programs, strict=True):
-            part.check({name: values[rows] for name, values in study.traced.items()})
-        names = [name_of_program(static) for static, _ in programs]
-        states, continued = _going_on(traced[0], start) if start is not None else (None, None)
-        timeline = Timeline(study, [part.training for part in traced], names, options.along, continued)
-        kept = {"final_params": options.final_params, "final_state": options.final_state}
-        table = Table(study, traced, timeline, **kept)
-        widths = [width(part) for part in traced]
-        attrs = {"along": options.along, "lane_width": ", ".join(sorted({str(each or "none") for each in widths}))}
-        so_far = functools.partial(table.dataset, traced[0].training.attrs, attrs)
-        _run_blocks(study, traced, widths, devices, constants, table, options.progress, states)
-    except KeyboardInterrupt as interrupt:
-        interrupt.results = so_far()  # pyright: ignore[reportAttributeAccessIssue]
-        raise
-    return so_far()
+    """Trace everything, check it, then run all cells block by block, or those that a store does not have."""
+    prepared: list[Prepared] = []
+    mesh = places[0] if isinstance(places[0], Mesh) else None
 
+    def so_far() -> xr.Dataset:
+        return prepared[-1].results() if prepared else no_results(study)
 
-def _training_of(study: Study, static: Mapping[str, Any], cell: Mapping[str, Any]) -> Training:
-    return study.training({**cell, **static})
+    def prepare_it() -> Prepared:
+        prepared.append(prepare(study, options, width, start, mesh=mesh, tolerant=store is not None))
+        return prepared[-1]
 
-
-def _going_on(traced: Traced, start: Any) -> tuple[Any, Mapping[str, np.ndarray] | None]:
-    """The state to go on from as that of one lane, and the coordinates from there on."""
-    if isinstance(start, xr.Dataset):
-        raise ArgumentError("start is a Dataset of results; expects a state: dl.final_state(results, training).")
-    given, expected = by_path(start), by_path(traced.state)
-    for name in {**expected, **given}:
-        if described(given.get(name)) != described(expected.get(name)):
-            raise ArgumentError(
-                f"start holds {described(given.get(name))} as {name!r}, a state of this training "
-                f"{described(expected.get(name))}. Take it from dl.final_state(results, training) of a run with the "
-                "same model, optimizer, keep_best and stop."
-            )
-    if jax.tree.structure(start) != jax.tree.structure(traced.state):
-        raise ArgumentError(f"start is a {type(start).__name__}; expects a {type(traced.state).__name__}.")
-    training = traced.training
-    coordinates = training.coordinates if training.continued is None else training.continued(start)
-    check_training(training._replace(coordinates=coordinates), "the training that goes on")
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], start), coordinates
-
-
-def _run_blocks(
-    study: Study,
-    traced: Sequence[Traced],
-    widths: Sequence[int | None],
-    devices: Sequence[jax.Device],
-    constants: Constants,
-    table: Table,
-    progress: bool | None,
-    states: Any,
-) -> None:
-    """Hand the blocks to the devices as they fall free; memory is bounded by one block a device."""
-    cells = study.traced
     compilers = DaemonThreads(available_cores())
-    with progress_bar(study.num_cells, shown=progress) as report:
-
-        def run_block(device: jax.Device, program: Program, block: Block) -> Iterator[None]:
-            padded = np.pad(block.rows, (0, program.num_lanes - len(block.rows)), mode="edge")
-            values = {name: axis[padded] for name, axis in cells.items()}
-            reported = 0.0
-            for segment in program.segments(device, values, states):
-                table.put(block, segment)
-                done = 1.0 if segment.is_last else (segment.begin + segment.count - 1) / program.num_records
-                report(max(0.0, done - reported) * len(block.rows))
-                reported = max(done, 0.0)
-                yield
-
-        try:
-            with Workers(devices, run_block) as workers:
-                for position, (part, width) in enumerate(zip(traced, widths, strict=True)):
-                    program = build(part, lane_width=width, device=devices[0], threads=compilers, constants=constants)
-                    _, rows = study.programs[position]
-                    for begin in range(0, len(rows), program.num_lanes):
-                        workers.submit(program, Block(position, rows[begin : begin + program.num_lanes]))
-                workers.finish()
-        finally:
-            compilers.close()
+    try:
+        if store is None:
+            run_blocks(prepare_it(), places, compilers)
+        elif store.executor is not None:
+            remote = Remote(options, store.lane_width, store.states)
+            attrs = run_remote(prepare_it(), store.path, store.executor, remote)
+            return so_far().assign_attrs(attrs)
+        else:
+            found, session = open_matching(prepare_it, store.path, places, compilers, store.states)
+            run_missing(session, found, places)
+    except (KeyboardInterrupt, FailedCellsError) as error:
+        error.results = so_far()  # pyright: ignore[reportAttributeAccessIssue]
+        raise
+    finally:
+        compilers.close()
+    return so_far()

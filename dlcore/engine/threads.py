@@ -16,6 +16,7 @@ from typing import Any
 import jax
 
 from dlcore.core.errors import ArgumentError, DataError, DlcoreError
+from dlcore.engine.places import Place
 
 SECONDS_BETWEEN_LOOKS = 0.05  # of the main thread, the only one that sees Ctrl-C
 SECONDS_TO_STOP = 1.0  # for blocks that run, after Ctrl-C
@@ -64,23 +65,22 @@ class DaemonThreads:
 
 
 class Workers:
-    """One thread a device, each of which takes the next task when it is free.
+    """One thread a place, each of which takes the next task when it is free.
 
     Args:
-      run: `run(device, *task)`, an iterator; after each of its items a worker looks whether it has to stop.
+      run: `run(place, *task)`, an iterator; after each of its items a worker looks whether it has to stop.
 
     An error in a worker ends the others, and is raised where tasks are submitted or waited for.
     """
 
-    def __init__(self, devices: Sequence[jax.Device], run: Callable[..., Iterator[Any]]):
+    def __init__(self, places: Sequence[Place], run: Callable[..., Iterator[Any]]):
         self._run = run
         self._x64 = bool(jax.config.read("jax_enable_x64"))  # `with jax.enable_x64()` holds for one thread only
-        self._tasks: queue.Queue[Any] = queue.Queue(maxsize=2 * len(devices))  # so few programs are built ahead
+        self._tasks: queue.Queue[Any] = queue.Queue(maxsize=2 * len(places))  # so few programs are built ahead
         self._stopped = threading.Event()
         self._errors: list[BaseException] = []
         self._threads = [
-            threading.Thread(target=self._work, args=(device,), daemon=True, name=f"dlcore {device}")
-            for device in devices
+            threading.Thread(target=self._work, args=(place,), daemon=True, name=f"dlcore {place}") for place in places
         ]
 
     def __enter__(self) -> "Workers":
@@ -118,18 +118,18 @@ class Workers:
         if self._errors:
             raise self._errors[0]
 
-    def _work(self, device: jax.Device) -> None:
+    def _work(self, place: Place) -> None:
         with jax.enable_x64(self._x64):
-            self._work_until_stopped(device)
+            self._work_until_stopped(place)
 
-    def _work_until_stopped(self, device: jax.Device) -> None:
+    def _work_until_stopped(self, place: Place) -> None:
         try:
             while not self._stopped.is_set():
                 with contextlib.suppress(queue.Empty):
                     if (task := self._tasks.get(timeout=SECONDS_BETWEEN_LOOKS)) is _END:
                         return
                     with inside_xla():
-                        for _ in self._run(device, *task):
+                        for _ in self._run(place, *task):
                             if self._stopped.is_set():
                                 return
                     del task  # an idle worker holds no program and no data

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,38 +11,58 @@ from dlcore.core.training import Training
 from dlcore.engine.axes import Study
 
 
+class Clock(NamedTuple):
+    """When the runs of a program record.
+
+    times: coordinate to its value at each record, the one at step 0 first where there is one. measured: whether there
+    is.
+    """
+
+    times: Mapping[str, np.ndarray]
+    measured: bool
+
+    @property
+    def num_records(self) -> int:
+        """After step 0."""
+        return len(next(iter(self.times.values()))) - self.measured
+
+
+def clock_of(training: Training, continued: Mapping[str, np.ndarray] | None = None) -> Clock:
+    """The clock of a training.
+
+    Args:
+      continued: coordinates of a run that goes on from a state, which has no record there.
+    """
+    measured = training.measure is not None and continued is None
+    times = dict(training.coordinates if continued is None else continued)
+    times = times or {"step": np.arange(training.num_records + 1)}
+    return Clock({key: np.asarray(values)[0 if measured else 1 :] for key, values in times.items()}, measured)
+
+
 class Timeline:
     """The times of the records.
 
     Args:
-      trainings: of the programs, in order. names: of the programs, in words.
+      clocks: of the programs, in order. names: of the programs, in words.
       along: the coordinate that all cells share, e.g. "step".
-      coordinates: of the single program, where it goes on from a state.
 
     Raises:
       ArgumentError: cells that record at different values of `along`, other than that some end earlier.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        trainings: Sequence[Training],
-        names: Sequence[str],
-        along: str,
-        continued: Mapping[str, np.ndarray] | None = None,
-    ):
+    def __init__(self, study: Study, clocks: Sequence[Clock], names: Sequence[str], along: str):
         self.along, self._study = along, study
-        self._measured = [training.measure is not None and continued is None for training in trainings]
+        self._measured = [clock.measured for clock in clocks]
         if len(set(self._measured)) > 1:
             one, other = self._measured.index(True), self._measured.index(False)
             raise ArgumentError(
                 f"{names[one]} has a record at step 0, {names[other]} has none; expects the same of all cells. Give "
                 "all trainings a measure, or none."
             )
-        times = [
-            _times(training.coordinates if continued is None else continued, training, measured, along, name)
-            for training, measured, name in zip(trainings, self._measured, names, strict=True)
-        ]
+        times = [clock.times for clock in clocks]
+        for name, time in zip(names, times, strict=True):
+            if along not in time:
+                raise ArgumentError(f"along is {along!r}; {name} has the times {', '.join(time)}.")
         self._shared = _shared(times, names, along)
         self._positions = [np.searchsorted(self._shared, time[along]) for time in times]
         self._times = times
@@ -126,13 +146,3 @@ def _fit(times: Sequence[np.ndarray | None]) -> bool:
 def _excerpt(values: np.ndarray) -> str:
     """The first few values, for a message."""
     return ", ".join(f"{value:g}" for value in values[:3]) + (", ..." if len(values) > 3 else "")
-
-
-def _times(
-    coordinates: Mapping[str, Any], training: Training, measured: bool, along: str, name: str
-) -> dict[str, np.ndarray]:
-    """Coordinates at each record; without a record at step 0 they start at the first."""
-    times = dict(coordinates) or {"step": np.arange(training.num_records + 1)}
-    if along not in times:
-        raise ArgumentError(f"along is {along!r}; {name} has the times {', '.join(times)}.")
-    return {key: np.asarray(values)[0 if measured else 1 :] for key, values in times.items()}

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.extend.core import jaxprs_in_params
 
 from dlcore.core.arguments import Note, noting
 from dlcore.core.errors import ArgumentError
@@ -46,6 +47,22 @@ def tracer_errors_in_words(cell: Mapping[str, Any]) -> Iterator[None]:
             f"operations of JAX, since models, metrics and observers are compiled too. {as_list} it with jnp.where, "
             f"lax.cond and the like.{of_optax * in_optax}"
         ) from error
+
+
+def python_called(jaxpr: Any) -> list[str | None]:
+    """The fingerprint of each Python function that a traced one calls for a value, None for one that has none.
+
+    A fingerprint is an attribute of the object whose method is called, a text that changes with what it returns, as
+    `dl.data.Streamed` has; `jax.debug.print` and the like give no value.
+    """
+    found = []
+    for equation in jaxpr.eqns:
+        if equation.primitive.name in ("pure_callback", "io_callback"):
+            called = getattr(equation.params["callback"], "callback_func", None)
+            found.append(getattr(getattr(called, "__self__", None), "fingerprint", None))
+        for inner in jaxprs_in_params(equation.params):
+            found += python_called(inner)
+    return found
 
 
 def check_domains(

@@ -273,8 +273,9 @@ def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
 class Experiment(NamedTuple):
     """A question answered by measurement.
 
-    claims: written down before it. measure: `measure(**settings) -> Dataset`; its keyword defaults are the
-    configuration. judge: `judge(Dataset) -> verdicts`, one for each claim. plot: `plot(Dataset) -> figure`.
+    claims: written down before it. measure: `measure(**settings, store=None) -> Dataset`; its keyword defaults are the
+    configuration, store is a folder that keeps the runs. judge: `judge(Dataset) -> verdicts`, one for each claim. plot:
+    `plot(Dataset) -> figure`.
     """
 
     question: str

@@ -10,6 +10,7 @@ import numpy as np
 from dlcore.core.arguments import arguments, instance, integer, number, sequence
 from dlcore.core.training import Training
 from dlcore.engine.devices import Constants
+from dlcore.engine.places import Place, agreed
 from dlcore.engine.program import Program, build, trace
 from dlcore.engine.setup import available_cores
 from dlcore.engine.threads import DaemonThreads
@@ -21,7 +22,7 @@ from dlcore.engine.threads import DaemonThreads
     seconds=number(0, 60),
 )
 def seconds_per_step(trainings: Sequence[Training], *, blocks: int = 10, seconds: float = 0.02) -> np.ndarray:
-    """Wall-clock time of an optimizer step of each run, alone on one device, after compilation; [blocks, k] seconds.
+    """Wall-clock seconds of an optimizer step of each run, alone on its device or mesh, after compilation; [blocks, k].
 
     In each block all runs take turns, every other block backward, so that what slows the machine down slows all of
     them: ratios of two columns are independent between blocks, and `geometric_mean_interval` of them has the error of
@@ -39,20 +40,22 @@ def seconds_per_step(trainings: Sequence[Training], *, blocks: int = 10, seconds
       >>> dl.evidence.seconds_per_step([run, run], blocks=3, seconds=0.0).shape
       (3, 2)
     """
-    device, constants, threads = jax.devices()[0], Constants(), DaemonThreads(available_cores())
+    constants, threads = Constants(), DaemonThreads(available_cores())
+    places = [jax.local_devices()[0] if training.mesh is None else training.mesh for training in trainings]
     try:
         programs = [
             build(
                 trace(lambda cell, training=training: training, {}, constants),
                 lane_width=None,
-                device=device,
+                place=place,
                 threads=threads,
                 constants=constants,
             )
-            for training in trainings
+            for training, place in zip(trainings, places, strict=True)
         ]
         clocks = [
-            _started(program, training, device, seconds) for program, training in zip(programs, trainings, strict=True)
+            _started(program, training, place, seconds)
+            for program, training, place in zip(programs, trainings, places, strict=True)
         ]
         times = np.empty((blocks, len(clocks)))
         for block in range(blocks):
@@ -66,9 +69,9 @@ def seconds_per_step(trainings: Sequence[Training], *, blocks: int = 10, seconds
 class _Clock:
     """A compiled run that goes on, some records at a time."""
 
-    def __init__(self, program: Program, device: jax.Device, steps_per_record: float) -> None:
-        self.advance = program.advance.on(device)
-        self.states, _ = program.start.on(device)({})
+    def __init__(self, program: Program, place: Place, steps_per_record: float) -> None:
+        self.advance = program.advance.on(place)
+        self.states, _ = program.start.on(place)({})
         self.steps_per_record, self.num_records = steps_per_record, 1
 
     def elapsed(self) -> float:
@@ -82,10 +85,11 @@ class _Clock:
         return self.elapsed() / (self.num_records * self.steps_per_record)
 
 
-def _started(program: Program, training: Training, device: jax.Device, seconds: float) -> _Clock:
+def _started(program: Program, training: Training, place: Place, seconds: float) -> _Clock:
     """After the first call, which is slower; with as many records a turn as it takes."""
     steps = np.diff(training.coordinates["step"])
-    clock = _Clock(program, device, float(steps[0]))
+    clock = _Clock(program, place, float(steps[0]))
     clock.elapsed()
-    clock.num_records = max(1, min(program.capacity, math.ceil(seconds / clock.elapsed())))
+    num_records = max(1, min(program.capacity, math.ceil(seconds / clock.elapsed())))
+    clock.num_records = agreed(num_records, place)
     return clock

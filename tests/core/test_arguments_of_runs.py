@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import dlcore as dl
 from dlcore import optimizers
-from dlcore.engine import sweep as sweeping
+from dlcore.engine import preparation
 
 X, Y = small.labeled_points().train
 KEY = jax.random.key(0)
@@ -408,7 +408,7 @@ def accepted(monkeypatch):
     def built(*_, **__):
         raise Accepted
 
-    monkeypatch.setattr(sweeping, "build", built)
+    monkeypatch.setattr(preparation, "build", built)
 
 
 RANDOM = settings(max_examples=50, phases=[Phase.generate])  # found is enough; shrinking would trace for minutes

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -9,9 +10,10 @@ import types
 
 import pytest
 import xarray as xr
+from scripts import script_of
 
 import dlcore as dl
-from experiments.__main__ import measured, run
+from experiments.__main__ import run
 
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = r"""
@@ -107,18 +109,80 @@ def test_an_interruption_says_what_was_kept():
     assert errors == "interrupted; the finished cells are in X.\n"
 
 
-def test_an_interrupted_experiment_keeps_the_finished_cells(tmp_path):
-    """Catches finished cells thrown away."""
-    interruption = KeyboardInterrupt()
-    interruption.results = xr.Dataset({"loss": 1.0})  # pyright: ignore[reportAttributeAccessIssue]
+EXPERIMENT = """
+import _thread, functools, sys, time, types
+import jax.numpy as jnp, numpy as np, xarray as xr
+import dlcore as dl, experiments.__main__ as command
 
-    def measure():
-        raise interruption
+class Rows:
+    fingerprint = "ones"
 
-    with pytest.raises(KeyboardInterrupt) as caught:
-        measured(types.SimpleNamespace(measure=measure), tmp_path)  # pyright: ignore[reportArgumentType]
-    assert float(dl.load(tmp_path / "interrupted.zarr").loss) == 1
-    assert caught.value.__notes__ == [f"the finished cells are in {tmp_path / 'interrupted.zarr'}."]
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, row):
+        if mode == "fails" and row == 5:
+            raise KeyError("no such row")
+        if mode == "waits" and row == 5:
+            _thread.interrupt_main()
+            time.sleep(60)
+        return np.ones(2, np.float32)
+
+def measure(store=None):
+    rows = dl.data.Streamed(Rows())
+    fit = lambda first: dl.Training(
+        lambda: 0.0, lambda x: (x + 1, {"x": jnp.sum(rows.fetch(first[None])) + (mode == "other")}), num_records=1
+    )
+    return dl.sweep(fit, first=np.arange(8), lane_width=1, store=store, progress=False)
+
+output, mode, *flags = sys.argv[1:]
+figure = types.SimpleNamespace(savefig=lambda *_, **__: None)
+parts = {"measure": measure, "judge": lambda _: [], "plot": lambda _: figure}
+command.load = lambda name: types.SimpleNamespace(question="?", **parts)
+dl.setup = functools.partial(dl.setup, cache=False)
+sys.argv = ["experiments", "run", "sums", "--output", output, *flags]
+command.main()
+"""
+
+
+def run_experiment(folder, *words):
+    """Its command line in a process; words: how it behaves, and flags."""
+    script = script_of(EXPERIMENT, str(folder), *words)
+    return subprocess.run(**script, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_an_experiment_with_a_failing_run(tmp_path):
+    """Catches an exit code of 0, results that look complete, and other runs that are lost."""
+    failed = run_experiment(tmp_path, "fails")
+    assert failed.returncode == 3
+    assert re.search(r"error: 1 of 8 cells failed:\n  first=5: .*no such row", failed.stderr)
+    assert not (tmp_path / "sums" / "results.zarr").exists()
+    assert dl.load(tmp_path / "sums" / "study").finished.values.tolist() == [True] * 5 + [False] + [True] * 2
+
+
+@pytest.mark.heavy  # five processes that import JAX
+def test_an_experiment_goes_on(tmp_path):
+    """Catches finished runs thrown away by Ctrl-C, results of two programs mixed, advice that does not work."""
+    folder = tmp_path / "sums"
+    assert run_experiment(tmp_path, "fails").returncode == 3
+    interrupted = run_experiment(tmp_path, "waits")
+    assert interrupted.returncode == 130
+    assert f"Read from {folder / 'study'}, not computed again: 7 blocks of runs." in interrupted.stdout
+    assert interrupted.stderr == (
+        f"interrupted; the finished runs are in {folder / 'study'}; the same command goes on from there.\n"
+    )
+    done = run_experiment(tmp_path, "works")
+    assert done.returncode == 0, done.stderr
+    assert f"kept in {folder / 'study'}: 1 block of runs." in done.stdout
+    assert dl.load(folder / "results.zarr").x.values.tolist() == [[2.0]] * 8
+    other = run_experiment(tmp_path, "other")
+    assert other.returncode == 2
+    assert "come from something else" in other.stderr
+    assert "store=" not in other.stderr
+    anew = run_experiment(tmp_path, "other", "--fresh")
+    assert anew.returncode == 0, anew.stderr
+    assert f"kept in {folder / 'study'}: 8 blocks of runs." in anew.stdout
+    assert dl.load(folder / "results.zarr").x.values.tolist() == [[3.0]] * 8
 
 
 def foreign(path):
@@ -160,7 +224,7 @@ def test_an_experiment_is_saved_before_it_is_judged(tmp_path, monkeypatch):
     def judge(results):
         raise ZeroDivisionError
 
-    experiment = types.SimpleNamespace(question="?", measure=lambda: xr.Dataset({"loss": 1.0}), judge=judge)
+    experiment = types.SimpleNamespace(question="?", measure=lambda store: xr.Dataset({"loss": 1.0}), judge=judge)
     monkeypatch.setattr("experiments.__main__.load", lambda name: experiment)
     monkeypatch.setattr(dl, "setup", lambda: None)
     with pytest.raises(ZeroDivisionError):

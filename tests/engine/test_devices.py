@@ -148,6 +148,8 @@ def test_a_program_that_another_study_gave_up(threads):
     other = DaemonThreads(0)  # compiles nothing
     given_up = Executable(lower, jax.devices()[0], [np.full(3, 4, np.float32)], other, Constants())
     executable = Executable(lower, jax.devices()[0], [np.full(3, 4, np.float32)], threads, Constants())
+    given_up.begin()
+    executable.begin()
     other.close()
     product, _ = executable.on(jax.devices()[0])(np.float32([1, 2, 3]))
     np.testing.assert_array_equal(product, [4, 8, 12])
@@ -287,9 +289,9 @@ COMPILING = """
 
 COMPUTING = """
     put = results.Table.put
-    def announced(self, block, segment):
-        put(self, block, segment)
-        if segment.begin > 3:
+    def announced(self, rows):
+        put(self, rows)
+        if rows.begin > 3:
             announce()
             time.sleep(0.1)
     results.Table.put = announced
@@ -327,9 +329,9 @@ def test_an_interrupt_keeps_what_was_computed(monkeypatch):
 
     put, calls = results_module.Table.put, []
 
-    def interrupted(self, block, segment):
-        put(self, block, segment)
-        calls.append(block)
+    def interrupted(self, rows):
+        put(self, rows)
+        calls.append(rows)
         if len(calls) == 6:  # the first block has 4 segments at most
             raise KeyboardInterrupt
 

@@ -122,7 +122,8 @@ def test_no_results_there(tmp_path):
     """Catches an error of Zarr that does not say what to do."""
     path = tmp_path / "nothing"
     with pytest.raises(
-        dl.ArgumentError, match=rf"no results at '{re.escape(str(path))}'; dlcore.save\(results, path\) writes"
+        dl.ArgumentError,
+        match=rf"no results at '{re.escape(str(path))}'; dlcore.save.* or dlcore.sweep",
     ):
         store.load(path)
 

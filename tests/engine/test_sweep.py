@@ -257,7 +257,7 @@ def test_progress_counts_whole_studies(monkeypatch):
         yield done.append
         assert sum(done) == pytest.approx(num_runs)
 
-    monkeypatch.setattr(sys.modules["dlcore.engine.sweep"], "progress_bar", bar)
+    monkeypatch.setattr(sys.modules["dlcore.engine.execution"], "progress_bar", bar)
     sweep(seed=np.arange(11))
     assert sum(done) == pytest.approx(11)
     assert len(done) > 2

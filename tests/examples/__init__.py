@@ -29,7 +29,7 @@ PACKAGES = (
     "tasks",
     "textbook",
 )
-MODULES = {"": dl, "activations": dl.activations, "initializers": dl.initializers} | {
+MODULES = {"": dl, "activations": dl.activations, "executors": dl.executors, "initializers": dl.initializers} | {
     name: getattr(dl, name) for name in PACKAGES
 }
 

@@ -31,6 +31,14 @@ def stored() -> pathlib.Path:
     return path
 
 
+@functools.cache
+def kept() -> pathlib.Path:
+    """A folder with the store of a study, `halving`."""
+    path = pathlib.Path(tempfile.mkdtemp())
+    dl.sweep(halving, start=np.array([1.0, 2.0]), store=path / "halving")
+    return path
+
+
 EXAMPLES = {
     "load": lambda: {"path": stored()},
     "save": lambda: {"results": RESULTS, "path": pathlib.Path(tempfile.mkdtemp()) / "runs.zarr"},
@@ -45,6 +53,7 @@ EXAMPLES = {
     "run": lambda: {
         "training": halving(1.0),
         "start": None,
+        "store": None,
         "final_params": False,
         "final_state": False,
         "progress": False,
@@ -55,9 +64,24 @@ EXAMPLES = {
         "points": (),
         "along": "step",
         "lane_width": 2,
+        "store": pathlib.Path(tempfile.mkdtemp()) / "runs",
+        "executor": None,
         "final_params": False,
         "final_state": False,
         "progress": False,
+        "axes": {"start": np.array([1.0, 2.0])},
+    },
+    "studies": lambda: {"folder": kept()},
+    "verify": lambda: {"store": kept() / "halving", "fraction": 0.5, "seed": 0},
+    "plan": lambda: {
+        "fn": halving,
+        "points": (),
+        "along": "step",
+        "lane_width": 2,
+        "final_params": False,
+        "final_state": False,
+        "measure": False,
+        "store": pathlib.Path(tempfile.gettempdir()) / "no_store",
         "axes": {"start": np.array([1.0, 2.0])},
     },
     "training": lambda: {
@@ -75,6 +99,7 @@ EXAMPLES = {
         "evaluate_params": lambda state: state.params,
         "keep_best": "train_loss",
         "stop": dl.early_stopping("train_loss", patience=2),
+        "mesh": jax.make_mesh((1,), ("data",)),
     },
     "from_linen": lambda: {"module": linen.Dense(2), "example_inputs": jnp.ones((1, 4)), "switch": {}},
     "from_nnx": lambda: {"build": lambda rngs: nnx.Linear(4, 2, rngs=rngs), "parts": ()},

@@ -162,7 +162,7 @@ def mapped(path: PathLike, name: str) -> np.ndarray:
     path = existing_file(path)
     archive, members = archives.open_zip(path, max_bytes=archives.ANY)  # nothing of it is unpacked
     with archive:
-        found = {member.filename.removesuffix(".npy"): member for member in members}
+        found = {_array_of(member): member for member in members}
         if name not in found:
             raise DataError(f"{path} has no array {name!r}; {suggest(name, found)}")
         if found[name].compress_type != zipfile.ZIP_STORED:
@@ -222,6 +222,16 @@ class NpzShards:
             for start in range(0, len(part), size):
                 values.canonical(as_array(part[start : start + size]), f"{file}: {self._name!r} after row {start}")
 
+    @property
+    def fingerprint(self) -> str:
+        """Sizes and checksums of the array in all files, as the files list them; nothing else is read."""
+        found = []
+        for file in self._paths:
+            archive, members = archives.open_zip(existing_file(file), max_bytes=archives.ANY)
+            with archive:
+                found += [(member.file_size, member.CRC) for member in members if _array_of(member) == self._name]
+        return f"npz {found}"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle names the files, and does not hold what is in them."""
         return NpzShards, (self._paths, self._name)
@@ -233,3 +243,8 @@ class NpzShards:
         shard = int(np.searchsorted(self._ends, row, side="right"))
         part = self.parts[shard]
         return np.asarray(part[row - int(self._ends[shard]) + len(part)])
+
+
+def _array_of(member: zipfile.ZipInfo) -> str:
+    """Name of the array that a file in an .npz holds."""
+    return member.filename.removesuffix(".npy")

@@ -4,6 +4,8 @@ The order of the rows comes from the run's key as ever, so a streamed run equals
 resumed from its state alone.
 """
 
+import functools
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -67,6 +69,20 @@ class Streamed:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._pool = _threads()
+
+    @functools.cached_property
+    def fingerprint(self) -> str | None:
+        """A text that changes with the rows; None where the source has no such `fingerprint`, and is no array.
+
+        A study that is kept in a store asks for it: what a program gets from Python is not in its text.
+        """
+        of_source = getattr(self.source, "fingerprint", None)
+        if isinstance(self.source, np.ndarray):
+            of_source = hashlib.sha256(np.ascontiguousarray(self.source).tobytes()).hexdigest()
+        if of_source is None:
+            return None
+        rows = hashlib.sha256(np.ascontiguousarray(self.rows).tobytes()).hexdigest()
+        return f"{of_source} {rows} {self.shape} {self.dtype}"
 
     @property
     def ndim(self) -> int:

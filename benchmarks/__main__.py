@@ -1,5 +1,6 @@
 """`python -m benchmarks NAME`: the command line of the benchmarks."""
 
+import os
 import pathlib
 
 from rich.console import Console
@@ -17,15 +18,21 @@ def convergence(
     quick: bool = False,
     seed_block: int = 1,
     output: pathlib.Path = pathlib.Path("results/convergence"),
+    fresh: bool = False,
     readme: pathlib.Path | None = None,
+    plan: bool = False,
 ) -> None:
     """Compare batch, mini-batch and stochastic gradient descent: the main job.
+
+    Runs are kept in OUTPUT-studies as soon as they are finished, so the same command goes on after whatever ended it.
 
     Args:
       quick: fewer problems, batch sizes and seeds: to see it work.
       seed_block: which seeds are judged; no two blocks share any.
       output: folder for the report, verdict.json, table.csv, figures and measurements.
+      fresh: remove the runs that earlier calls have kept, and compute all anew.
       readme: a Markdown file whose table of verdicts is written anew, between <!-- verdicts --> and <!-- /verdicts -->.
+      plan: print what the studies will take, as far as it is known before they are run, and end.
     """
     integer(0, MOST_BLOCKS).check("seed_block", seed_block)
     check_output(output)
@@ -37,7 +44,11 @@ def convergence(
     if readme is not None:
         verdicts.check_readme(readme)
     console = Console()
-    results = job.measure((QUICK if quick else Scale())._replace(block=seed_block), console)
+    scale = (QUICK if quick else Scale())._replace(block=seed_block, studies=studies_of(output))
+    if plan:
+        job.show_plan(scale, console)
+        return
+    results = job.measure(scale, console, fresh=fresh)
     files.store(results, output)
     report.show(results, console)
     if readme is not None:
@@ -45,6 +56,12 @@ def convergence(
     console.print(
         f"Written to {output}: report.html, verdict.json, table.csv, history.zarr and the figures.", soft_wrap=True
     )
+
+
+def studies_of(output: pathlib.Path) -> pathlib.Path:
+    """Where the runs behind an output are kept: beside it, since a report replaces the whole folder of the last one."""
+    output = pathlib.Path(os.path.abspath(output))
+    return output.with_name(f"{output.name}-studies")
 
 
 def agreement(files: tuple[pathlib.Path, ...], /) -> None:
@@ -67,9 +84,9 @@ def throughput(parts: tuple[str, ...] = (), /, *, repeats: int = 5, output: path
       output: JSON file to write.
     """
     dl.setup(cache=False)
-    from benchmarks import throughput, timing
+    from benchmarks import stores, throughput, timing
 
-    timing.measure(throughput.PARTS, parts, repeats, output)
+    timing.measure(throughput.PARTS | stores.PARTS, parts, repeats, output)
 
 
 def layers(parts: tuple[str, ...] = (), /, *, repeats: int = 5, output: pathlib.Path | None = None) -> None:
@@ -86,9 +103,29 @@ def layers(parts: tuple[str, ...] = (), /, *, repeats: int = 5, output: pathlib.
     timing.measure(layers.PARTS, parts, repeats, output)
 
 
+def plan(parts: tuple[str, ...] = (), /, *, repeats: int = 3, output: pathlib.Path | None = None) -> None:
+    """Compare plans of studies with what the studies then take: seconds, memory, bytes of results.
+
+    Args:
+      parts: the studies; all by default.
+      repeats: how often each is planned and run, to take the medians of.
+      output: JSON file to write.
+    """
+    dl.setup(cache=False)
+    from benchmarks import plan, timing
+
+    timing.measure(plan.PARTS, parts, repeats, output)
+
+
 def main() -> None:
     """Entry point."""
-    commands = {"convergence": convergence, "agreement": agreement, "throughput": throughput, "layers": layers}
+    commands = {
+        "convergence": convergence,
+        "agreement": agreement,
+        "throughput": throughput,
+        "layers": layers,
+        "plan": plan,
+    }
     run_subcommands(commands, "python -m benchmarks")
 
 

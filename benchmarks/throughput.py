@@ -38,12 +38,7 @@ LOGISTIC_EPOCHS = 1000
 def network_study(repeats: int) -> dict[str, float]:
     """128 runs of a 64-128-10 network: dl.sweep, the same program by hand, scikit-learn's loop; milliseconds a run."""
     digits = dl.data.digits()
-    task = dl.tasks.classification(dl.models.mlp([64, HIDDEN, 10]), digits)
-
-    def fit(seed, learning_rate):
-        optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(learning_rate, momentum=0.9))
-        key = jax.random.key(seed)
-        return dl.training(key, task, optimizer, batch_size=BATCH_SIZE, num_epochs=EPOCHS, evaluate=("test",))
+    fit = network_fit(digits)
 
     def study():
         return dl.sweep(fit, seed=SEEDS, learning_rate=RATES, lane_width=LANE_WIDTH)
@@ -69,6 +64,18 @@ def network_study(repeats: int) -> dict[str, float]:
     }
 
 
+def network_fit(digits: dl.data.Dataset) -> Callable[..., dl.Training]:
+    """The runs of `network_study`, as a function of seed and learning rate."""
+    task = dl.tasks.classification(dl.models.mlp([64, HIDDEN, 10]), digits)
+
+    def fit(seed, learning_rate):
+        optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(learning_rate, momentum=0.9))
+        key = jax.random.key(seed)
+        return dl.training(key, task, optimizer, batch_size=BATCH_SIZE, num_epochs=EPOCHS, evaluate=("test",))
+
+    return fit
+
+
 def compiled_study(fit: Callable[..., dl.Training]) -> Callable[[], None]:
     """What `dl.sweep` does after tracing and compiling: the blocks of the study, handed to the devices."""
     cells = study(fit, seed=SEEDS, learning_rate=RATES)
@@ -92,7 +99,7 @@ def _program(make: Callable[..., dl.Training], cell: dict[str, jax.ShapeDtypeStr
     """The compiled program of lanes, loaded on all devices."""
     constants, threads = Constants(), DaemonThreads(2)
     traced = trace(make, cell, constants)
-    program = build(traced, lane_width=LANE_WIDTH, device=jax.devices()[0], threads=threads, constants=constants)
+    program = build(traced, lane_width=LANE_WIDTH, place=jax.devices()[0], threads=threads, constants=constants)
     for device in jax.devices():
         program.start.on(device)
         program.advance.on(device)

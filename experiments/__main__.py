@@ -4,7 +4,6 @@ import importlib
 import pathlib
 import pkgutil
 
-import xarray as xr
 from rich.console import Console
 from rich.table import Table
 
@@ -12,7 +11,9 @@ import dlcore as dl
 import experiments
 from dlcore.core.arguments import one_of
 from dlcore.engine.command_line import run_subcommands
+from dlcore.engine.durable.continuing import continuing
 from dlcore.engine.folders import check_output
+from dlcore.engine.planning.dry_run import print_plans
 from dlcore.evidence.claims import Experiment
 
 
@@ -35,14 +36,28 @@ def list_() -> None:
     Console().print(table)
 
 
-def run(name: str, /, *, output: pathlib.Path = pathlib.Path("results")) -> None:
-    """Measure, judge and plot one experiment; results go to OUTPUT/NAME."""
+def run(
+    name: str, /, *, output: pathlib.Path = pathlib.Path("results"), fresh: bool = False, plan: bool = False
+) -> None:
+    """Measure, judge and plot one experiment; results go to OUTPUT/NAME.
+
+    Runs are kept in OUTPUT/NAME/study as soon as they are finished: the same command goes on after whatever ended it.
+
+    Args:
+      output: folder for the results of all experiments.
+      fresh: remove the runs that earlier calls have kept, and compute all anew.
+      plan: print what its studies will take, as far as it is known before they are run, and end.
+    """
     experiment = load(name)
     folder = output / name
-    for store in ("results.zarr", "interrupted.zarr"):
-        check_output(folder / store)
+    if plan:
+        dl.setup()
+        print_plans({experiment.question: lambda: experiment.measure(store=folder / "study")}, Console())
+        return
+    check_output(folder / "results.zarr")
     dl.setup()
-    results = measured(experiment, folder)
+    with continuing(folder / "study", fresh=fresh):
+        results = experiment.measure(store=folder / "study")
     dl.save(results, folder / "results.zarr")
     table = Table("claim", "verdict", "evidence", title=experiment.question, title_justify="left", show_lines=True)
     for verdict in experiment.judge(results):
@@ -51,24 +66,12 @@ def run(name: str, /, *, output: pathlib.Path = pathlib.Path("results")) -> None
     Console().print(table)
 
 
-def measured(experiment: Experiment, folder: pathlib.Path) -> xr.Dataset:
-    """What the experiment measures; after Ctrl-C the cells that were finished are in FOLDER/interrupted.zarr."""
-    try:
-        return experiment.measure()
-    except KeyboardInterrupt as error:
-        kept = getattr(error, "results", None)
-        if isinstance(kept, xr.Dataset):
-            dl.save(kept, folder / "interrupted.zarr")
-            error.add_note(f"the finished cells are in {folder / 'interrupted.zarr'}.")
-        raise
-
-
-def all_(*, output: pathlib.Path = pathlib.Path("results")) -> None:
-    """Run every experiment."""
+def all_(*, output: pathlib.Path = pathlib.Path("results"), fresh: bool = False) -> None:
+    """Run every experiment, as `run` does."""
     for name in names():
         check_output(output / name / "results.zarr")
     for name in names():
-        run(name, output=output)
+        run(name, output=output, fresh=fresh)
 
 
 def main() -> None:

@@ -5,6 +5,8 @@ Seen: an eighth of the best rate costs 5.3 times the steps but only 0.014 of the
 conditional; 32 times the best rate fails in every run.
 """
 
+import pathlib
+
 import jax
 import numpy as np
 import optax
@@ -58,8 +60,13 @@ CLAIMS = (
 )
 
 
-def measure(num_seeds: int = 8, num_epochs: int = 20, target: float = 0.3) -> xr.Dataset:
+def measure(
+    num_seeds: int = 8, num_epochs: int = 20, target: float = 0.3, store: pathlib.Path | None = None
+) -> xr.Dataset:
     """A 64-32-10 network on the digits, plain SGD, rates by factors of two.
+
+    Args:
+      store: a folder that keeps the runs.
 
     Returns:
       steps to the target train loss (NaN where never reached), final test_accuracy; dims (learning_rate, seed).
@@ -67,11 +74,13 @@ def measure(num_seeds: int = 8, num_epochs: int = 20, target: float = 0.3) -> xr
     task = dl.tasks.classification(dl.models.mlp([64, 32, 10]), dl.data.digits())
 
     def fit(learning_rate, seed):
+        """How a network learns at each rate."""
         return dl.training(
             jax.random.key(seed), task, optax.sgd(learning_rate), batch_size=32, num_epochs=num_epochs, record_every=13
         )
 
-    history = dl.sweep(fit, learning_rate=2.0 ** np.arange(-8, 7), seed=np.arange(num_seeds))
+    axes = {"learning_rate": 2.0 ** np.arange(-8, 7), "seed": np.arange(num_seeds)}
+    history = dl.sweep(fit, store=store, **axes)
     accuracy = history.test_accuracy.isel(step=-1, drop=True).where(history.finite.isel(step=-1, drop=True), 0.1)
     limit = float(history.step[-1])
     return xr.Dataset(

@@ -1,6 +1,7 @@
 """The main comparison: what each batch size costs to a target, each at its own best rate and schedule."""
 
 import functools
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -71,6 +72,7 @@ def measured(problem: Problem, batch_size: BatchSize, scale: Scale) -> tuple[xr.
         ),
         seed=seeds,
         epochs=problem.epochs[batch_size] + WINDOW,  # so that the longer window of the other rule ends within it
+        store=_store(problem, batch_size, scale, "judged"),
     )
     gap = gap.rename(point="target").drop_vars(["learning_rate", "decay"], errors="ignore")
     gap = gap.assign_coords(target=list(problem.targets))
@@ -95,6 +97,10 @@ def measured(problem: Problem, batch_size: BatchSize, scale: Scale) -> tuple[xr.
     return costs, gap.astype(np.float32)
 
 
+def _store(problem: Problem, batch_size: BatchSize, scale: Scale, name: str) -> pathlib.Path | None:
+    return scale.store("cost", problem.name, batch_size, name)
+
+
 def _varies(problem: Problem, batch_size: BatchSize) -> bool:
     """Whether runs depend on their seed: full batch from a fixed start does not."""
     return batch_size != "full" or problem.name == "network"
@@ -114,9 +120,13 @@ def tuned(problem: Problem, batch_size: BatchSize, scale: Scale) -> xr.Dataset:
     num_horizons = 1 if few and batch_size in (512, "full") else 2 if few else len(HORIZONS)
     horizons = length * np.array(HORIZONS[:num_horizons])
 
+    coarse_runs = _store(problem, batch_size, scale, "tuning")
+
     def run_rates(rates):
         decay = _decay(problem, batch_size, horizons)
-        gap = descend(problem, batch_size, learning_rate=np.asarray(rates), decay=decay, seed=seeds[:4])
+        gap = descend(
+            problem, batch_size, learning_rate=np.asarray(rates), decay=decay, seed=seeds[:4], store=coarse_runs
+        )
         costs = [_cost(problem, gap, target) for target in problem.targets]
         return xr.concat(costs, xr.Variable("target", list(problem.targets))).to_dataset(name="cost")
 
@@ -129,7 +139,7 @@ def tuned(problem: Problem, batch_size: BatchSize, scale: Scale) -> xr.Dataset:
         interior = bool(coarse.interior.sel(target=target).isel(decay=best)) and np.isfinite(rate)
         rate = rate if np.isfinite(rate) else float(problem.learning_rates[batch_size])
         rows.append((rate, float(horizons[int(best)]), interior))
-    return _refined(problem, batch_size, rows, seeds)
+    return _refined(problem, batch_size, rows, seeds, _store(problem, batch_size, scale, "fine_tuning"))
 
 
 def _reliable(cost: np.ndarray) -> np.ndarray:
@@ -142,13 +152,17 @@ def _reliable(cost: np.ndarray) -> np.ndarray:
 
 
 def _refined(
-    problem: Problem, batch_size: BatchSize, rows: Sequence[tuple[float, float, bool]], seeds: Any
+    problem: Problem, batch_size: BatchSize, rows: Sequence[tuple[float, float, bool]], seeds: Any, store: Any
 ) -> xr.Dataset:
-    """The best rate of a finer grid around each target's; rows: rate, horizon and whether the rate is interior."""
+    """The best rate of a finer grid around each target's.
+
+    Args:
+      rows: rate, horizon and whether the rate is interior. store: where the runs are kept.
+    """
     rates = np.concatenate([rate * REFINE for rate, _, _ in rows])
     horizons = np.repeat([horizon for _, horizon, _ in rows], len(REFINE))
     decays = _decay(problem, batch_size, horizons)
-    gap = descend(problem, batch_size, dl.points(learning_rate=rates, decay=decays), seed=seeds)
+    gap = descend(problem, batch_size, dl.points(learning_rate=rates, decay=decays), seed=seeds, store=store)
     best, interior = [], []
     for position, target in enumerate(problem.targets):
         begin = position * len(REFINE)

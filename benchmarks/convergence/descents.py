@@ -75,13 +75,14 @@ def descend(
     """The share of the initial gap that is left along runs; dims (..., step).
 
     Args:
-      axes, more: of the study: `dl.points(...)`, learning_rate, decay, seed.
+      axes, more: of the study: `dl.points(...)`, learning_rate, decay, seed; store: a folder that keeps it.
     """
 
     def fit(seed, learning_rate, decay=0.0):
+        """What share of the gap descent leaves."""
         return training(problem, batch_size, seed, learning_rate, decay, epochs=epochs, sampling=sampling)
 
-    records = dl.sweep(fit, *axes, lane_width=LANE_WIDTH, progress=False, **more)
+    records = dl.sweep(fit, *axes, lane_width=LANE_WIDTH, progress=False, final_state=False, **more)
     return records[f"{problem.gap_split}_gap"]
 
 

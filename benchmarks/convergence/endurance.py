@@ -136,12 +136,20 @@ def gaps_of(problem: Problem, scale: Scale) -> xr.Dataset:
         learning_rate=np.array([problem.learning_rates["full"]]),
         decay=np.zeros(1),
         seed=scale.seeds[:1],
+        store=scale.store("endurance", problem.name, "full"),
     ).isel(learning_rate=0, decay=0, seed=0, drop=True)
     rates = problem.learning_rates[1] * np.array([*CONSTANT.values(), 1.0])
     decays = np.array([*(0.0 for _ in CONSTANT), problem.learning_rates[1] * smallest / PACE])
     single = xr.concat(
         [
-            descend(problem, 1, dl.points(learning_rate=rates, decay=decays), seed=scale.seeds, sampling=sampling)
+            descend(
+                problem,
+                1,
+                dl.points(learning_rate=rates, decay=decays),
+                seed=scale.seeds,
+                sampling=sampling,
+                store=scale.store("endurance", problem.name, sampling),
+            )
             for sampling in SAMPLINGS.values()
         ],
         xr.Variable("sampling", list(SAMPLINGS)),

@@ -151,7 +151,8 @@ def shares(scale: Scale) -> xr.Dataset:
     def ended_better(size: str) -> np.ndarray:
         fit = functools.partial(_fit, found, "full" if size == "full" else int(size))
         keys = (seeds[:, None] * FIRST_KEYS + np.arange(NUM_RUNS)).ravel()
-        history = dl.sweep(fit, points, seed=keys, lane_width=LANES, progress=False)
+        kept = {"store": scale.store("escape", "networks", size), "final_state": False}
+        history = dl.sweep(fit, points, seed=keys, lane_width=LANES, progress=False, **kept)
         shape = (len(names), len(FRACTIONS), len(seeds), NUM_RUNS)
         losses = history.train_loss.isel(step=-1).values.reshape(shape)
         return (losses < halfway[:, None, None, None]).sum(axis=-1)  # those that blew up are not

@@ -145,7 +145,9 @@ def dwell_times(scale: Scale) -> xr.Dataset:
         "spread": np.array([np.sqrt(1.5 * rate * w.noise**2 / w.curvature) for w, rate in cells]),
         "stochastic": np.ones(len(cells), np.int32),
     }
-    history = dl.sweep(walk, dl.points("cell", **points), seed=scale.seeds, lane_width=LANE_WIDTH, progress=False)
+    kept = {"store": scale.store("escape", "dwell_times"), "final_state": False}
+    study = dl.study(walk, dl.points("cell", **points), seed=scale.seeds)
+    history = dl.sweep(study, lane_width=LANE_WIDTH, progress=False, **kept)
     shape = (len(chosen), len(BARRIERS_IN_TEMPERATURES), -1)
     dims = ("wells", "temperature", "seed")
     return xr.Dataset(
@@ -178,8 +180,9 @@ def shares(scale: Scale) -> xr.Dataset:
     def ended_deep(size: str) -> np.ndarray:
         fit = functools.partial(walk, batch_size=8 if size == "8" else 1, num_walkers=NUM_RUNS)
         stochastic = np.full(len(cells), size != "full", np.int32)
-        study = dl.points("cell", **points, stochastic=stochastic)
-        history = dl.sweep(fit, study, seed=seeds, lane_width=LANE_WIDTH, progress=False)
+        kept = {"store": scale.store("escape", "wells", size), "final_state": False}
+        study = dl.study(fit, dl.points("cell", **points, stochastic=stochastic), seed=seeds)
+        history = dl.sweep(study, lane_width=LANE_WIDTH, progress=False, **kept)
         return history.deep.max("step").values.reshape(len(chosen), len(FRACTIONS), len(seeds))
 
     sizes = [size for size in BATCH_SIZES if size != "8" or not scale.quick]

@@ -139,6 +139,7 @@ def measure(scale: Scale) -> xr.Dataset:
     num_records = NUM_RECORDS_QUICK if scale.quick else NUM_RECORDS
 
     def fit(sampling, batch_size, relative_rate, seed):
+        """Where descent at a constant rate settles."""
         return dl.training(
             jax.random.key(seed),
             problem.task,
@@ -154,6 +155,8 @@ def measure(scale: Scale) -> xr.Dataset:
         fit,
         along="epoch",
         lane_width=LANE_WIDTH,
+        store=scale.store("theory", "noise_floor"),
+        final_state=False,
         progress=False,
         sampling=list(SAMPLINGS),
         batch_size=list(sizes),

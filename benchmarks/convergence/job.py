@@ -1,5 +1,6 @@
 """The main job end to end: measure, judge, draw."""
 
+import contextlib
 import functools
 import time
 from collections.abc import Mapping
@@ -10,15 +11,21 @@ from rich.console import Console
 from benchmarks.convergence.design import PARTS, plan
 from benchmarks.convergence.parts import Measured, Part, Scale, side_by_side
 from benchmarks.convergence.results import Results
+from dlcore.engine.durable.continuing import continuing
+from dlcore.engine.planning.dry_run import print_plans
 
 CLAIMS = "abcdefgh"  # the textbook's; what the other verdicts are about follows from theory
 NUM_THREADS = 2
 
 
-def measure(scale: Scale, console: Console) -> Results:
+def measure(scale: Scale, console: Console, *, fresh: bool = False) -> Results:
     """Measure all parts, with a line for each, and judge them; the plan stands before the first measurement.
 
-    Parts are measured side by side; their seconds last, one after the other, with nothing beside them.
+    Parts are measured side by side; their seconds last, one after the other, with nothing beside them. Where the scale
+    names a folder for its studies, runs that are there are read; seconds are measured in every call.
+
+    Args:
+      fresh: remove what is in that folder first.
     """
     began = time.perf_counter()
     exact_products()
@@ -33,10 +40,22 @@ def measure(scale: Scale, console: Console) -> Results:
         note(part.title)
         return found
 
-    found = side_by_side([functools.partial(measured, part) for part in PARTS], NUM_THREADS)
-    parts = {part.name: part.clock(data, scale) for part, data in zip(PARTS, found, strict=True)}
-    note("Seconds of the steps")
+    def say(text: str) -> None:
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    kept = continuing(folder, fresh=fresh, say=say) if (folder := scale.store()) else contextlib.nullcontext()
+    with kept:
+        found = side_by_side([functools.partial(measured, part) for part in PARTS], NUM_THREADS)
+        parts = {part.name: part.clock(data, scale) for part, data in zip(PARTS, found, strict=True)}
+        note("Seconds of the steps")
     return judge(parts, scale, time.perf_counter() - began)
+
+
+def show_plan(scale: Scale, console: Console) -> None:
+    """Print what the studies of all parts will take, with rates that nothing has tuned."""
+    exact_products()
+    jobs = {part.title: functools.partial(part.measure, scale) for part in PARTS}
+    print_plans(jobs, console, brief=True)
 
 
 def exact_products() -> None:

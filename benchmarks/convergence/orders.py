@@ -48,17 +48,19 @@ def measured(problem: Problem, scale: Scale) -> xr.Dataset:
     fixed = with_start(problem, lambda key: init(jax.random.key(0)))
     seeds = scale.seeds
 
-    def last_gap(size: BatchSize, seeds: np.ndarray, rates: np.ndarray) -> xr.DataArray:
-        gap = descend(fixed, size, epochs=EPOCHS[size], learning_rate=rates, decay=np.zeros(1), seed=seeds)
+    def last_gap(name: str, size: BatchSize, seeds: np.ndarray, rates: np.ndarray) -> xr.DataArray:
+        axes = {"learning_rate": rates, "decay": np.zeros(1), "seed": seeds}
+        gap = descend(fixed, size, epochs=EPOCHS[size], store=scale.store("orders", problem.name, name), **axes)
         return gap.isel(step=-1, decay=0, learning_rate=-1, drop=True).drop_vars(
             ["step", "epoch", "examples"], errors="ignore"
         )
 
     rate = {size: np.array([problem.learning_rates[size] / 2]) for size in EPOCHS}
-    single = last_gap(1, seeds, rate[1])
+    single = last_gap("single", 1, seeds, rate[1])
     another_study = np.concatenate([rate[1] / 8, rate[1]])
-    again = last_gap(1, seeds[::-1], another_study).sel(seed=seeds)
-    full = last_gap("full", seeds, rate["full"])
+    # In a folder of its own: what is to be the same again has to be computed again.
+    again = last_gap("again", 1, seeds[::-1], another_study).sel(seed=seeds)
+    full = last_gap("full", "full", seeds, rate["full"])
     names = {"gap_full": full, "gap_single": single, "again": again}
     return xr.Dataset(
         {name: ("seed", gap.values) for name, gap in names.items()}, {"seed": seeds}, {"title": problem.title}

@@ -1,5 +1,6 @@
 """What every part of the main job is made of, and how much of it is measured on which seeds."""
 
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,13 +23,15 @@ class Scale(NamedTuple):
     """How much is measured, and on which seeds.
 
     num_seeds: of judged runs. num_tuning_seeds: of the runs that learning rates are chosen by. quick: fewer problems,
-    sizes and records. block: which seeds; no two blocks share any.
+    sizes and records. block: which seeds; no two blocks share any. studies: a folder that keeps every run as soon as it
+    has ended, so that a job that was interrupted goes on; None keeps nothing.
     """
 
     num_seeds: int = 16
     num_tuning_seeds: int = 16
     quick: bool = False
     block: int = 1
+    studies: pathlib.Path | None = None
 
     @property
     def num_blocks(self) -> int:
@@ -49,6 +52,15 @@ class Scale(NamedTuple):
     def first_seed(self) -> int:
         """Judged ones begin here; a block has 10 000."""
         return 1_000_000 * REVISION + 10_000 * self.block
+
+    @property
+    def name(self) -> str:
+        """Of the folder of its studies: revisions, blocks and the quick job compute other runs of other problems."""
+        return f"revision-{REVISION}-block-{self.block}{'-quick' if self.quick else ''}"
+
+    def store(self, *names: object) -> pathlib.Path | None:
+        """Where a study is kept. names: of what it measures; one name, one program."""
+        return self.studies and self.studies.joinpath(self.name, *map(str, names))
 
 
 QUICK = Scale(num_seeds=8, num_tuning_seeds=3, quick=True)

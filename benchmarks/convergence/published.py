@@ -84,6 +84,7 @@ def measure(scale: Scale) -> xr.Dataset:
     steepest = int(np.argmax(gradient(problem.minimizer + 1)))
 
     def fit(learning_rate, seed):
+        """DeepOBS' runs on the noisy quadratic."""
         return dl.training(
             jax.random.key(seed),
             problem.task,
@@ -97,7 +98,9 @@ def measure(scale: Scale) -> xr.Dataset:
 
     partitions = PARTITIONS_PER_SEED_QUICK if scale.quick else PARTITIONS_PER_SEED
     seeds = scale.first_seed + np.arange(partitions * scale.num_seeds)
-    history = dl.sweep(fit, lane_width=LANE_WIDTH, progress=False, learning_rate=np.array(LEARNING_RATES), seed=seeds)
+    study = dl.study(fit, learning_rate=np.array(LEARNING_RATES), seed=seeds)
+    kept = {"store": scale.store("theory", "published"), "final_state": False}
+    history = dl.sweep(study, lane_width=LANE_WIDTH, progress=False, **kept)
     measured = history[["test_loss", "steepest"]].astype(float)
     measured.attrs = {"largest_curvature": curvature}
     return measured

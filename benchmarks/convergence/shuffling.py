@@ -81,7 +81,7 @@ def measured(problem: Problem, scale: Scale) -> xr.Dataset:
         [single(stored, sampling, scale) for sampling in SAMPLINGS], xr.Variable("sampling", list(SAMPLINGS))
     )
     orders = {"stored": rows, "shuffled": np.random.default_rng(0).permutation(rows)}
-    full = [full_batch(_stored(problem, rows), scale.seeds[:1]) for rows in orders.values()]
+    full = [full_batch(_stored(problem, rows), name, scale) for name, rows in orders.items()]
     return found.assign(full_gap=("order", full)).assign_attrs(title=problem.title, convex=problem.name != "network")
 
 
@@ -89,10 +89,12 @@ def single(problem: Problem, sampling: Sampling, scale: Scale) -> xr.Dataset:
     """Single samples at the best rate of this way to draw them."""
     tuning_seeds = scale.tuning_seeds[: 2 if problem.name == "network" else 4]
     settings = {"epochs": EPOCHS, "sampling": sampling, "decay": np.zeros(1)}
+    tuning, judged = (scale.store("shuffling", problem.name, sampling, name) for name in ("tuning", "judged"))
 
     def run_rates(rates):
-        gap = descend(problem, 1, learning_rate=np.asarray(rates), seed=tuning_seeds, **settings).isel(decay=0)
-        return last_epoch(problem, gap).to_dataset(name="gap")
+        rates = np.asarray(rates)
+        gap = descend(problem, 1, learning_rate=rates, seed=tuning_seeds, store=tuning, **settings)
+        return last_epoch(problem, gap.isel(decay=0)).to_dataset(name="gap")
 
     def score(history):
         return typical(history.gap.where(history.gap > 0))
@@ -100,16 +102,18 @@ def single(problem: Problem, sampling: Sampling, scale: Scale) -> xr.Dataset:
     first = STORED_NETWORK if problem.name == "network" and sampling == "in_order" else 1.0
     found = tune(run_rates, first * problem.learning_rates[1] * GRID, score, refine=4)
     rate = float(found.best) if np.isfinite(found.best) else problem.learning_rates[1]
-    gap = descend(problem, 1, learning_rate=np.array([rate]), seed=scale.seeds, **settings)
+    gap = descend(problem, 1, learning_rate=np.array([rate]), seed=scale.seeds, store=judged, **settings)
     gap = last_epoch(problem, gap.isel(decay=0, learning_rate=0, drop=True))
     return xr.Dataset({"gap": gap, "learning_rate": rate, "interior": bool(found.interior)})
 
 
-def full_batch(problem: Problem, seeds: np.ndarray) -> float:
-    """The gap after some epochs of full batch, at half of a good learning rate."""
+def full_batch(problem: Problem, order: str, scale: Scale) -> float:
+    """The gap after some epochs of full batch, at half of a good learning rate; order: name of the stored one."""
     size: BatchSize = "full"
     rates = np.array([problem.learning_rates[size] / 2])
-    gap = descend(problem, size, epochs=20, learning_rate=rates, decay=np.zeros(1), seed=seeds)
+    store = scale.store("shuffling", problem.name, "full", order)
+    axes = {"learning_rate": rates, "decay": np.zeros(1), "seed": scale.seeds[:1]}
+    gap = descend(problem, size, epochs=20, store=store, **axes)
     return float(gap.isel(step=-1).squeeze())
 
 

@@ -35,7 +35,7 @@ RATE = Claim(
 )
 
 
-def linear_rate() -> xr.Dataset:
+def linear_rate(scale: Scale) -> xr.Dataset:
     """Factor by which full-batch descent on least squares multiplies the gap per step, late in a run, next to theory.
 
     Returns:
@@ -47,6 +47,7 @@ def linear_rate() -> xr.Dataset:
     rates = RELATIVE_RATES * 2 / eigenvalues[-1]
 
     def fit(relative_rate):
+        """How fast full batch converges on a quadratic."""
         return dl.training(
             jax.random.key(0),
             problem.task,
@@ -57,9 +58,15 @@ def linear_rate() -> xr.Dataset:
             evaluate=("train",),
         )
 
-    gap = dl.sweep(fit, lane_width=len(RELATIVE_RATES), progress=False, relative_rate=RELATIVE_RATES).train_gap.astype(
-        float
+    history = dl.sweep(
+        fit,
+        lane_width=len(RELATIVE_RATES),
+        store=scale.store("theory", "linear_rate"),
+        final_state=False,
+        progress=False,
+        relative_rate=RELATIVE_RATES,
     )
+    gap = history.train_gap.astype(float)
     late = gap.isel(step=slice(FROM_RECORD, None))
     measured = (late.isel(step=-1) / late.isel(step=0)) ** (1 / float(late.step[-1] - late.step[0]))
     theory = np.max((1 - rates[:, None] * eigenvalues) ** 2, axis=1)
@@ -103,7 +110,7 @@ def rate_table(measured: xr.Dataset) -> pd.DataFrame:
 def measure(scale: Scale) -> dict[str, xr.Dataset]:
     """All three."""
     return {
-        "linear_rate": linear_rate(),
+        "linear_rate": linear_rate(scale),
         "noise_floor": floor.measure(scale),
         "published": published.measure(scale),
     }

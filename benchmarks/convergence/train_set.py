@@ -148,8 +148,9 @@ def _cost_of(problem: Problem, method: str, scale: Scale) -> xr.Dataset:
     """Costs of one method on the judged seeds, at the rate that the tuning seeds chose."""
     batch_size, sampling = METHODS[method]
     is_full = batch_size == "full"
+    num_examples = problem.task.data.train.num_rows
 
-    def arrivals(rates, seeds):
+    def arrivals(rates, seeds, name):
         gap = descend(
             problem,
             batch_size,
@@ -157,6 +158,7 @@ def _cost_of(problem: Problem, method: str, scale: Scale) -> xr.Dataset:
             seed=seeds,
             decay=np.zeros(1),
             sampling=sampling,
+            store=scale.store("train_set", problem.name, method.replace(" ", "_"), num_examples, name),
         ).isel(decay=0, drop=True)
         limit = float(gap.examples[-1]) - WINDOW  # later arrivals are not confirmed
         return arrived(gap, TARGET, WINDOW).to_dataset(name="examples").assign(limit=limit)
@@ -164,14 +166,14 @@ def _cost_of(problem: Problem, method: str, scale: Scale) -> xr.Dataset:
     grid = problem.learning_rates[batch_size] * (FULL_RATES if is_full else RATES)
     seeds = scale.tuning_seeds[:1] if is_full else scale.tuning_seeds[:8]
     tuned = tune(
-        lambda rates: arrivals(rates, seeds).drop_vars("limit"),
+        lambda rates: arrivals(rates, seeds, "tuning").drop_vars("limit"),
         grid,
         lambda history: typical(history.examples),
         refine=1 if is_full else 4,
     )
     rate = tuned.best.fillna(grid[len(grid) // 2])
-    judged = arrivals([float(rate)], scale.seeds[:1] if is_full else scale.seeds).isel(learning_rate=0, drop=True)
-    judged = judged.reindex(seed=scale.seeds)
+    judged = arrivals([float(rate)], scale.seeds[:1] if is_full else scale.seeds, "judged")
+    judged = judged.isel(learning_rate=0, drop=True).reindex(seed=scale.seeds)
     return judged.assign(learning_rate=float(rate), interior=bool(tuned.interior) and bool(tuned.best.notnull()))
 
 

@@ -33,6 +33,13 @@ def test_experiments_measure_judge_and_plot(tmp_path):
         ("cpu-2-cores.json", ("network_study", "single_sample_descent", "compile_time", "memory", "shuffles")),
         ("layers-cpu-2-cores.json", ("convolution", "recurrent", "generation")),
         (
+            "plan.json",
+            (
+                *("networks", "programs", "convolution", "recurrence"),
+                *("single_samples", "long_epochs", "large_results"),
+            ),
+        ),
+        (
             "h100.json",
             ("network_study", "lane_widths", "study_of_one", "compile_time", "shuffles", "single_sample_descent"),
         ),

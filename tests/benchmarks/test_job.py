@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -11,11 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from processes import wait_until
 
 import dlcore as dl
-from benchmarks.__main__ import convergence
+from benchmarks.__main__ import convergence, studies_of
 from benchmarks.convergence import design, job, output, report, verdicts
 from benchmarks.convergence.parts import QUICK, Part, Scale, side_by_side
+from dlcore.engine.durable.continuing import num_parts
 from dlcore.evidence import Outcome, above
 
 ROOT = Path(__file__).parents[2]
@@ -26,14 +29,19 @@ FIGURES = {
 BLOCK = 98  # of seeds; those that are judged in earnest are 1 to 5
 
 
+def command_of(output):
+    """The quick job."""
+    flags = ["--quick", "--seed-block", str(BLOCK), "--output", str(output)]
+    return [sys.executable, "-m", "benchmarks", "convergence", *flags]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """What the command writes; the README beside it."""
     folder = tmp_path_factory.mktemp("job")
     readme = folder / "README.md"
     readme.write_text("before\n<!-- verdicts -->\n<!-- /verdicts -->\n")
-    flags = ["--quick", "--seed-block", str(BLOCK), "--output", str(folder / "out"), "--readme", str(readme)]
-    command = [sys.executable, "-m", "benchmarks", "convergence", *flags]
+    command = [*command_of(folder / "out"), "--readme", str(readme)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
@@ -63,6 +71,33 @@ def test_the_command_writes_what_it_says(folder):
     assert [claim["name"] for claim in document["claims"]] == list("abcdefgh")
     assert all(claim["judged"] for claim in document["claims"] + document["theory"])
     assert (out / "table.csv").stat().st_size > 1000
+
+
+@pytest.mark.heavy  # the whole job once more, in three pieces
+def test_killed_twice_and_called_again(folder, measured, tmp_path):
+    """Catches measurements that depend on where a job was killed, and runs that are computed twice."""
+    output = tmp_path / "out"
+    studies = studies_of(output)
+    for enough in (60, 150):
+        process = subprocess.Popen(command_of(output), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_until(lambda count=enough: studies.exists() and num_parts(studies) >= count, 300)
+        finally:
+            process.kill()
+        assert process.wait() == -signal.SIGKILL
+    there = num_parts(studies)
+    done = subprocess.run(command_of(output), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"not computed again: {there} blocks of runs." in done.stdout
+    assert num_parts(studies) == num_parts(studies_of(folder / "out")) > there
+    for part, found in measured.items():
+        for name, data in found.items():
+            again = dl.load(output / "history.zarr")[f"{part}/{name}"].to_dataset().load()
+            xr.testing.assert_identical(
+                again.drop_vars("seconds", errors="ignore"), data.drop_vars("seconds", errors="ignore")
+            )
+    for picture in FIGURES - {"train_set"}:  # which shows seconds
+        assert (output / f"{picture}.png").read_bytes() == (folder / "out" / f"{picture}.png").read_bytes(), picture
 
 
 def test_stored_measurements_give_the_verdicts_again(folder, measured):

@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from benchmarks.convergence import theory
+from benchmarks.convergence.parts import QUICK
 from dlcore.evidence.claims import Outcome
 
 
@@ -17,7 +18,7 @@ def rates(factors, expected=(0.99, 0.9)):
 @pytest.fixture(scope="module")
 def measured():
     """Least squares on diabetes, four rates."""
-    return theory.linear_rate()
+    return theory.linear_rate(QUICK)
 
 
 def test_linear_rate_equals_theory(measured):

@@ -21,7 +21,7 @@ def blocks(language: str) -> list[str]:
 
 def test_python_blocks_run_one_after_the_other(tmp_path):
     """Catches a block that uses a name or an argument that is not there."""
-    assert len(blocks("python")) == 5
+    assert len(blocks("python")) == 6
     script = tmp_path / "readme.py"
     script.write_text("\n".join(blocks("python")))
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)

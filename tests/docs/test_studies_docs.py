@@ -12,8 +12,9 @@ SECTIONS = [section for section in SECTIONS if BLOCK.search(section)]
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.splitlines()[0])
-def test_code_blocks_run(section):
+def test_code_blocks_run(section, tmp_path, monkeypatch):
     """Catches a block that uses a name or an argument that is not there, or says what is not so."""
+    monkeypatch.chdir(tmp_path)
     names = {}
     for code in BLOCK.findall(START) + BLOCK.findall(section):
         exec(compile(code, "docs/studies.md", "exec"), names)

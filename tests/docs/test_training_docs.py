@@ -55,6 +55,14 @@ def test_newton():
         np.testing.assert_allclose(ours.weights, np.tile(theirs, (3, 1)), atol=5e-3)
 
 
+def test_several_devices():
+    """Catches another run than that on one device, or one that learns nothing."""
+    names = run("One run on several devices")
+    np.testing.assert_allclose(names["together"].train_loss, names["alone"].train_loss, atol=1e-3)
+    assert names["together"].attrs["mesh"] == "data 2"
+    assert names["together"].test_accuracy[-1] > 0.9
+
+
 @pytest.mark.parametrize("position", [0, 1])
 def test_messages(position):
     """Catches a check that is gone, or says something else than the page."""

@@ -25,8 +25,9 @@ from dlcore.core.dataset import Split
 from dlcore.core.order import permutation
 from dlcore.engine.axes import study
 from dlcore.engine.devices import Constants, forget_programs
-from dlcore.engine.program import Program, build, trace
+from dlcore.engine.program import Program, build
 from dlcore.engine.threads import DaemonThreads, Workers
+from dlcore.engine.traced import trace
 from dlcore.evidence import timing
 
 EPOCHS, BATCH_SIZE, HIDDEN = 30, 64, 128

@@ -18,12 +18,13 @@ from dlcore.engine.axes import Study
 from dlcore.engine.checks import check_training
 from dlcore.engine.devices import Constants
 from dlcore.engine.places import Place, is_first_process, mesh_words, own_devices
-from dlcore.engine.program import Program, Traced, build, trace
+from dlcore.engine.program import Program, build
 from dlcore.engine.records import Variables
 from dlcore.engine.results import Kept, Table, name_of_program, variables_of
 from dlcore.engine.setup import warn_of_wrong_gradients
 from dlcore.engine.threads import DaemonThreads
 from dlcore.engine.timeline import Clock, Timeline, clock_of
+from dlcore.engine.traced import Traced, trace
 
 
 class Options(NamedTuple):

@@ -1,35 +1,27 @@
 """Programs: how a training becomes a compiled program for one device, and how a block of runs goes through it.
 
 A program executes `lane_width` runs side by side (lanes) on ONE device; that of a training with a mesh executes one run
-on all of its devices. Its text does not depend on how many runs a
-study has, how long they are, or how many devices there are, so neither do its bits: blocks are padded to whole lanes,
-and the number of records a call advances is an argument. What a training closes over (data sets, mostly) is an argument
-as well. `devices` compiles a program, loads it on each device, and keeps one copy there of what it needs.
+on all of its devices. Its text does not depend on how many runs a study has, how long they are, or how many devices
+there are, so neither do its bits: blocks are padded to whole lanes, and the number of records a call advances is an
+argument. What a training closes over (data sets, mostly) is an argument as well. `devices` compiles a program, loads
+it on each device, and keeps one copy there of what it needs.
 """
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jax.sharding import Mesh, Sharding
 
-from dlcore.core.arguments import Note, noting
-from dlcore.core.errors import ArgumentError, described, shown
-from dlcore.core.labeled import Field, flattened
-from dlcore.core.training import Training
-from dlcore.engine.checks import check_records, check_state, check_states
 from dlcore.engine.devices import Constants, Executable, Options
 from dlcore.engine.places import Place, agreed, platform_of, put, sharding_on
 from dlcore.engine.threads import DaemonThreads
-from dlcore.engine.tracing import check_domains, python_called, tracer_errors_in_words
-
-Cells = dict[str, Any]  # name of an axis to its values, [lanes] each
+from dlcore.engine.traced import Cells, Traced
 
 ENDED = "ended"  # the record that says that a run has ended
 BEST = "best_step"  # the record of the step of the best record so far
@@ -46,59 +38,6 @@ LANE_BUDGET_ELSEWHERE = (1 << 26, 256)
 # XLA splits loops over as many threads as its pool has. Not split, a study takes less time, since all cores are busy
 # with blocks already, and its bits depend on the pool in one way less.
 UNSPLIT: Options = {"xla_disable_hlo_passes": "cpu-parallel-task-assigner"}
-
-
-class Function(NamedTuple):
-    """A traced function.
-
-    call: `call(constants, *arguments)`. constants: the arrays it closed over. result: shapes and dtypes. python: the
-    fingerprint of each function of Python that it calls, None for one that has none.
-    """
-
-    call: Callable[..., Any]
-    constants: Sequence[Any]
-    result: Any
-    python: Sequence[str | None]
-
-
-class Traced(NamedTuple):
-    """A training traced once, for one cell and without lanes; `build` makes a program of it.
-
-    training: its static parts; the functions in it belong to the trace. cell: shapes and dtypes of the traced values.
-    start: `cell -> (state, record at step 0)`. advance: `(cell, state) -> (state, record)`. last: the same for the last
-    record, or None. final: `(cell, state) -> (params, model state)`, or None. fields: dimensions of each record. check:
-    of the values of cells, [n] each, whether functions that got them traced take them.
-    """
-
-    training: Training
-    cell: Cells
-    start: Function
-    advance: Function
-    last: Function | None
-    final: Function | None
-    fields: Mapping[str, Field]
-    check: Callable[[Mapping[str, np.ndarray]], None]
-
-    @property
-    def python(self) -> list[str | None]:
-        """Fingerprint of each function of Python that a run calls, None for one that has none."""
-        functions = (self.start, self.advance, self.last)
-        return [each for function in functions if function is not None for each in function.python]
-
-    @property
-    def state(self) -> Any:
-        """Shapes and dtypes of a run's state."""
-        return self.start.result[0]
-
-    @property
-    def first_record(self) -> Any:
-        """Shapes and dtypes of the record at step 0; {} if there is none."""
-        return self.start.result[1]
-
-    @property
-    def record(self) -> Any:
-        """Shapes and dtypes of the records after it."""
-        return self.advance.result[1]
 
 
 class Block(NamedTuple):
@@ -189,88 +128,6 @@ class Program(NamedTuple):
             yield Segment(done + 1, n, records, states[0] if self.ends else states, is_last, final)
             done += n
             n = agreed(max(1, min(8 * n, int(n * SECONDS_PER_CALL / (time.perf_counter() - began)))), place)
-
-
-def trace(
-    make: Callable[[Cells], Training], cell: Cells, constants: Constants, *, final_params: bool = False
-) -> Traced:
-    """Trace `make(cell)`; nothing is compiled.
-
-    Args:
-      make: the training of one cell; pure, called under a trace.
-      cell: name to the scalar's shape and dtype.
-      constants: of the study, so that programs share the arrays they close over.
-      final_params: trace what gives the parameters to be kept, too.
-
-    Raises:
-      ArgumentError: a hand-written training whose functions do not fit together.
-    """
-    trainings: list[Training] = []
-    fields: dict[str, Field] = {}
-
-    def record_of(who, record):
-        arrays, found = flattened(who, record)
-        for name, field in found.items():
-            known = fields.setdefault(name, field)
-            if len(known.dims) == len(field.dims) and known != field:
-                raise ArgumentError(
-                    f"{who} records {name!r} along {field.dims}, before it was {fields[name].dims}; expects the "
-                    "same dimensions and labels. Let measure and advance record alike."
-                )
-        return arrays
-
-    notes: list[Note] = []
-    given: dict[str, Any] = {}
-
-    def start(cell):
-        given.update(cell)
-        with noting() as found:
-            result = start_of(cell)
-        notes[:] = found
-        return result
-
-    def start_of(cell):
-        training = make(cell)
-        trainings.append(training)
-        state = check_state(training.init())
-        return state, {} if training.measure is None else record_of("measure", training.measure(state))
-
-    def advanced(function):
-        def advance(cell, state):
-            result = function(make(cell))(state)
-            if not isinstance(result, tuple) or len(result) != 2:
-                raise ArgumentError(f"advance gave {_given(result)}; expects the pair (state, record).")
-            return result[0], record_of("advance", result[1])
-
-        traced = _function(advance, (cell, start_one.result[0]), constants)
-        check_states(start_one.result[0], traced.result[0])
-        return traced
-
-    last = final = None
-    with tracer_errors_in_words(cell):
-        start_one = _function(start, (cell,), constants)
-        training = trainings[0]
-        advance_one = advanced(lambda training: training.advance)
-        if training.last is not None:
-            last = advanced(lambda training: training.last)
-        check_records(advance_one.result[1], (last or advance_one).result[1])
-        if final_params and training.parameters is not None:
-            final = _function(
-                lambda cell, state: _parameters(make(cell), state), (cell, start_one.result[0]), constants
-            )
-    check = functools.partial(check_domains, start_of, notes, given)
-    return Traced(training, cell, start_one, advance_one, last, final, fields, check)
-
-
-def _given(result: Any) -> str:
-    """What a function gave, in a message: its arrays if it has any."""
-    arrays = described(result)
-    return shown(result) if arrays == "nothing" else shown(arrays)[1:-1]
-
-
-def _parameters(training: Training, state: Any) -> tuple[Any, Any]:
-    assert training.parameters is not None
-    return training.parameters(state)
 
 
 def default_lane_width(traced: Traced, platform: str) -> int:
@@ -397,24 +254,3 @@ def _size(tree: Any) -> int:
 
 def _placed_on(sharding: Sharding, leaf: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-
-
-def _strongly_typed(tree: Any) -> Any:
-    """Drop weak types, which come from Python scalars: a loop's carry must keep its type."""
-    return jax.tree.map(lambda leaf: lax.convert_element_type(leaf, jnp.asarray(leaf).dtype), tree)
-
-
-def _function(function: Callable[..., Any], arguments: tuple, constants: Constants) -> Function:
-    """Trace a function once; what it closes over becomes an argument, so that no data is baked into a program."""
-
-    def strongly_typed(*arguments):
-        return _strongly_typed(function(*arguments))
-
-    closed, result = jax.make_jaxpr(strongly_typed, return_shape=True)(*arguments)
-    jaxpr, structure = closed.jaxpr, jax.tree.structure(result)
-
-    def call(values, *arguments):
-        flat = jaxpr_as_fun(ClosedJaxpr(jaxpr, values))
-        return jax.tree.unflatten(structure, flat(*jax.tree.leaves(arguments)))
-
-    return Function(call, [constants.shared(value) for value in closed.consts], result, python_called(jaxpr))

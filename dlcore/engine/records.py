@@ -9,7 +9,7 @@ import numpy as np
 from dlcore.core.errors import ArgumentError
 from dlcore.core.labeled import Field, by_path
 from dlcore.engine.dtypes import as_numbers, on_host
-from dlcore.engine.program import Traced
+from dlcore.engine.traced import Traced
 
 
 class Variable(NamedTuple):

@@ -13,10 +13,11 @@ from dlcore.engine.axes import Study, as_given
 from dlcore.engine.dtypes import as_numbers
 from dlcore.engine.encoding import check_saveable
 from dlcore.engine.labels import labels as labels_of
-from dlcore.engine.program import BEST, ENDED, Block, Segment, Traced
+from dlcore.engine.program import BEST, ENDED, Block, Segment
 from dlcore.engine.provenance import provenance
 from dlcore.engine.records import Variable, Variables, common, final, placed, recorded
 from dlcore.engine.timeline import Timeline
+from dlcore.engine.traced import Traced
 
 # What results hold besides records, times and axes.
 MADE = {"finished": "cells", "diverged_at": "cells", "ended_at": "cells", "best_at": "cells"}

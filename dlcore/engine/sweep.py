@@ -25,10 +25,11 @@ from dlcore.engine.durable.workplace import Remote
 from dlcore.engine.execution import run_blocks
 from dlcore.engine.places import Place
 from dlcore.engine.preparation import Options, Prepared, prepare
-from dlcore.engine.program import Traced, default_lane_width
+from dlcore.engine.program import default_lane_width
 from dlcore.engine.results import Kept, no_results
 from dlcore.engine.setup import available_cores, warn_of_idle_cores
 from dlcore.engine.threads import DaemonThreads
+from dlcore.engine.traced import Traced
 
 TRAINING = instance(Training, example="dl.training(...)")
 STUDY = MAKES_TRAININGS | instance(Study, example="dl.study(fit, seed=np.arange(4))")

@@ -11,9 +11,10 @@ from dlcore.core.arguments import arguments, instance, integer, number, sequence
 from dlcore.core.training import Training
 from dlcore.engine.devices import Constants
 from dlcore.engine.places import Place, agreed
-from dlcore.engine.program import Program, build, trace
+from dlcore.engine.program import Program, build
 from dlcore.engine.setup import available_cores
 from dlcore.engine.threads import DaemonThreads
+from dlcore.engine.traced import trace
 
 
 @arguments(

@@ -7,7 +7,7 @@ import pytest
 
 import dlcore as dl
 from dlcore.engine.devices import Constants
-from dlcore.engine.program import trace
+from dlcore.engine.traced import trace
 
 
 @pytest.mark.heavy

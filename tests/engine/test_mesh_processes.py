@@ -16,7 +16,8 @@ IN_FOUR = """
     dl.setup(num_devices=4, cache=False)
     import bits
     from dlcore.engine.devices import Constants
-    from dlcore.engine.program import build, trace
+    from dlcore.engine.program import build
+    from dlcore.engine.traced import trace
     from dlcore.engine.threads import DaemonThreads
 
     mesh = jax.make_mesh((4,), ("data",))

@@ -7,7 +7,8 @@ import pytest
 
 import dlcore as dl
 from dlcore.engine.devices import Constants
-from dlcore.engine.program import LANE_BUDGET, MAX_BYTES_OF_RECORDS, default_lane_width, trace
+from dlcore.engine.program import LANE_BUDGET, MAX_BYTES_OF_RECORDS, default_lane_width
+from dlcore.engine.traced import trace
 
 
 def traced(state_size: int, record_size: int = 1):

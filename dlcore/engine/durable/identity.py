@@ -19,8 +19,9 @@ from jax.sharding import Mesh
 from dlcore.core.labeled import by_path
 from dlcore.engine.devices import Constants
 from dlcore.engine.places import Place, first_device, mesh_words
-from dlcore.engine.program import Program, Traced
+from dlcore.engine.program import Program
 from dlcore.engine.setup import machine
+from dlcore.engine.traced import Traced
 
 RECORDING = ("start", "advance", "last")  # the functions that records and states come from
 WITHOUT_EFFECT = ("--xla_force_host_platform_device_count", "--xla_dump")  # XLA flags that change no bits

@@ -12,8 +12,9 @@ from dlcore.engine.durable.outline import Asked, OtherStudyError, Outline, check
 from dlcore.engine.durable.writing import Stored
 from dlcore.engine.places import Place
 from dlcore.engine.preparation import Prepared, training_of
-from dlcore.engine.program import build, trace
+from dlcore.engine.program import build
 from dlcore.engine.threads import DaemonThreads
+from dlcore.engine.traced import trace
 
 Texts = Mapping[str, str]
 

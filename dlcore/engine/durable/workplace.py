@@ -18,10 +18,11 @@ from dlcore.engine.durable.identity import environment
 from dlcore.engine.durable.session import Session
 from dlcore.engine.durable.stored import SECONDS_BETWEEN_LOOKS, Failure, open_matching, run_block
 from dlcore.engine.preparation import Options, prepare
-from dlcore.engine.program import Block, Traced, default_lane_width
+from dlcore.engine.program import Block, default_lane_width
 from dlcore.engine.provenance import provenance
 from dlcore.engine.setup import available_cores
 from dlcore.engine.threads import DaemonThreads
+from dlcore.engine.traced import Traced
 
 KEPT = 4  # studies that a process keeps open
 MOST_COMPILERS = 4  # threads of a worker, which shares its machine with others

@@ -12,8 +12,8 @@ from dlcore.engine.axes import Study
 from dlcore.engine.planning.plan import plan_of
 from dlcore.engine.planning.planned import Plan, count, duration, scaled
 from dlcore.engine.preparation import Options
-from dlcore.engine.program import Traced
 from dlcore.engine.sweep import doing_instead
+from dlcore.engine.traced import Traced
 
 
 @contextlib.contextmanager

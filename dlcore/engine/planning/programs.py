@@ -13,9 +13,10 @@ from dlcore.engine.planning.flops import Flops, flops_of
 from dlcore.engine.planning.planned import Memory, PlannedProgram
 from dlcore.engine.planning.timed_block import Timed
 from dlcore.engine.preparation import Prepared
-from dlcore.engine.program import Program, Traced
+from dlcore.engine.program import Program
 from dlcore.engine.results import name_of_program
 from dlcore.engine.threads import DaemonThreads
+from dlcore.engine.traced import Traced
 
 
 class Part(NamedTuple):

@@ -10,7 +10,7 @@ import small
 import dlcore as dl
 from dlcore.engine.devices import Constants
 from dlcore.engine.planning.flops import flops_of
-from dlcore.engine.program import trace
+from dlcore.engine.traced import trace
 
 MATRIX = np.ones((20, 20), np.float32)
 PRODUCT = 2 * 20**3

@@ -4,6 +4,7 @@ import hashlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -16,6 +17,14 @@ def on_host(dtype: Any) -> np.dtype:
 def as_numbers(leaf: Any) -> Any:
     """Random keys as the integers they are made of."""
     return jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+
+
+def as_leaf(numbers: Any, like: Any) -> jax.Array:
+    """What `as_numbers` was given, with the dtype of `like`."""
+    if not jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key):
+        return jnp.asarray(numbers, like.dtype)
+    impl = jax.random.key_impl(jnp.zeros((), like.dtype))
+    return jax.random.wrap_key_data(jnp.asarray(numbers, jnp.uint32), impl=impl)
 
 
 def bits(array: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
@@ -12,6 +11,7 @@ from dlcore.core.errors import ArgumentError, shown
 from dlcore.core.labeled import by_path
 from dlcore.core.model import Model, ModelState, Params
 from dlcore.core.training import Training
+from dlcore.engine.dtypes import as_leaf
 from dlcore.engine.labels import name_of
 from dlcore.engine.results import FINAL_STATE, SHORTER, parameters_of
 from dlcore.engine.selection import RESULTS
@@ -134,10 +134,7 @@ def _stored(results: xr.Dataset, name: str, expected: jax.ShapeDtypeStruct, opti
             f"{name!r} has shape {values.shape}, one run of this model has {shape}. "
             + (f"Choose one run: {', '.join(axes)}." if axes else "Pass the model that was trained.")
         )
-    if is_key:
-        impl = jax.random.key_impl(jnp.zeros((), expected.dtype))
-        return jax.random.wrap_key_data(jnp.asarray(numbers, jnp.uint32), impl=impl)
-    return jnp.asarray(numbers, expected.dtype)
+    return as_leaf(numbers, expected)
 
 
 def _padded(numbers: np.ndarray) -> bool:

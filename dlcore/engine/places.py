@@ -15,6 +15,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
 from dlcore.core.errors import ArgumentError
+from dlcore.engine.dtypes import as_numbers
 
 Place = jax.Device | Mesh
 
@@ -85,7 +86,7 @@ def check_alike(lowered: jax.stages.Lowered, held: Any, place: Place) -> None:
         return
     constants = sorted(set(re.findall(r"dense<[^>]*> : tensor<[^>]*>", lowered.as_text())))
     program = _digest(str((lowered.in_avals, lowered.out_tree, constants)).encode())
-    arrays = [np.asarray(_numbers(value)) for value in held]
+    arrays = [np.asarray(as_numbers(value)) for value in held]
     data = _digest(*(part for each in arrays for part in (str(each.dtype).encode(), np.ascontiguousarray(each).data)))
     rows = _of_all(np.concatenate([program, data]), place)
     for name, some in (("programs", rows[:, : len(program)]), ("data", rows[:, len(program) :])):
@@ -95,11 +96,6 @@ def check_alike(lowered: jax.stages.Lowered, held: Any, place: Place) -> None:
                 "Each device takes its own share of a batch: give every process all of the data, the same key and the "
                 "same options."
             )
-
-
-def _numbers(value: Any) -> Any:
-    is_key = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-    return jax.random.key_data(value) if is_key else value
 
 
 def _digest(*parts: Any) -> np.ndarray:

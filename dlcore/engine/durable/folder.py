@@ -153,9 +153,9 @@ class Store:
                 return
             self._files.add(f"{name}.npz")
             self.written.append(Written(*(header[field] for field in Written._fields)))
-        for index, (key, ended) in enumerate(zip(header["cells"], header["ended"], strict=True)):
-            piece = Piece(name, index, header["begin"], header["end"], header["measured"], ended, header["final"])
-            self._pieces.setdefault((header["program"], key), []).append(piece)
+            for index, (key, ended) in enumerate(zip(header["cells"], header["ended"], strict=True)):
+                piece = Piece(name, index, header["begin"], header["end"], header["measured"], ended, header["final"])
+                self._pieces.setdefault((header["program"], key), []).append(piece)
 
     def cells(self) -> list[tuple[str, str]]:
         """Program and key of each cell of which something is there."""

@@ -51,14 +51,16 @@ class Ledger:
             self.store.refresh(seldom=self._alone)
             while True:
                 found = [self._look(block.position, row) for row in block.rows.tolist()]
+                if self._table is None:
+                    break
                 try:
                     known = list(self._cells.read(block.position, [cell for cell, _ in found]))
-                    break
                 except (DamagedError, MissingError) as error:
                     self.store.set_aside(error)
-            if self._table is not None:
+                    continue
                 for rows in known:
                     self._table.put(rows)
+                break
         lanes = self.wanted[block.position].num_lanes
         groups: dict[int, list[int]] = defaultdict(list)
         for cell, begin in found:

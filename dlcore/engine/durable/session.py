@@ -10,14 +10,14 @@ import numpy as np
 from dlcore.core.labeled import by_path
 from dlcore.engine.axes import Study
 from dlcore.engine.devices import Constants
-from dlcore.engine.dtypes import as_numbers
+from dlcore.engine.dtypes import as_leaf, as_numbers
 from dlcore.engine.durable.cells import FAILED
 from dlcore.engine.durable.commits import Commits
 from dlcore.engine.durable.folder import Store
 from dlcore.engine.durable.ledger import Ledger
 from dlcore.engine.durable.parts import DamagedError, MissingError
 from dlcore.engine.durable.tidying import tidy
-from dlcore.engine.durable.writing import PartWriter, Stored, as_leaf, signature
+from dlcore.engine.durable.writing import PartWriter, Stored, signature
 from dlcore.engine.execution import cells_of
 from dlcore.engine.places import Place, is_first_process
 from dlcore.engine.program import Block, Segment
@@ -83,10 +83,8 @@ class Session(Ledger):
         stored = self._stored[block.position]
         padded = np.pad(block.rows, (0, stored.program.num_lanes - len(block.rows)), mode="edge")
         states, ended = self._states_at(block, padded) if block.begin else (None, np.zeros(len(padded), bool))
-        writer = PartWriter(
-            self.store, self.commits, stored, block, [self._cells.keys[row] for row in block.rows], self._keeps, then
-        )
-        writer.ended = ended[: len(block.rows)]
+        n, keys = len(block.rows), [self._cells.keys[row] for row in block.rows]
+        writer = PartWriter(self.store, self.commits, stored, block, keys, ended[:n], self._keeps, then)
         cells = cells_of(self.study.traced, block, stored.program.num_lanes)
         writes = is_first_process(place)  # all processes of a mesh compute the same
         for segment in _failing_as_cells(stored.program.segments(place, cells, states, block.begin)):

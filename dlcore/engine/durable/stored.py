@@ -76,7 +76,9 @@ def open_session(
     return session
 
 
-def missing_blocks(prepared: Prepared, programs: Sequence[Program], path: str, place: Place) -> list[Block]:
+def missing_blocks(
+    prepared: Prepared, programs: Sequence[Program], path: str, place: Place, compilers: DaemonThreads
+) -> list[Block]:
     """What of a study a store lacks; all of it where there is no store yet. Nothing is written.
 
     Raises:
@@ -91,7 +93,7 @@ def missing_blocks(prepared: Prepared, programs: Sequence[Program], path: str, p
     store = Store(path, create=False)
     stored, asked = _stored(prepared, programs, place)
     store.refresh(strict=True)
-    check(store, asked, stored)
+    check(store, asked, stored, traced=functools.partial(traced_again, prepared, place, compilers))
     wanted = [each.wanted for each in stored]
     return Ledger(store, prepared.study, wanted, None, prepared.options.keeps).missing()
 

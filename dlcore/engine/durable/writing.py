@@ -9,7 +9,6 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from dlcore.core.labeled import by_path
@@ -20,8 +19,9 @@ from dlcore.engine.durable.folder import Store
 from dlcore.engine.durable.identity import Identity
 from dlcore.engine.durable.pieces import name_of_part
 from dlcore.engine.places import Place, first_device
-from dlcore.engine.program import ENDED, Block, Program, Traced
+from dlcore.engine.program import ENDED, Block, Program
 from dlcore.engine.results import Kept, Rows, parameters_of
+from dlcore.engine.traced import Traced
 
 
 class Stored(NamedTuple):
@@ -53,7 +53,8 @@ class PartWriter:
     """Has the parts of a block written.
 
     Args:
-      keys: of its cells. then: called when the last part is written.
+      keys: of its cells. ended: which of them had ended where it begins, [n]. then: called when the last part is
+        written.
     """
 
     def __init__(
@@ -63,13 +64,14 @@ class PartWriter:
         stored: Stored,
         block: Block,
         keys: Sequence[str],
+        ended: np.ndarray,
         keeps: Kept,
         then: Callable[[], None],
     ):
         self._store, self._commits, self._stored, self._keys, self._keeps = store, commits, stored, keys, keeps
         self._then = then
         self._begin, self._rows = block.begin, list[Rows]()
-        self.ended = np.zeros(len(keys), bool)
+        self._ended = ended
         self._last_state: str | None = None
         self._written: Future | None = None
         self.began = time.perf_counter()
@@ -78,7 +80,7 @@ class PartWriter:
         """Keep records until their part is written: at the end, or when there are states."""
         self._rows.append(rows)
         if ENDED in rows.records:
-            self.ended = self.ended | rows.records[ENDED].any(axis=1)
+            self._ended = self._ended | rows.records[ENDED].any(axis=1)
         end = rows.begin + rows.count - 1
         if rows.final is None and (states is None or end <= self._begin):  # nothing yet but where it began
             return
@@ -90,7 +92,7 @@ class PartWriter:
             "begin": self._begin,
             "end": end,
             "measured": measured,
-            "ended": self.ended.tolist(),
+            "ended": self._ended.tolist(),
             "final": final,
         }
         name = name_of_part(facts)
@@ -154,11 +156,3 @@ def signature(stored: Stored) -> dict[str, Any]:
         "ends": stored.program.ends,
         "options": stored.program.start.options,
     }
-
-
-def as_leaf(values: np.ndarray, leaf: Any) -> Any:
-    """An array of a state from its numbers: a key of a key's."""
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        impl = jax.random.key_impl(jnp.zeros((), leaf.dtype))
-        return jax.random.wrap_key_data(jnp.asarray(values, jnp.uint32), impl=impl)
-    return values

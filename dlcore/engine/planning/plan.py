@@ -20,10 +20,11 @@ from dlcore.engine.planning.programs import Clocked, Part, compiled_parts
 from dlcore.engine.planning.sizes import room_for, sizes_of
 from dlcore.engine.planning.timed_block import Timed, timed
 from dlcore.engine.preparation import Options, Prepared, prepare
-from dlcore.engine.program import Block, Traced
+from dlcore.engine.program import Block
 from dlcore.engine.results import Kept
 from dlcore.engine.setup import available_cores, warn_of_idle_cores
 from dlcore.engine.sweep import STUDY, study_given, width_of
+from dlcore.engine.traced import Traced
 
 
 @arguments(
@@ -95,7 +96,7 @@ def plan_of(
     threads = Clocked(available_cores())
     try:
         parts = compiled_parts(given, threads, devices)
-        blocks = None if store is None else missing(given, parts, os.fspath(store), devices[0])
+        blocks = None if store is None else missing(given, parts, os.fspath(store), devices[0], threads)
         sizes = sizes_of(given, parts)
         space = room_for(parts, sizes, devices, store)
         if measure and not space.problems:
@@ -122,9 +123,9 @@ def plan_of(
     return plan, given
 
 
-def missing(given: Prepared, parts: Sequence[Part], store: str, device: jax.Device) -> list[Block]:
+def missing(given: Prepared, parts: Sequence[Part], store: str, device: jax.Device, threads: Clocked) -> list[Block]:
     """The blocks of which something is not in the store yet."""
-    return missing_blocks(given, [part.program for part in parts], store, device)
+    return missing_blocks(given, [part.program for part in parts], store, device, threads)
 
 
 def _lacking(blocks: Sequence[Block], position: int, part: Part) -> tuple[int, float]:

@@ -4,10 +4,15 @@ import functools
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 import dlcore as dl
 from dlcore.engine.durable import stored
+from dlcore.engine.durable.claims import Claims
+from dlcore.engine.preparation import Options, prepare
+from dlcore.engine.program import Program
+from dlcore.engine.threads import DaemonThreads
 
 STARTS = np.arange(1.0, 4.0)
 
@@ -44,19 +49,13 @@ def test_a_new_static_value_in_another_environment(tmp_path):
 
 def test_two_functions_begun_at_once(tmp_path, monkeypatch):
     """Catches a function that was edited and started again while the first one computes its first block."""
-    path = tmp_path / "s"
 
-    def begin(fit, path):
-        from dlcore.engine.preparation import Options, prepare
-        from dlcore.engine.threads import DaemonThreads
-
+    def begin(fit):
         prepared = prepare(dl.study(fit, start=STARTS), Options(), lambda traced: 8)
-        return stored.open_session(prepared, str(path), jax.devices()[:1], DaemonThreads(1), states=True)
+        return stored.open_session(prepared, str(tmp_path / "s"), jax.devices()[:1], DaemonThreads(1), states=True)
 
-    first = begin(falling, path)
-    running = [first.wanted[0].name]
-    second = begin(functools.partial(falling, by=3.0), path)  # nothing was computed yet
-    monkeypatch.setattr(type(second.claims), "others", lambda self: {"x": {"program": running[0]}})
+    first, second = begin(falling), begin(functools.partial(falling, by=3.0))  # nothing was computed yet
+    monkeypatch.setattr(Claims, "others", lambda self: {"a block": {"program": first.wanted[0].name}})
     with pytest.raises(dl.ArgumentError, match="come from something else"):
         second.check_once()
 
@@ -85,8 +84,6 @@ def test_a_function_that_raises_for_a_static_value(tmp_path):
 
 def test_memory_that_runs_out(tmp_path, monkeypatch):
     """Catches a study that ends when a block does not fit, and cells that would have fit and are given up with it."""
-    from dlcore.engine.program import Program
-
     original = Program.segments
 
     def segments(self, place, cells, *more):
@@ -109,8 +106,6 @@ def test_streamed_runs_are_not_verified(tmp_path):
     task = dl.tasks.regression(dl.models.linear(2), data)
 
     def fit(seed):
-        import optax
-
         return dl.training(jax.random.key(seed), task, optax.sgd(0.01), batch_size=3, num_epochs=1)
 
     dl.sweep(fit, seed=np.arange(2), store=tmp_path / "s")
@@ -123,3 +118,21 @@ def test_stores_look_good_in_a_notebook(tmp_path):
     dl.sweep(falling, start=STARTS, store=tmp_path / "s")
     assert "<table" in dl.studies(tmp_path)._repr_html_()  # pyright: ignore
     assert "finished" in dl.load(tmp_path / "s")._repr_html_()
+
+
+def test_a_plan_changes_nothing(tmp_path):
+    """Catches a plan that sets parts aside, or takes what a sweep would refuse."""
+    dl.sweep(falling, start=STARTS, width=[1], store=tmp_path / "s")
+    (file,) = (tmp_path / "s" / "parts").iterdir()
+    content = file.read_bytes()
+    at = content.index(np.float32([0.5, 0.25]).tobytes())  # the numbers of the first cell
+    file.write_bytes(content[:at] + b"\0" + content[at + 1 :])
+    assert dl.plan(falling, start=STARTS, width=[1], store=tmp_path / "s", measure=False).missing == 0
+    file.write_bytes(content[:-1])
+    with pytest.raises(dl.DataError, match="is damaged"):
+        dl.plan(falling, start=STARTS, width=[1], store=tmp_path / "s", measure=False)
+    assert [each.name for each in (tmp_path / "s" / "parts").iterdir()] == [file.name]
+    file.write_bytes(content)
+    by_three = functools.partial(falling, by=3.0)
+    with pytest.raises(dl.ArgumentError, match="come from something else at width=1"):
+        dl.plan(by_three, start=STARTS, width=[2], store=tmp_path / "s", measure=False)

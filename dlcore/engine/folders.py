@@ -5,12 +5,14 @@ import errno
 import os
 import pathlib
 import shutil
+import time
 from collections.abc import Iterator
 
 from dlcore.core.errors import ArgumentError, DataError
 from dlcore.engine.leftovers import Origin, beside, origin, stale
 from dlcore.engine.manifest import NAME, foreign, read_manifest, sync, write_manifest
 
+LOOKS, SECONDS_BETWEEN_LOOKS = 40, 0.05  # whether a folder stays removed
 TRIES = 200  # of a swap, against other processes that swap at the same moment
 
 
@@ -96,8 +98,17 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     except OSError as error:
         raise unwritable(given, error) from error
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        _remove_unfinished(new)
     _remove_stale(path)
+
+
+def _remove_unfinished(folder: pathlib.Path) -> None:
+    """Remove a folder that did not take its place; Zarr's threads may write on after one of them has failed."""
+    for _ in range(LOOKS):
+        if not folder.exists():
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 def left_beside(path: pathlib.Path) -> pathlib.Path | None:

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -153,6 +154,30 @@ def test_a_full_disk_leaves_the_old_results(tmp_path, monkeypatch):
         dl.save(results(2), tmp_path / "r")
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
     assert float(dl.load(tmp_path / "r").loss[0]) == 1
+
+
+def test_threads_that_write_on_after_one_has_failed(tmp_path):
+    """Catches a half written folder that is left behind, since it was removed while somebody wrote into it."""
+
+    def write_on(folder):
+        until = time.monotonic() + 0.2
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "chunk").write_bytes(b"1")
+
+    writers = []
+
+    def written():
+        with folders.replacing(tmp_path / "r") as new:
+            writers.append(threading.Thread(target=write_on, args=(new / "a",)))
+            writers[0].start()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(dl.ArgumentError, match="No space left"):
+        written()
+    writers[0].join()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_disk_that_is_really_full(tmp_path):

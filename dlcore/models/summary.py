@@ -13,6 +13,7 @@ from jax.extend.core import Jaxpr
 from dlcore.core.arguments import Constraint, RefusedError, arguments, as_array, instance, sequence, text
 from dlcore.core.errors import ArgumentError, DataError, described, shown
 from dlcore.core.model import Model
+from dlcore.engine.planning.flops import flops_of_product
 from dlcore.nn.observation import observing
 
 _SCOPE = re.compile(r"layer:([^/()]+)")
@@ -184,14 +185,15 @@ def _owner(path: str, candidates: Iterable[str]) -> str:
 
 
 def _count(jaxpr: Jaxpr, scope: str, times: Any, flops: dict[str, Any]) -> None:
-    """Add the operations of a program to the layers they are called in.
+    """Add the operations of a program's matrix products and convolutions to the layers they are called in.
 
     XLA's `cost_analysis` counts the body of a scan once; here it counts as often as it runs. A while loop counts once.
     """
     for equation in jaxpr.eqns:
         found = _SCOPE.findall(str(equation.source_info.name_stack))
         here = found[-1] if found else scope
-        flops[here] = flops[here] + times * _flops(equation)
+        if (products := flops_of_product(equation)) is not None:
+            flops[here] = flops[here] + times * products
         repeats = equation.params["length"] if equation.primitive.name == "scan" else 1
         for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
             if _is_jaxpr(inner):
@@ -200,26 +202,6 @@ def _count(jaxpr: Jaxpr, scope: str, times: Any, flops: dict[str, Any]) -> None:
 
 def _is_jaxpr(value: Any) -> bool:
     return hasattr(getattr(value, "jaxpr", value), "eqns")
-
-
-def _flops(equation: Any) -> Any:
-    """Multiplications and additions of one matrix product or convolution; other operations count nothing."""
-    output = equation.outvars[0].aval
-    if equation.primitive.name == "dot_general":
-        (contracted, _), _ = equation.params["dimension_numbers"]
-        return 2 * _product(output.shape) * _product(equation.invars[0].aval.shape[axis] for axis in contracted)
-    if equation.primitive.name == "conv_general_dilated":
-        kernel = equation.invars[1].aval.shape
-        outputs = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
-        return 2 * _product(output.shape) * (_product(kernel) // outputs)
-    return 0
-
-
-def _product(sizes: Iterable[Any]) -> Any:
-    product = 1
-    for size in sizes:  # math.prod refuses symbolic sizes
-        product = product * size
-    return product
 
 
 def _grouped(number: Any) -> str:

@@ -3,8 +3,10 @@
 XLA's own `cost_analysis` counts the body of a loop once, and a training step is one.
 """
 
+import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -24,6 +26,9 @@ REDUCTIONS = """
 """.split()  # noqa: SIM905
 # One for each element that is added or multiplied in.
 SCATTERS = ("scatter-add", "scatter_add", "scatter-mul", "scatter_mul", "scatter_sub")
+
+
+PRODUCTS = ("dot_general", "conv_general_dilated")
 
 
 class Flops(NamedTuple):
@@ -53,6 +58,22 @@ def flops_of(function: Callable[..., Any], *arguments: Any) -> Flops:
     closed = jax.make_jaxpr(function)(*arguments)
     needed, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars))
     return _of_jaxpr(needed)
+
+
+def flops_of_product(equation: Any) -> Any:
+    """Multiplications and additions of a matrix product or a convolution, None for others; sizes may be symbolic."""
+    name, params = equation.primitive.name, equation.params
+    if name not in PRODUCTS:
+        return None
+    left, right, result = (value.aval.shape for value in (*equation.invars[:2], equation.outvars[0]))
+    if name == "dot_general":
+        (contracted, _), _ = params["dimension_numbers"]
+        return 2 * _product(result) * _product(left[axis] for axis in contracted)
+    return 2 * _product(result) * (_product(right) // right[params["dimension_numbers"].rhs_spec[0]])
+
+
+def _product(sizes: Iterable[Any]) -> Any:
+    return functools.reduce(operator.mul, sizes, 1)  # math.prod refuses symbolic sizes
 
 
 def _of_jaxpr(jaxpr: Jaxpr) -> Flops:
@@ -87,10 +108,12 @@ def _own(name: str, params: Any, equation: Any) -> float | None:
     """Operations of an equation that has no loop in it; None if it is unknown here, or calls another trace."""
     shapes = [getattr(value.aval, "shape", ()) for value in equation.invars]
     result = equation.outvars[0].aval if equation.outvars else None
-    if name not in _COUNTS and name not in ELEMENTWISE and name not in REDUCTIONS and name not in SCATTERS:
+    if not any(name in known for known in (_COUNTS, ELEMENTWISE, REDUCTIONS, SCATTERS, PRODUCTS)):
         return None
     if result is None or not _is_real(result, equation.invars):
         return 0.0
+    if name in PRODUCTS:
+        return flops_of_product(equation)
     if name in ELEMENTWISE:
         return math.prod(result.shape)
     if name in REDUCTIONS:
@@ -104,16 +127,6 @@ def _is_real(result: Any, arguments: Sequence[Any]) -> bool:
     """Whether an equation computes with floats: nobody counts integers."""
     known = [value.aval for value in arguments if not isinstance(value, Literal)]
     return any(jnp.issubdtype(aval.dtype, jnp.inexact) for aval in (*known, result) if hasattr(aval, "dtype"))
-
-
-def _dot(shapes: Any, result: Any, params: Any) -> float:
-    (contracted, _), _ = params["dimension_numbers"]
-    return 2 * math.prod(result) * math.prod(shapes[0][axis] for axis in contracted)
-
-
-def _convolution(shapes: Any, result: Any, params: Any) -> float:
-    features = shapes[1][params["dimension_numbers"].rhs_spec[0]]
-    return 2 * math.prod(result) * math.prod(shapes[1]) / features
 
 
 def _power(shapes: Any, result: Any, params: Any) -> float:
@@ -141,8 +154,6 @@ def _factorization(factor: float) -> Callable[[Any, Any, Any], float]:
 
 
 _COUNTS: dict[str, Callable[[Any, Any, Any], float]] = {
-    "dot_general": _dot,
-    "conv_general_dilated": _convolution,
     "integer_pow": _power,
     "reduce_window": _window,
     "reduce_window_sum": _window,

@@ -9,6 +9,7 @@ import dlcore as dl
 from dlcore.core.arguments import integer
 from dlcore.engine.command_line import run_subcommands
 from dlcore.engine.folders import check_output
+from dlcore.evidence.pages import check_page, update_page
 
 MOST_BLOCKS = 99  # blocks have 10 000 seeds each, revisions of the plan a million
 
@@ -42,7 +43,7 @@ def convergence(
     from benchmarks.convergence.parts import QUICK, Scale
 
     if readme is not None:
-        verdicts.check_readme(readme)
+        check_page(readme)
     console = Console()
     scale = (QUICK if quick else Scale())._replace(block=seed_block, studies=studies_of(output))
     if plan:
@@ -52,7 +53,7 @@ def convergence(
     files.store(results, output)
     report.show(results, console)
     if readme is not None:
-        verdicts.update_readme(readme, verdicts.readme_table(results))
+        update_page(readme, verdicts.readme_table(results))
     console.print(
         f"Written to {output}: report.html, verdict.json, table.csv, history.zarr and the figures.", soft_wrap=True
     )
@@ -70,7 +71,7 @@ def agreement(files: tuple[pathlib.Path, ...], /) -> None:
     Args:
       files: the verdict.json of each, two or more.
     """
-    from benchmarks.convergence import blocks
+    from dlcore.evidence import blocks
 
     blocks.show(files, Console())
 
@@ -117,6 +118,20 @@ def plan(parts: tuple[str, ...] = (), /, *, repeats: int = 3, output: pathlib.Pa
     timing.measure(plan.PARTS, parts, repeats, output)
 
 
+def probes(parts: tuple[str, ...] = (), /, *, repeats: int = 9, output: pathlib.Path | None = None) -> None:
+    """Measure what probes cost, in gradients of the split that they look at.
+
+    Args:
+      parts: the probes; all by default.
+      repeats: timings to take the median of, after a warm-up.
+      output: JSON file to write.
+    """
+    dl.setup(cache=False)
+    from benchmarks import probes, timing
+
+    timing.measure(probes.PARTS, parts, repeats, output)
+
+
 def main() -> None:
     """Entry point."""
     commands = {
@@ -125,6 +140,7 @@ def main() -> None:
         "throughput": throughput,
         "layers": layers,
         "plan": plan,
+        "probes": probes,
     }
     run_subcommands(commands, "python -m benchmarks")
 

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import pathlib
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +14,9 @@ from typing import Any
 
 from dlcore.core.arguments import one_of
 from dlcore.core.errors import ArgumentError
+from dlcore.engine import provenance
 from dlcore.engine.folders import check_parent, unwritable
 from dlcore.engine.manifest import sync
-from dlcore.engine.provenance import provenance
-from dlcore.engine.setup import available_cores
 
 Part = Callable[[int], dict[str, float]]  # repeats -> name to number
 
@@ -91,14 +89,9 @@ def _write(output: pathlib.Path, results: Mapping[str, Any]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
-    cpu = platform.processor()
-    if pathlib.Path("/proc/cpuinfo").exists():
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
+    """What the numbers were measured on, and the peers that there are."""
     peers = {name.replace("-", "_"): metadata.version(name) for name in ("scikit-learn", "torch") if _installed(name)}
-    versions = {f"{name}_version": version for name, version in peers.items()}
-    return {"cpu": cpu, "cores": available_cores(), **versions, **provenance()}
+    return {**{f"{name}_version": version for name, version in peers.items()}, **provenance.machine()}
 
 
 def _installed(name: str) -> bool:

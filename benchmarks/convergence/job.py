@@ -5,7 +5,6 @@ import functools
 import time
 from collections.abc import Mapping
 
-import jax
 from rich.console import Console
 
 from benchmarks.convergence.design import PARTS, plan
@@ -13,6 +12,7 @@ from benchmarks.convergence.parts import Measured, Part, Scale, side_by_side
 from benchmarks.convergence.results import Results
 from dlcore.engine.durable.continuing import continuing
 from dlcore.engine.planning.dry_run import print_plans
+from dlcore.engine.setup import exact_products
 
 CLAIMS = "abcdefgh"  # the textbook's; what the other verdicts are about follows from theory
 NUM_THREADS = 2
@@ -56,15 +56,6 @@ def show_plan(scale: Scale, console: Console) -> None:
     exact_products()
     jobs = {part.title: functools.partial(part.measure, scale) for part in PARTS}
     print_plans(jobs, console, brief=True)
-
-
-def exact_products() -> None:
-    """Have accelerators multiply in float32, which CPUs do anyway.
-
-    By default they round to fewer bits (an H100 to 10, TF32), a floor of its own where the claims are about descent's.
-    """
-    if jax.default_backend() != "cpu":
-        jax.config.update("jax_default_matmul_precision", "highest")
 
 
 def judge(parts: Mapping[str, Measured], scale: Scale, seconds: float = 0.0) -> Results:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import jinja2
 import pandas as pd
-from matplotlib.axes import Axes
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -18,12 +17,14 @@ from benchmarks.convergence import verdicts
 from benchmarks.convergence.parts import Picture
 from benchmarks.convergence.results import Results
 from benchmarks.timing import machine
+from dlcore.evidence import tables
 from dlcore.evidence.agreement import SEEDS
+from dlcore.plots.files import save_figure
 
 DPI = 130  # sharp at the width of the page
 DIGITS = 4  # of numbers in tables
 MOST_WRITTEN_OUT = 1e9  # larger ones as powers of ten
-BULKY = {"claim", verdicts.EVIDENCE}  # columns of sentences
+BULKY = {"claim", tables.EVIDENCE}  # columns of sentences
 
 
 class Figure(NamedTuple):
@@ -39,8 +40,8 @@ def show(results: Results, console: Console) -> None:
     for title, table in results.tables.items():
         _print(console, title, table)
     if results.theory:
-        _print(console, "What theory says, measured", verdicts.verdict_table(results.theory), lines=True)
-    _print(console, results.plan.question, verdicts.verdict_table(results.verdicts), lines=True)
+        _print(console, "What theory says, measured", tables.verdict_table(results.theory), lines=True)
+    _print(console, results.plan.question, tables.verdict_table(results.verdicts), lines=True)
     for text in (verdicts.answer(results.verdicts), *verdicts.details(results.verdicts)):
         console.print(text, highlight=False)
 
@@ -68,7 +69,8 @@ def page(results: Results, figures: Sequence[Figure]) -> str:
     return template.render(
         results=results,
         figures=figures,
-        of=verdicts,
+        of=tables,
+        words=verdicts,
         seeds=SEEDS,
         machine=machine(),
         date=datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
@@ -100,20 +102,8 @@ def _kind(value: Any) -> str:
 def _saved(picture: Picture, folder: pathlib.Path) -> str:
     """Write the picture as PNG and SVG; the PNG in base64."""
     file = folder / f"{picture.name}.png"
-    for ax in picture.figure.axes:
-        _show_nothing(ax)
-    picture.figure.draw_without_rendering()
-    picture.figure.set_layout_engine("none")  # laid out once, saved twice
-    picture.figure.savefig(file, dpi=DPI)
-    picture.figure.savefig(file.with_suffix(".svg"))
+    save_figure(picture.figure, file, dpi=DPI)
     return base64.b64encode(file.read_bytes()).decode()
-
-
-def _show_nothing(ax: Axes) -> None:
-    """Make axes linear that nothing can be shown on: logarithmic ones of no positive number have no ticks."""
-    for axis, low in ((ax.xaxis, ax.get_xlim()[0]), (ax.yaxis, ax.get_ylim()[0])):
-        if axis.get_scale() == "log" and not (low > 0 or math.isfinite(axis.get_minpos())):
-            ax.set(**{f"{axis.axis_name}scale": "linear"})
 
 
 def _print(console: Console, title: str, frame: pd.DataFrame, *, lines: bool = False) -> None:

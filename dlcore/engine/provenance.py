@@ -3,11 +3,14 @@
 import functools
 import os
 import pathlib
+import platform
 import subprocess
 from importlib import metadata
 from typing import Any
 
 import jax
+
+from dlcore.engine.setup import available_cores
 
 DISTRIBUTIONS = {"dlcore": "dlcore-jax"}  # where a package is distributed under another name
 
@@ -27,6 +30,15 @@ def provenance() -> dict[str, Any]:
         "cpu_threads": os.environ.get("PJRT_NPROC", "default"),
         "source_revision": _revision(),
     }
+
+
+def machine() -> dict[str, Any]:
+    """The processor and its cores, besides: what seconds depend on."""
+    cpu = platform.processor()
+    if pathlib.Path("/proc/cpuinfo").exists():
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
+    return {"cpu": cpu, "cores": available_cores(), **provenance()}
 
 
 @functools.cache

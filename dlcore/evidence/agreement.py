@@ -72,7 +72,7 @@ def _read(file: pathlib.Path) -> dict[str, Any]:
 def _check_plans(documents: Mapping[str, Mapping[str, Any]]) -> None:
     (first, reference), *others = ((name, _without_seeds(document["plan"])) for name, document in documents.items())
     for name, plan in others:
-        differing = list(_differences(reference, plan))
+        differing = list(differences(reference, plan))
         if differing:
             raise ArgumentError(
                 f"{first!r} and {name!r} answer different plans, in {', '.join(differing[:5])}. Only runs of one plan "
@@ -80,12 +80,12 @@ def _check_plans(documents: Mapping[str, Mapping[str, Any]]) -> None:
             )
 
 
-def _differences(a: Any, b: Any, name: str = "plan") -> Iterator[str]:
+def differences(a: Any, b: Any, name: str = "plan") -> Iterator[str]:
     """Where two plans differ, as paths of names."""
     if isinstance(a, dict) and isinstance(b, dict):
         for key in dict.fromkeys((*a, *b)):
             below = key if name == "plan" else f"{name}.{key}"
-            yield from _differences(a.get(key, MISSING), b.get(key, MISSING), below)
+            yield from differences(a.get(key, MISSING), b.get(key, MISSING), below)
     elif a != b:
         yield name
 

@@ -16,10 +16,11 @@ from processes import wait_until
 
 import dlcore as dl
 from benchmarks.__main__ import convergence, studies_of
-from benchmarks.convergence import design, job, output, report, verdicts
+from benchmarks.convergence import design, job, output, report
 from benchmarks.convergence.parts import QUICK, Part, Scale, side_by_side
 from dlcore.engine.durable.continuing import num_parts
 from dlcore.evidence import Outcome, above
+from dlcore.evidence.tables import condition_table
 
 ROOT = Path(__file__).parents[2]
 FIGURES = {
@@ -106,7 +107,7 @@ def test_stored_measurements_give_the_verdicts_again(folder, measured):
     document = json.loads((folder / "out" / "verdict.json").read_text())
     assert [str(verdict.outcome) for verdict in found.verdicts] == [claim["outcome"] for claim in document["claims"]]
     stored = pd.read_csv(folder / "out" / "table.csv")
-    again = verdicts.condition_table([*found.verdicts, *found.theory])
+    again = condition_table([*found.verdicts, *found.theory])
     keys = ["claim", "part", "condition"]
     columns = [*keys, "estimate", "low", "high", "count", "outcome"]
     stored, again = (table[columns].sort_values(keys, ignore_index=True) for table in (stored, again))

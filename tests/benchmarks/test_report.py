@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 import dlcore as dl
-from benchmarks.convergence import blocks, output, report, verdicts
+from benchmarks.convergence import output, report, verdicts
 from benchmarks.convergence.parts import QUICK, Picture
 from benchmarks.convergence.results import Results
 from dlcore.evidence import (
@@ -27,9 +27,12 @@ from dlcore.evidence import (
     SubClaim,
     Verdict,
     above,
+    blocks,
     exact,
+    tables,
     undetermined,
 )
+from dlcore.evidence.pages import check_page, update_page
 
 VALUES = {"supported": [exact(2.0)], "refuted": [exact(0.5)], "conditional": [exact(2.0), exact(0.5)], "missing": []}
 
@@ -123,7 +126,7 @@ def test_the_page_needs_nothing_else_and_can_be_read_aloud(folder):
 def test_the_page_says_all(folder):
     """Catches a verdict, a number, a threshold, a check or where it comes from that is left out."""
     text = html.unescape((folder / "report.html").read_text())
-    for outcome, sign in verdicts.SIGNS.items():
+    for outcome, sign in tables.SIGNS.items():
         assert f'<span class="badge {outcome}">{sign} {outcome}</span>' in text
     for expected in (
         "exact: 2",
@@ -170,7 +173,7 @@ def test_the_readme_is_updated_between_its_markers(tmp_path, folder):
     page.write_text("before\n<!-- verdicts -->\nold\n<!-- /verdicts -->\nafter\n")
     table = verdicts.readme_table(made_up())
     for _ in range(2):
-        verdicts.update_readme(page, table)
+        update_page(page, table)
         text = page.read_text()
         assert text == f"before\n<!-- verdicts -->\n\n{table}\n<!-- /verdicts -->\nafter\n"
     rows = [re.split(r"(?<!\\)\|", line) for line in table.splitlines()]
@@ -180,9 +183,9 @@ def test_the_readme_is_updated_between_its_markers(tmp_path, folder):
     for text in ("no markers", "<!-- verdicts -->\n<!-- /verdicts -->\n" * 2):
         page.write_text(text)
         with pytest.raises(dl.ArgumentError, match="has no one place for the verdicts"):
-            verdicts.update_readme(page, table)
+            update_page(page, table)
     with pytest.raises(dl.ArgumentError, match="cannot read"):
-        verdicts.check_readme(tmp_path / "missing.md")
+        check_page(tmp_path / "missing.md")
 
 
 def test_blocks_side_by_side(folder, tmp_path):

@@ -9,11 +9,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.convergence.verdicts import SIGNS
 from dlcore.evidence.agreement import MISSING, agreement
+from dlcore.evidence.tables import SIGNS
 
 
-def show(files: Sequence[pathlib.Path], console: Console) -> None:
+def show(files: Sequence[pathlib.Path], console: Console, *, title: str = "Verdicts by block of seeds") -> None:
     """Print each claim's verdict in each file, the items that differ, and how many agree.
 
     Raises:
@@ -21,7 +21,7 @@ def show(files: Sequence[pathlib.Path], console: Console) -> None:
     """
     found = agreement(files)
     whole = found.reset_index().query("part == ''")
-    table = Table(title="Verdicts by block of seeds", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("claim", *map(_label, files), "agree"):
         table.add_column(name)
     for row in whole.drop(columns=["group", "part", "condition"]).itertuples(index=False):

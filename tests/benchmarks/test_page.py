@@ -1,30 +1,11 @@
-"""The experiments that are run by name, and the page of the benchmarks."""
+"""The page of the benchmarks."""
 
 import json
 import pathlib
 
 import pytest
 
-import dlcore as dl
-from dlcore.evidence import Outcome
-
 FOLDER = pathlib.Path(__file__).parents[2] / "benchmarks"
-
-
-def test_experiments_measure_judge_and_plot(tmp_path):
-    """Catches an experiment whose parts do not fit together; at a smaller size than its own."""
-    from experiments.__main__ import load, names
-
-    assert names() == ["learning_rate"]
-    experiment = load("learning_rate")
-    results = experiment.measure(num_seeds=6, num_epochs=6)
-    verdicts = experiment.judge(results)
-    assert [verdict.claim for verdict in verdicts] == list(experiment.claims)
-    experiment.plot(results).savefig(tmp_path / "figure.png")
-    assert (tmp_path / "figure.png").stat().st_size > 5000
-    with pytest.raises(dl.ArgumentError, match="Did you mean 'learning_rate'"):
-        load("learnin_rate")
-    assert verdicts[1].outcome is Outcome.SUPPORTED, "32 times the best rate must fail"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +18,13 @@ def test_experiments_measure_judge_and_plot(tmp_path):
             (
                 *("networks", "programs", "convolution", "recurrence"),
                 *("single_samples", "long_epochs", "large_results"),
+            ),
+        ),
+        (
+            "probes.json",
+            (
+                *("layer_norms", "update_ratios", "unit_symmetry", "activations", "sharpness"),
+                *("hessian_trace", "gradient_noise", "two_batch_noise", "tangent_kernel"),
             ),
         ),
         (

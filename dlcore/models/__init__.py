@@ -18,6 +18,7 @@ from dlcore.models.modular import decomposed, mixture_of_experts, pretrained, ro
 from dlcore.models.radial_basis import fit_output_layer, radial_basis
 from dlcore.models.recurrent import recurrent
 from dlcore.models.residual import resnet
+from dlcore.models.restarted import restarted
 from dlcore.models.sequence_to_sequence import sequence_to_sequence
 from dlcore.models.summary import Layer, layer_table, num_params, summary, symbolic
 from dlcore.nn.normalization import batch_norm, group_norm, layer_norm
@@ -60,6 +61,7 @@ __all__ = [
     "recurrent",
     "reparameterize",
     "resnet",
+    "restarted",
     "routed",
     "sequence_to_sequence",
     "spread_widths",

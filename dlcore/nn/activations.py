@@ -4,14 +4,15 @@ Each acts on every element by itself, except `softmax` (over the last axis) and 
 `ACTIVATIONS` lists the names that models take; `layer` makes a layer of one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 
-from dlcore.core.arguments import Constraint, arguments, array, integer, named, number
+from dlcore.core.arguments import Constraint, arguments, array, integer, named, number, sequence
 from dlcore.core.errors import ArgumentError
 
 Activation = Callable[[jax.Array], jax.Array]
@@ -38,6 +39,7 @@ __all__ = [
     "ACTIVATIONS",
     "Activate",
     "Activation",
+    "Chosen",
     "Maxout",
     "by_name",
     "elu",
@@ -282,6 +284,39 @@ def num_pieces(activation: str | Activation) -> int:
       (2, 1)
     """
     return PIECES.check("maxout: num_pieces", getattr(by_name(activation), "num_pieces", 1))
+
+
+class Chosen:
+    """One of several activations by its number, which may be traced: all of them share one program.
+
+    The layer before is as wide as the one with the most pieces needs; the others take the first values. Each is
+    computed, so it is for studies of small networks, where compiling takes longer than running. "prelu" has no weight.
+
+    Args:
+      number: from 0; a number beyond them is the nearest.
+      among: names or functions.
+
+    Raises:
+      ArgumentError: an unknown name, none at all.
+
+    Example:
+      >>> dl.activations.Chosen(1, ["relu", "maxout"])(jnp.array([1.0, -2.0, -3.0, 4.0]))
+      Array([1., 4.], dtype=float32)
+      >>> dl.activations.Chosen(0, ["relu", "maxout"])(jnp.array([1.0, -2.0, -3.0, 4.0]))
+      Array([1., 0.], dtype=float32)
+    """
+
+    @arguments(among=sequence(ACTIVATION, 1, text="names or functions of activations"))
+    def __init__(self, number: int | jax.Array, among: Sequence[str | Activation]):
+        self.number = number
+        self.functions = [by_name(activation) for activation in among]
+        self.num_pieces = max(map(num_pieces, self.functions))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[..., num_pieces * n] to [..., n]."""
+        width = x.shape[-1] // self.num_pieces
+        branches = [lambda x, f=f: f(x[..., : width * num_pieces(f)]) for f in self.functions]
+        return lax.switch(self.number, branches, x)
 
 
 class Activate(nnx.Module):

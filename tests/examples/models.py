@@ -179,6 +179,7 @@ EXAMPLES = {
         "initializer": "lecun_normal",
         "dropout": 0.1,
     },
+    "restarted": lambda: {"model": dl.models.linear(2), "change": lambda key, name, values: values + 1},
     "routed": lambda: {
         "modules": [dl.models.linear(2, 1), dl.models.linear(2, 1)],
         "route": lambda x: jnp.zeros(len(x), int),

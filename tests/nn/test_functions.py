@@ -232,3 +232,28 @@ def test_bad_arguments(call, message):
     """Catches errors from deep inside JAX, or none."""
     with pytest.raises(dl.ArgumentError, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", ["relu", "elu", "softmax", "maxout"])
+def test_a_chosen_activation_is_the_one_of_its_number(name):
+    """Catches another branch, pieces cut elsewhere, a number that cannot be traced."""
+    names = ["relu", "elu", "softmax", "maxout"]
+    x = jax.random.normal(jax.random.key(0), (3, 8))
+    expected = activations.by_name(name)(x if name == "maxout" else x[:, :4])
+    chosen = jax.jit(lambda number, x: activations.Chosen(number, names)(x))(names.index(name), x)
+    np.testing.assert_allclose(chosen, expected, rtol=1e-6)
+
+
+def test_models_take_a_chosen_activation():
+    """Catches layers that are not as wide as the one with the most pieces needs, and one that no network computes."""
+
+    def outputs(number):
+        model = dl.models.mlp([4, 3, 2], activations.Chosen(number, ["tanh", "maxout"]))
+        return model.apply(*model.init(jax.random.key(0)), jnp.ones((2, 4)))[0]
+
+    both = jax.jit(jax.vmap(outputs))(jnp.arange(2))
+    maxout = dl.models.mlp([4, 3, 2], "maxout")
+    np.testing.assert_allclose(both[1], maxout.apply(*maxout.init(jax.random.key(0)), jnp.ones((2, 4)))[0], rtol=1e-5)
+    assert not np.allclose(both[0], both[1])
+    with pytest.raises(dl.ArgumentError, match="among"):
+        activations.Chosen(0, [])

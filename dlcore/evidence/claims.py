@@ -2,10 +2,8 @@
 
 import enum
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
-
-import xarray as xr
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from dlcore.core.arguments import arguments, instance, number, sequence
 from dlcore.core.errors import ArgumentError
@@ -268,18 +266,3 @@ def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[key]))
         adjusted[key] = largest
     return adjusted
-
-
-class Experiment(NamedTuple):
-    """A question answered by measurement.
-
-    claims: written down before it. measure: `measure(**settings, store=None) -> Dataset`; its keyword defaults are the
-    configuration, store is a folder that keeps the runs. judge: `judge(Dataset) -> verdicts`, one for each claim. plot:
-    `plot(Dataset) -> figure`.
-    """
-
-    question: str
-    claims: Sequence[Claim]
-    measure: Callable[..., xr.Dataset]
-    judge: Callable[[xr.Dataset], Sequence[Verdict]]
-    plot: Callable[[xr.Dataset], Any]

@@ -1,14 +1,14 @@
 """Shares of runs that did something, and differences of shares, without approximation."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from dlcore.core.arguments import arguments, integer
+from dlcore.core.arguments import arguments, integer, number
 from dlcore.core.errors import DataError
-from dlcore.evidence.intervals import LEVEL, Interval, undetermined
+from dlcore.evidence.intervals import LEVEL, OBSERVATIONS, Interval, undetermined
 
 NUM_SHARES = 257  # at which the probability of an outcome is looked at to find the largest
 ORDER = 0.0125  # one-sided error of the limits that order outcomes
@@ -35,6 +35,27 @@ def share_interval(successes: int, trials: int, *, level: float = 0.95) -> Inter
         return _p_below(successes, trials, x), _p_below(trials - successes, trials, 1 - x)
 
     return Interval(successes / trials, low, high, trials, level, tails=tails)
+
+
+@arguments(values=OBSERVATIONS, limit=number(), level=LEVEL)
+def share_below(values: Sequence[float] | np.ndarray, limit: float, *, level: float = 0.95) -> Interval:
+    """Share of independent runs whose value is below `limit`, as `share_interval`.
+
+    A run that diverged has an infinite loss and counts as one above; NaN is no measurement, and leaves nothing to say.
+
+    Args:
+      values: [n], one of each run.
+      limit: what is compared with.
+      level: of the interval.
+
+    Example:
+      >>> print(dl.evidence.share_below([0.1, 0.2, np.inf, 0.1], 0.5))
+      0.75 [0.194, 0.994] (n=4)
+    """
+    values = np.asarray(values, float)
+    if unknown := int(np.isnan(values).sum()):
+        return undetermined(f"{unknown} of {len(values)} runs have no value", len(values))
+    return share_interval(int((values < limit).sum()), len(values), level=level)
 
 
 @arguments(successes_a=integer(0), trials_a=integer(0), successes_b=integer(0), trials_b=integer(0), level=LEVEL)

@@ -2,12 +2,13 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
-from dlcore.core.arguments import arguments, instance, integer, number, sequence
+from dlcore.core.arguments import arguments, function, instance, integer, number, sequence
 from dlcore.core.training import Training
 from dlcore.engine.devices import Constants
 from dlcore.engine.places import Place, agreed
@@ -65,6 +66,43 @@ def seconds_per_step(trainings: Sequence[Training], *, blocks: int = 10, seconds
         return times
     finally:
         threads.close()
+
+
+@arguments(
+    calls=sequence(function, 1, text="functions without arguments, e.g. functools.partial(jax.jit(loss), params)"),
+    blocks=integer(1, 1000),
+    seconds=number(0, 60),
+)
+def seconds_per_call(calls: Sequence[Callable[[], Any]], *, blocks: int = 10, seconds: float = 0.02) -> np.ndarray:
+    """Wall-clock seconds of each function, until its arrays are there, after a first call that compiles; [blocks, k].
+
+    They take turns as the runs of `seconds_per_step` do.
+
+    Args:
+      calls: functions without arguments.
+      blocks: how often each has its turn.
+      seconds: how long a turn lasts, about; a call at least.
+
+    Example:
+      >>> dl.evidence.seconds_per_call([lambda: 1, lambda: 2], blocks=3, seconds=0.0).shape
+      (3, 2)
+    """
+    repeats = []
+    for call in calls:
+        jax.block_until_ready(call())
+        repeats.append(max(1, round(seconds / max(_seconds(call, 1), 1e-7))))
+    times = np.empty((blocks, len(calls)))
+    for block in range(blocks):
+        for side in range(len(calls))[:: -1 if block % 2 else 1]:
+            times[block, side] = _seconds(calls[side], repeats[side])
+    return times
+
+
+def _seconds(call: Callable[[], Any], repeats: int) -> float:
+    began = time.perf_counter()
+    for _ in range(repeats):
+        jax.block_until_ready(call())
+    return (time.perf_counter() - began) / repeats
 
 
 class _Clock:

@@ -367,3 +367,10 @@ def test_any_counts(successes_a, failures_a, successes_b, failures_b):
     ):
         assert found.bound == "none" or found.low <= found.estimate <= found.high
         assert found.bound == "none" or found.low < found.high
+
+
+def test_a_share_below_counts_what_diverged_and_nothing_that_was_not_measured():
+    """Catches a NaN that counts as a run above the limit, and an infinite loss that does not."""
+    assert evidence.share_below([1.0, 2.0, np.inf, 3.0], 2.5) == evidence.share_interval(2, 4)
+    assert evidence.share_below([2.5, 2.5], 2.5) == evidence.share_interval(0, 2)
+    assert evidence.share_below([1.0, np.nan, 2.0], 2.5).reason == "1 of 3 runs have no value"

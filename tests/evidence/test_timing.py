@@ -1,5 +1,7 @@
 """Seconds of a step, in blocks."""
 
+import time
+
 import jax
 import numpy as np
 import optax
@@ -34,3 +36,18 @@ def test_seconds_per_step():
 def test_a_run_of_one_record():
     """Catches a run whose only record is the last one."""
     assert dl.evidence.seconds_per_step([described(1)], blocks=1, seconds=0.0).shape == (1, 1)
+
+
+def test_seconds_per_call():
+    """Catches a first call that counts, the seconds of a turn for those of a call, blocks and functions exchanged."""
+    called = []
+
+    def slow():
+        time.sleep(0.02 if called else 0.2)
+        called.append(1)
+
+    seconds = dl.evidence.seconds_per_call([slow, lambda: called.append(2)], blocks=3, seconds=0.05)
+    assert seconds.shape == (3, 2)
+    assert (seconds[:, 0] >= 0.02).all()
+    assert np.median(seconds[:, 0]) < 0.1
+    assert (seconds[:, 1] < 0.01).all()

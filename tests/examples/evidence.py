@@ -40,7 +40,23 @@ def _files() -> list[pathlib.Path]:
     return files
 
 
+def _fit(variant, learning_rate, seed):
+    task = dl.tasks.regression(dl.models.linear(1), dl.data.from_arrays(np.ones((4, 1)), np.ones((4, 1))))
+    return dl.training(jax.random.key(seed), task, optax.sgd(learning_rate), batch_size="full", num_steps=2)
+
+
 EXAMPLES = {
+    "at_own_rates": lambda: {
+        "fit": _fit,
+        "variants": np.arange(2),
+        "rates": np.array([0.125, 0.25, 0.5]),
+        "score": lambda history: history.train_loss.isel(step=-1),
+        "tuning_seeds": np.arange(2),
+        "seeds": np.arange(2, 4),
+        "max_rounds": 0,
+        "store": pathlib.Path(tempfile.mkdtemp()) / "runs",
+        "lane_width": 4,
+    },
     "arrival": lambda: {
         "history": _history().assign_coords(examples=("step", [0, 10, 20, 30])),
         "metric": "loss",
@@ -50,6 +66,17 @@ EXAMPLES = {
     },
     "above": lambda: {"low": 2.0, "margin": 1.5},
     "below": lambda: {"high": 2.0, "margin": 1.5},
+    "border_cells": lambda: {"inside": np.eye(4, dtype=bool)},
+    "box_counting_dimension": lambda: {"border": np.eye(64, dtype=bool), "min_boxes": 4, "tolerance": 0.1},
+    "box_counts": lambda: {"border": np.eye(64, dtype=bool), "min_boxes": 4},
+    "densest_window": lambda: {"border": np.eye(8, dtype=bool), "size": 2},
+    "zoom_into_border": lambda: {
+        "inside": lambda y, x: y[:, None] ** 2 + x**2 < 1,
+        "corner": (-2.0, -2.0),
+        "width": 4.0,
+        "size": 9,
+        "zooms": (1, 2),
+    },
     "agreement": lambda: {"files": _files()},
     "conjunction": lambda: {"outcomes": [dl.evidence.Outcome.SUPPORTED]},
     "critical_batch_size": lambda: {
@@ -66,6 +93,12 @@ EXAMPLES = {
         "num_examples": 64,
     },
     "geometric_mean_interval": lambda: {"values": np.array([1.0, 2.0, 4.0]), "level": 0.9},
+    "gradient_cost": lambda: {
+        "model": dl.models.linear(2),
+        "inputs": np.ones((4, 2), np.float32),
+        "blocks": 2,
+        "seconds": 0.0,
+    },
     "mean_interval": lambda: {"values": np.array([1.0, 2.0, 4.0]), "level": 0.9},
     "paired_difference": lambda: {"a": np.array([3.0, 4.0, 6.0]), "b": np.array([1.0, 2.0, 3.0]), "level": 0.9},
     "paired_ratio": lambda: {
@@ -76,7 +109,9 @@ EXAMPLES = {
         "level": 0.9,
     },
     "product": lambda: {"a": dl.evidence.exact(2.0), "b": dl.evidence.mean_interval(np.array([1.0, 1.1, 1.3]))},
+    "seconds_per_call": lambda: {"calls": [lambda: np.ones(2)], "blocks": 2, "seconds": 0.0},
     "seconds_per_step": lambda: {"trainings": [_training()], "blocks": 2, "seconds": 0.0},
+    "share_below": lambda: {"values": np.array([0.1, 0.2, np.inf]), "limit": 0.5, "level": 0.9},
     "share_difference": lambda: {
         "successes_a": 3,
         "trials_a": 4,

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: setup test check verify convergence throughput oracle onnx clean
+.PHONY: setup test check verify convergence experiments throughput oracle onnx clean
 
 setup: $(VENV)/installed
 
@@ -15,11 +15,14 @@ $(VENV)/installed: pyproject.toml constraints.txt
 convergence: setup
 	$(RUN) -m benchmarks convergence
 
+experiments: setup  # every question of the handbook that is answered so far, some minutes; reads what `convergence` has measured
+	$(RUN) -m experiments all --fresh --readme experiments/README.md
+
 # Nearly all of the time goes into compiling. Models, losses and the like are compared with oracles to a tolerance, and the pages of
 # the documentation run as they stand, so their programs need not be optimized as far as users' are; the core and the engine, whose
 # bits are tested, and the commands of the README run as users get them.
-FAMILIES := $(addprefix tests/,models generation docs optimizers tasks nn losses metrics data textbook plots evidence \
-	benchmarks test_arguments.py test_doctests.py)
+FAMILIES := $(addprefix tests/,models generation docs optimizers tasks nn losses metrics data textbook plots probes evidence \
+	benchmarks experiments test_arguments.py test_doctests.py)
 QUICK_COMPILES := XLA_FLAGS="--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
 
 test: setup

@@ -1,1 +1,1 @@
-"""Experiments: one question a file; see `python -m experiments list`."""
+"""Experiments: one question a file, in folders by part of the handbook; see `python -m experiments list`."""

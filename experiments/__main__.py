@@ -1,31 +1,34 @@
-"""`python -m experiments list | run NAME | all`: the command line of the experiments."""
+"""`python -m experiments list | run NAME | all | reproduce DIR | agreement DIR ... | map`: the command line."""
 
-import importlib
+import os
 import pathlib
-import pkgutil
+import sys
+from collections.abc import Sequence
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
 
 import dlcore as dl
-import experiments
-from dlcore.core.arguments import one_of
+from dlcore.core.arguments import integer
 from dlcore.engine.command_line import run_subcommands
 from dlcore.engine.durable.continuing import continuing
 from dlcore.engine.folders import check_output
 from dlcore.engine.planning.dry_run import print_plans
-from dlcore.evidence.claims import Experiment
+from dlcore.engine.setup import exact_products
+from dlcore.evidence import blocks
+from dlcore.evidence.claims import Verdict
+from dlcore.evidence.experiments import MOST_BLOCKS, Scale
+from dlcore.evidence.pages import check_page, update_page
+from dlcore.evidence.tables import signed
+from experiments import page, reproduction
+from experiments.catalog import load, names
+from experiments.execution import VERDICT, Ran, answer, write
+from experiments.execution import run as measured
+from experiments.tiles import draw_map
 
-
-def names() -> list[str]:
-    """Modules of the package that define an experiment."""
-    return sorted(module.name for module in pkgutil.iter_modules(experiments.__path__) if module.name != "__main__")
-
-
-def load(name: str) -> Experiment:
-    """The experiment of that name."""
-    one_of(*names()).check("experiment", name)
-    return importlib.import_module(f"experiments.{name}").EXPERIMENT
+OUTPUT = pathlib.Path("results/experiments")
+Name = Literal["quick", "default", "full"]
 
 
 def list_() -> None:
@@ -37,46 +40,146 @@ def list_() -> None:
 
 
 def run(
-    name: str, /, *, output: pathlib.Path = pathlib.Path("results"), fresh: bool = False, plan: bool = False
+    name: str,
+    /,
+    *,
+    scale: Name = "default",
+    seed_block: int = 1,
+    output: pathlib.Path = OUTPUT,
+    store: pathlib.Path | None = None,
+    fresh: bool = False,
+    plan: bool = False,
 ) -> None:
-    """Measure, judge and plot one experiment; results go to OUTPUT/NAME.
+    """Measure, judge and plot one experiment; results, figures and verdict.json go to OUTPUT/NAME.
 
-    Runs are kept in OUTPUT/NAME/study as soon as they are finished: the same command goes on after whatever ended it.
+    Runs are kept in STORE/NAME as soon as they are finished: the same command goes on after whatever ended it.
 
     Args:
+      scale: "quick" to see it work, "default" for the verdicts, "full" for more than they need.
+      seed_block: which seeds are judged; no two blocks share any.
       output: folder for the results of all experiments.
+      store: folder for the runs of all experiments; OUTPUT-studies by default.
       fresh: remove the runs that earlier calls have kept, and compute all anew.
       plan: print what its studies will take, as far as it is known before they are run, and end.
     """
-    experiment = load(name)
-    folder = output / name
+    how = _scale(name, scale, seed_block, output, store)
     if plan:
-        dl.setup()
-        print_plans({experiment.question: lambda: experiment.measure(store=folder / "study")}, Console())
+        _prepare()
+        print_plans({load(name).question: lambda: load(name).measure(how)}, Console())
         return
-    check_output(folder / "results.zarr")
+    check_output(output / name)
+    _prepare()
+    ran = _run(name, how, fresh=fresh, say=True)
+    _show(ran, write(ran, output / name), Console())
+
+
+def all_(
+    *,
+    scale: Name = "default",
+    seed_block: int = 1,
+    output: pathlib.Path = OUTPUT,
+    store: pathlib.Path | None = None,
+    fresh: bool = False,
+    readme: pathlib.Path | None = None,
+) -> None:
+    """Run every experiment, with a line for each; ends with code 1 if one could not run, after the others.
+
+    Args:
+      scale: "quick" to see them work, "default" for the verdicts, "full" for more than they need.
+      seed_block: which seeds are judged; no two blocks share any.
+      output: folder for the results of all experiments.
+      store: folder for the runs of all experiments; OUTPUT-studies by default.
+      fresh: remove the runs that earlier calls have kept, and compute all anew.
+      readme: a Markdown file whose table of verdicts is written anew, between <!-- verdicts --> and <!-- /verdicts -->.
+    """
+    if readme is not None:
+        check_page(readme)
+    for name in names():
+        check_output(output / name)
+    _prepare()
+    console = Console()
+    failed = []
+    for name in names():
+        try:
+            how = _scale(name, scale, seed_block, output, store)
+            write(_run(name, how, fresh=fresh, say=False), output / name)
+            text = page.line(page.documents(output, [name])[name])
+        except Exception as error:  # the others are run whatever is wrong with one
+            failed.append(name)
+            text = f"could not run: {type(error).__name__}: {error}"
+        console.print(f"{name}: {text}", soft_wrap=True, highlight=False, markup=False)
+    if failed:
+        print(f"error: {len(failed)} of {len(names())} experiments could not run: {', '.join(failed)}", file=sys.stderr)
+        sys.exit(1)
+    if readme is not None:
+        update_page(readme, page.table(page.documents(output, names())))
+
+
+def reproduce(folder: pathlib.Path, /) -> None:
+    """Run once more what a folder of results comes from, with nothing kept, and compare.
+
+    Ends with code 1 if a number or a verdict differs. What is measured in seconds is left out.
+
+    Args:
+      folder: OUTPUT/NAME of an earlier run.
+    """
+    _prepare()
+    ran, document, differing = reproduction.again(folder)
+    console = Console()
+    for text in differing:
+        console.print(f"differs: {text}", highlight=False, markup=False)
+    outcomes = {claim["name"]: claim["outcome"] for claim in document["claims"]}
+    flipped = [each.claim.name for each in ran.verdicts() if str(each.outcome) != outcomes.get(each.claim.name)]
+    flips = f", verdicts differ: {', '.join(flipped)}" if flipped else ", all verdicts agree"
+    numbers = "not all numbers are the same" if differing else "all numbers are the same to the bit"
+    console.print(f"{ran.name}: {numbers}{flips}.", highlight=False)
+    if differing or flipped:
+        sys.exit(1)
+
+
+def agreement(folders: tuple[pathlib.Path, ...], /) -> None:
+    """Compare the verdicts of all experiments on several blocks of seeds.
+
+    Args:
+      folders: the output of `all` for each block, two or more.
+    """
+    for name in names():
+        blocks.show([folder / name / VERDICT for folder in folders], Console(), title=load(name).question)
+
+
+def _scale(name: str, scale: Name, block: int, output: pathlib.Path, store: pathlib.Path | None) -> Scale:
+    integer(0, MOST_BLOCKS).check("seed_block", block)
+    folder = pathlib.Path(os.path.abspath(output))
+    kept = store or folder.with_name(f"{folder.name}-studies")
+    return Scale(scale, block, len(load(name).history), kept / name)
+
+
+def _prepare() -> None:
     dl.setup()
-    with continuing(folder / "study", fresh=fresh):
-        results = experiment.measure(store=folder / "study")
-    dl.save(results, folder / "results.zarr")
-    table = Table("claim", "verdict", "evidence", title=experiment.question, title_justify="left", show_lines=True)
-    for verdict in experiment.judge(results):
-        table.add_row(verdict.claim.statement, str(verdict.outcome), verdict.summary)
-    experiment.plot(results).savefig(folder / "figure.png", dpi=110)
-    Console().print(table)
+    exact_products()
 
 
-def all_(*, output: pathlib.Path = pathlib.Path("results"), fresh: bool = False) -> None:
-    """Run every experiment, as `run` does."""
-    for name in names():
-        check_output(output / name / "results.zarr")
-    for name in names():
-        run(name, output=output, fresh=fresh)
+def _run(name: str, scale: Scale, *, fresh: bool, say: bool) -> Ran:
+    assert scale.studies is not None
+    with continuing(scale.studies, fresh=fresh, say=print if say else lambda text: None):
+        return measured(name, scale)
+
+
+def _show(ran: Ran, verdicts: Sequence[Verdict], console: Console) -> None:
+    table = Table(
+        "statement", "verdict", "evidence", title=ran.experiment.question, title_justify="left", show_lines=True
+    )
+    for verdict in verdicts:
+        table.add_row(verdict.claim.statement, signed(verdict.outcome), verdict.summary)
+    console.print(table)
+    for verdict in verdicts:
+        console.print(f"{verdict.claim.name}: {answer(ran.experiment, verdict)}", highlight=False)
 
 
 def main() -> None:
     """Entry point."""
-    run_subcommands({"list": list_, "run": run, "all": all_}, "python -m experiments")
+    commands = {"list": list_, "run": run, "all": all_, "reproduce": reproduce, "agreement": agreement, "map": draw_map}
+    run_subcommands(commands, "python -m experiments")
 
 
 if __name__ == "__main__":

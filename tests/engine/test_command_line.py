@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import types
 
 import pytest
 import xarray as xr
@@ -110,9 +109,9 @@ def test_an_interruption_says_what_was_kept():
 
 
 EXPERIMENT = """
-import _thread, functools, sys, time, types
+import _thread, functools, sys, time
 import jax.numpy as jnp, numpy as np, xarray as xr
-import dlcore as dl, experiments.__main__ as command
+import dlcore as dl, experiments.__main__ as command, experiments.execution as execution
 
 class Rows:
     fingerprint = "ones"
@@ -128,26 +127,31 @@ class Rows:
             time.sleep(60)
         return np.ones(2, np.float32)
 
-def measure(store=None):
+def measure(scale):
     rows = dl.data.Streamed(Rows())
     fit = lambda first: dl.Training(
         lambda: 0.0, lambda x: (x + 1, {"x": jnp.sum(rows.fetch(first[None])) + (mode == "other")}), num_records=1
     )
-    return dl.sweep(fit, first=np.arange(8), lane_width=1, store=store, progress=False)
+    return {"sums": dl.sweep(fit, first=np.arange(8), lane_width=1, store=scale.store("sums"), progress=False)}
 
 output, mode, *flags = sys.argv[1:]
-figure = types.SimpleNamespace(savefig=lambda *_, **__: None)
-parts = {"measure": measure, "judge": lambda _: [], "plot": lambda _: figure}
-command.load = lambda name: types.SimpleNamespace(question="?", **parts)
+revisions = (dl.evidence.Revision(1, "2026-11-26", "First plan."),)
+experiment = dl.evidence.Experiment("?", (), {}, measure, lambda _: [], lambda _: [], {}, revisions)
+command.load = execution.load = lambda name: experiment
 dl.setup = functools.partial(dl.setup, cache=False)
 sys.argv = ["experiments", "run", "sums", "--output", output, *flags]
 command.main()
 """
 
 
+def kept(folder):
+    """The store of its runs."""
+    return folder / "out-studies" / "sums" / "revision-1-block-1-default" / "sums"
+
+
 def run_experiment(folder, *words):
     """Its command line in a process; words: how it behaves, and flags."""
-    script = script_of(EXPERIMENT, str(folder), *words)
+    script = script_of(EXPERIMENT, str(folder / "out"), *words)
     return subprocess.run(**script, capture_output=True, text=True, timeout=240, check=False)
 
 
@@ -156,33 +160,33 @@ def test_an_experiment_with_a_failing_run(tmp_path):
     failed = run_experiment(tmp_path, "fails")
     assert failed.returncode == 3
     assert re.search(r"error: 1 of 8 cells failed:\n  first=5: .*no such row", failed.stderr)
-    assert not (tmp_path / "sums" / "results.zarr").exists()
-    assert dl.load(tmp_path / "sums" / "study").finished.values.tolist() == [True] * 5 + [False] + [True] * 2
+    assert not (tmp_path / "out" / "sums").exists()
+    assert dl.load(kept(tmp_path)).finished.values.tolist() == [True] * 5 + [False] + [True] * 2
 
 
 @pytest.mark.heavy  # five processes that import JAX
 def test_an_experiment_goes_on(tmp_path):
     """Catches finished runs thrown away by Ctrl-C, results of two programs mixed, advice that does not work."""
-    folder = tmp_path / "sums"
+    folder, studies = tmp_path / "out" / "sums", tmp_path / "out-studies" / "sums"
     assert run_experiment(tmp_path, "fails").returncode == 3
     interrupted = run_experiment(tmp_path, "waits")
     assert interrupted.returncode == 130
-    assert f"Read from {folder / 'study'}, not computed again: 7 blocks of runs." in interrupted.stdout
+    assert f"Read from {studies}, not computed again: 7 blocks of runs." in interrupted.stdout
     assert interrupted.stderr == (
-        f"interrupted; the finished runs are in {folder / 'study'}; the same command goes on from there.\n"
+        f"interrupted; the finished runs are in {studies}; the same command goes on from there.\n"
     )
     done = run_experiment(tmp_path, "works")
     assert done.returncode == 0, done.stderr
-    assert f"kept in {folder / 'study'}: 1 block of runs." in done.stdout
-    assert dl.load(folder / "results.zarr").x.values.tolist() == [[2.0]] * 8
+    assert f"kept in {studies}: 1 block of runs." in done.stdout
+    assert dl.load(folder / "results.zarr")["sums"].x.values.tolist() == [[2.0]] * 8
     other = run_experiment(tmp_path, "other")
     assert other.returncode == 2
     assert "come from something else" in other.stderr
     assert "store=" not in other.stderr
     anew = run_experiment(tmp_path, "other", "--fresh")
     assert anew.returncode == 0, anew.stderr
-    assert f"kept in {folder / 'study'}: 8 blocks of runs." in anew.stdout
-    assert dl.load(folder / "results.zarr").x.values.tolist() == [[3.0]] * 8
+    assert f"kept in {studies}: 8 blocks of runs." in anew.stdout
+    assert dl.load(folder / "results.zarr")["sums"].x.values.tolist() == [[3.0]] * 8
 
 
 def foreign(path):
@@ -194,8 +198,8 @@ def foreign(path):
 @pytest.mark.parametrize(
     ("program", "command", "path"),
     [
-        ("experiments", ["run", "learning_rate"], "learning_rate/results.zarr"),
-        ("experiments", ["all"], "learning_rate/results.zarr"),
+        ("experiments", ["run", "learning_rate"], "learning_rate"),
+        ("experiments", ["all"], "learning_rate"),
         ("benchmarks", ["convergence", "--quick"], "."),
         ("benchmarks", ["throughput"], "."),
     ],
@@ -224,9 +228,12 @@ def test_an_experiment_is_saved_before_it_is_judged(tmp_path, monkeypatch):
     def judge(results):
         raise ZeroDivisionError
 
-    experiment = types.SimpleNamespace(question="?", measure=lambda store: xr.Dataset({"loss": 1.0}), judge=judge)
+    revisions = (dl.evidence.Revision(1, "2026-11-26", "First plan."),)
+    data = {"losses": xr.Dataset({"loss": 1.0})}
+    experiment = dl.evidence.Experiment("?", (), {}, lambda scale: data, judge, lambda _: [], {}, revisions)
     monkeypatch.setattr("experiments.__main__.load", lambda name: experiment)
+    monkeypatch.setattr("experiments.execution.load", lambda name: experiment)
     monkeypatch.setattr(dl, "setup", lambda: None)
     with pytest.raises(ZeroDivisionError):
-        run("name", output=tmp_path)
-    assert float(dl.load(tmp_path / "name" / "results.zarr").loss) == 1
+        run("name", output=tmp_path / "out")
+    assert float(dl.load(tmp_path / "out" / "name" / "results.zarr")["losses"].loss) == 1

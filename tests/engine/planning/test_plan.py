@@ -283,8 +283,8 @@ def test_the_command_lines(monkeypatch, capsys):
     from benchmarks.convergence.parts import QUICK, Part
     from experiments import __main__ as commands
 
-    def measure(*_, store=None):
-        return dl.sweep(halving, start=np.arange(3.0))
+    def measure(_):
+        return {"halving": dl.sweep(halving, start=np.arange(3.0))}
 
     experiment = commands.load("learning_rate")._replace(measure=measure)
     monkeypatch.setattr(commands, "load", lambda name: experiment)

@@ -143,6 +143,6 @@ ANSWERS = {
 DESIGN = {"activations": SMOOTH + KINKED, "steps": STEPS.tolist(), "networks": 16}
 HISTORY = (
     Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),
-    Revision(2, "2026-11-26", "The median network, not the worst: gradients that nearly cancel lose digits."),
+    Revision(2, "2026-11-26", "Median networks, not the worst; no parts on rounding, kinks, no hidden layer."),
 )
 EXPERIMENT = Experiment((__doc__ or "").splitlines()[0], CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

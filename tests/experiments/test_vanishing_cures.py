@@ -25,9 +25,9 @@ def made(seeds=14, sick=(1e-6, 2.3), cured=(1.0, 0.2)):
 @pytest.mark.parametrize(
     ("measured", "expected"),
     [
-        (made(), [Outcome.REFUTED, Outcome.CONDITIONAL, Outcome.CONDITIONAL]),
-        (made(sick=(1.0, 0.2)), [Outcome.SUPPORTED] * 3),
-        (made(cured=(1e-6, 2.3)), [Outcome.REFUTED] * 3),
+        (made(), [Outcome.SUPPORTED, Outcome.CONDITIONAL, Outcome.CONDITIONAL]),
+        (made(sick=(1.0, 0.2)), [Outcome.REFUTED, Outcome.SUPPORTED, Outcome.SUPPORTED]),
+        (made(cured=(1e-6, 2.3)), [Outcome.SUPPORTED, Outcome.REFUTED, Outcome.REFUTED]),
         (made(sick=(1.0, 2.3)), [Outcome.CONDITIONAL, Outcome.SUPPORTED, Outcome.CONDITIONAL]),
         (made(sick=(np.nan,) * 2, cured=(np.nan,) * 2), [Outcome.INCONCLUSIVE] * 3),
         (made(seeds=1), [Outcome.INCONCLUSIVE] * 3),

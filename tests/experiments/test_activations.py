@@ -10,7 +10,7 @@ from experiments.optimization import activations as experiment
 
 NAMES = list(experiment.FUNCTIONS)
 STEPS = dict.fromkeys(NAMES, 100.0)
-AS_SEEN = {**STEPS, "sigmoid": 400.0, "sigmoid x 4": 300.0, "tanh": 60.0}
+AS_SEEN = {**STEPS, "softmax": np.nan, "sigmoid": 400.0, "sigmoid x 4": 300.0, "tanh": 60.0}
 
 
 def made(steps, *, seeds=16, interior=True):
@@ -23,13 +23,16 @@ def made(steps, *, seeds=16, interior=True):
 @pytest.mark.parametrize(
     ("measured", "expected"),
     [
-        (made(AS_SEEN), [Outcome.CONDITIONAL, Outcome.SUPPORTED, Outcome.REFUTED]),
-        (made(AS_SEEN | {"tanh": 300.0}), [Outcome.SUPPORTED, Outcome.SUPPORTED, Outcome.REFUTED]),
-        (made(STEPS), [Outcome.REFUTED, Outcome.REFUTED, Outcome.REFUTED]),
-        (made(AS_SEEN, interior=False), [Outcome.INCONCLUSIVE] * 3),
-        (made(dict.fromkeys(NAMES, np.nan)), [Outcome.INCONCLUSIVE] * 3),
-        (made(AS_SEEN, seeds=1), [Outcome.INCONCLUSIVE] * 3),
-        (made(AS_SEEN | {"sigmoid": np.nan}), [Outcome.CONDITIONAL, Outcome.SUPPORTED, Outcome.REFUTED]),
+        (made(AS_SEEN), [Outcome.CONDITIONAL, Outcome.SUPPORTED, Outcome.SUPPORTED, Outcome.REFUTED]),
+        (made(AS_SEEN | {"tanh": 300.0}), [Outcome.SUPPORTED, Outcome.SUPPORTED, Outcome.SUPPORTED, Outcome.REFUTED]),
+        (made(STEPS), [Outcome.REFUTED] * 4),
+        (made(AS_SEEN, interior=False), [Outcome.INCONCLUSIVE] * 4),
+        (made(dict.fromkeys(NAMES, np.nan)), [Outcome.INCONCLUSIVE] * 4),
+        (made(AS_SEEN, seeds=1), [Outcome.INCONCLUSIVE] * 4),
+        (
+            made(AS_SEEN | {"sigmoid": np.nan}),
+            [Outcome.CONDITIONAL, Outcome.SUPPORTED, Outcome.SUPPORTED, Outcome.REFUTED],
+        ),
     ],
 )
 def test_verdicts(measured, expected):

@@ -4,16 +4,29 @@ import json
 import pathlib
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
 import dlcore as dl
-from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Revision, SubClaim, Verdict, above
+from dlcore.evidence import (
+    Claim,
+    Evidence,
+    Experiment,
+    Outcome,
+    Picture,
+    Revision,
+    Scale,
+    SubClaim,
+    Verdict,
+    above,
+    agreement,
+)
 from dlcore.evidence.intervals import mean_interval
 from experiments import __main__ as commands
 from experiments import execution, page, reproduction
-from experiments.catalog import names
+from experiments.catalog import load, names
 
 CLAIM = Claim("positive", "It is positive.", (SubClaim("mean", "On average.", "mean of the runs", above(0.0)),))
 FIRST = (Revision(1, "2026-11-26", "First plan."),)
@@ -135,7 +148,15 @@ def test_blocks_agree(catalog, tmp_path, capsys):
 
 
 def test_the_page_has_the_committed_verdicts():
-    """Catches a page that was not written anew with the verdicts."""
+    """Catches a page that was not written anew, and a statement whose verdict depends on the seeds."""
     folder = pathlib.Path(page.__file__).parent
+    text = (folder / "README.md").read_text()
     found = page.documents(folder / "results" / "block-1", names())
-    assert page.table(found) in (folder / "README.md").read_text()
+    assert page.table(found) in text
+    blocks = [folder / "results" / f"block-{block}" for block in (1, 2, 3)]
+    items = pd.concat([agreement([block / name / "verdict.json" for block in blocks]) for name in names()])
+    assert items["agrees"].all()
+    assert f"the same outcome in all {len(items)} items" in text
+    assert f"{sum(len(document['claims']) for document in found.values())} statements" in text
+    digests = {name: load(name).plan(Scale(revision=len(load(name).history))).digest for name in names()}
+    assert {name: document["plan_digest"] for name, document in found.items()} == digests

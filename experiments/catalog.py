@@ -29,5 +29,9 @@ def load(name: str) -> Experiment:
       ArgumentError: there is none.
     """
     one_of(*names()).check("experiment", name)
-    part = next(part for part in PARTS if name in names_of(part))
-    return importlib.import_module(f"experiments.{part}.{name}").EXPERIMENT
+    return importlib.import_module(f"experiments.{part_of(name)}.{name}").EXPERIMENT
+
+
+def part_of(name: str) -> str:
+    """The part of the handbook that the experiment of that name is in."""
+    return next(part for part in PARTS if name in names_of(part))

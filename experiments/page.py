@@ -10,6 +10,7 @@ import pandas as pd
 from dlcore.core.errors import ArgumentError
 from dlcore.evidence.claims import Outcome
 from dlcore.evidence.tables import markdown, signed
+from experiments.catalog import part_of
 from experiments.execution import VERDICT
 
 
@@ -26,7 +27,7 @@ def documents(folder: pathlib.Path, names: Sequence[str]) -> dict[str, dict[str,
             found[name] = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ArgumentError(
-                f"cannot read {str(file)!r}: {error}. Run `python -m experiments run {name} --output {folder}`."
+                f"cannot read {str(file)!r}: {error}. Expects a folder that `python -m experiments run` has written."
             ) from None
     return found
 
@@ -45,7 +46,7 @@ def table(found: Mapping[str, Mapping[str, Any]]) -> str:
     rows = []
     for name, document in found.items():
         for number, claim in enumerate(document["claims"]):
-            question = f"[{document['plan']['question']}](optimization/{name}.py)" if number == 0 else ""
+            question = f"[{document['plan']['question']}]({part_of(name)}/{name}.py)" if number == 0 else ""
             verdict = signed(Outcome(claim["outcome"]))
             share = f"{claim['supported']} of {claim['judged']}"
             rows.append((question, claim["statement"], verdict, share, document["answers"][claim["name"]]))

@@ -12,14 +12,16 @@ import dlcore as dl
 from dlcore.core.arguments import integer
 from dlcore.engine.durable.continuing import continuing, num_parts
 from dlcore.engine.folders import check_output, replacing
-from dlcore.evidence import Scale
+from dlcore.engine.setup import exact_products
+from dlcore.evidence.experiments import MOST_BLOCKS, Scale
 from dlcore.plots import fates
 from dlcore.plots.files import save_figure
-from experiments.optimization.trainability_map import DECADES, LOWEST, QUESTION, STEPS, fate_of
+from experiments.execution import DPI
+from experiments.optimization.trainability_map import DECADES, HISTORY, LOWEST, QUESTION, STEPS, fate_of
 
 LANES = 256  # runs side by side, and in one file of a store
 SIZES = integer(8, 16_384, meaning="runs along each side of the map")
-DPI = 130
+BLOCK = integer(0, MOST_BLOCKS)
 
 
 def draw_map(
@@ -46,14 +48,16 @@ def draw_map(
     """
     SIZES.check("size", size)
     SIZES.check("tile", tile)
+    BLOCK.check("seed_block", seed_block)
     check_output(output)
     dl.setup()
+    exact_products()
     folder = pathlib.Path(os.path.abspath(output))
     kept = (store or folder.with_name(f"{folder.name}-studies")) / f"{size}-{tile}-{seed_block}"
     began = time.perf_counter()
     with continuing(kept, fresh=fresh):
         there = num_parts(kept)
-        found = run_tiles(Scale(block=seed_block).first_seed, size, tile, kept)
+        found = run_tiles(Scale(block=seed_block, revision=len(HISTORY)).first_seed, size, tile, kept)
         computed = min(size**2, (num_parts(kept) - there) * LANES)
     seconds = time.perf_counter() - began
     if computed:

@@ -11,7 +11,7 @@ from dlcore.evidence import Experiment, Outcome, Scale
 from experiments.catalog import load
 
 PILOT = 90  # block of seeds that is never judged
-TRIES = 600
+TRIES = 4000  # most need a few; some outcomes need several variables at once
 
 
 @functools.cache

@@ -18,7 +18,7 @@ from dlcore.evidence.claims import (
 )
 from dlcore.evidence.comparing import at_own_rates
 from dlcore.evidence.convergence import steps_to_target
-from dlcore.evidence.experiments import Experiment, Picture, Scale
+from dlcore.evidence.experiments import Experiment, Picture, Scale, piloted
 from dlcore.evidence.gradient_cost import gradient_cost
 from dlcore.evidence.intervals import (
     Interval,
@@ -26,6 +26,7 @@ from dlcore.evidence.intervals import (
     geometric_mean_interval,
     mean_interval,
     paired_difference,
+    resampled_interval,
     undetermined,
 )
 from dlcore.evidence.plans import Plan, Revision, verdict_json
@@ -74,7 +75,9 @@ __all__ = [
     "mean_interval",
     "paired_difference",
     "paired_ratio",
+    "piloted",
     "product",
+    "resampled_interval",
     "seconds_per_call",
     "seconds_per_step",
     "share_below",

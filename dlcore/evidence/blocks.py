@@ -13,8 +13,8 @@ from dlcore.evidence.agreement import MISSING, agreement
 from dlcore.evidence.tables import SIGNS
 
 
-def show(files: Sequence[pathlib.Path], console: Console, *, title: str = "Verdicts by block of seeds") -> None:
-    """Print each claim's verdict in each file, the items that differ, and how many agree.
+def show(files: Sequence[pathlib.Path], console: Console, *, title: str = "Verdicts by block of seeds") -> bool:
+    """Print each claim's verdict in each file, the items that differ, and how many agree; whether all do.
 
     Raises:
       ArgumentError: fewer than two files, a file of something else, or plans that differ.
@@ -34,6 +34,7 @@ def show(files: Sequence[pathlib.Path], console: Console, *, title: str = "Verdi
     agreeing, items = np.count_nonzero(found["agrees"]), len(found)
     share = f" ({agreeing / items:.1%})" if items else ""
     console.print(f"items that agree: {agreeing} of {items}{share}", highlight=False)
+    return agreeing == items
 
 
 def _label(file: pathlib.Path) -> str:

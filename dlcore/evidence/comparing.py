@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from dlcore.core.arguments import NONE, arguments, array, function, instance, integer, number, sequence
+from dlcore.core.arguments import ANYTHING, NONE, arguments, array, function, instance, integer, number, sequence
 from dlcore.core.errors import ArgumentError
 from dlcore.engine.axes import points
 from dlcore.engine.sweep import sweep
@@ -18,6 +18,7 @@ SEEDS = array("iu", ndim=1, text="seeds [n]")
 
 @arguments(
     fit=function,
+    variants=ANYTHING,
     rates=sequence(number(0, open_low=True), text="learning rates; it expects those of tune"),
     score=function,
     tuning_seeds=SEEDS,
@@ -79,7 +80,7 @@ def at_own_rates(
         axes = {"variant": variants, "learning_rate": learning_rates, "seed": np.asarray(tuning_seeds)}
         return sweep(fit, store=where, progress=False, lane_width=lane_width, **axes)
 
-    tuned = tune(tried, rates, lambda history: score(history).median("seed"), max_rounds=max_rounds)
+    tuned = tune(tried, rates, lambda history: score(history).median("seed", skipna=False), max_rounds=max_rounds)
     found = tuned.best.notnull()
     best = tuned.best.fillna(float(rates[0])).values
     judged = sweep(

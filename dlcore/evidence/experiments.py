@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 import xarray as xr
 
+from dlcore.core.arguments import arguments, sequence, text
 from dlcore.core.errors import ArgumentError
 from dlcore.evidence.claims import Claim, Outcome, Verdict
 from dlcore.evidence.plans import Plan, Revision
@@ -52,6 +53,22 @@ class Scale(NamedTuple):
         """Where a study is kept, for `dl.sweep(store=...)`. names: of what it measures; one name, one study."""
         folder = f"revision-{self.revision}-block-{self.block}-{self.name}"
         return self.studies and self.studies.joinpath(folder, *map(str, names))
+
+
+@arguments(date=text, changes=sequence(text))
+def piloted(date: str, *changes: str) -> tuple[Revision, ...]:
+    """Revisions of a plan that was piloted on blocks of seeds from 90 to 99, which are never judged.
+
+    Args:
+      date: of all of them.
+      changes: what was changed since the first plan, and why, one text for each change.
+
+    Example:
+      >>> [revision.number for revision in dl.evidence.piloted("2026-11-26", "Twice as many seeds.")]
+      [1, 2]
+    """
+    texts = ("First plan, after pilots on blocks 90 to 99, which are never judged.", *changes)
+    return tuple(Revision(number, date, change) for number, change in enumerate(texts, start=1))
 
 
 class Picture(NamedTuple):

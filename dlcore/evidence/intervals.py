@@ -151,6 +151,33 @@ def mean_interval(values: Sequence[float] | np.ndarray, *, level: float = 0.95) 
     return of_mean(np.asarray(values, float), level, "runs")
 
 
+@arguments(values=OBSERVATIONS, test_share=LEVEL, level=LEVEL)
+def resampled_interval(values: Sequence[float] | np.ndarray, test_share: float, *, level: float = 0.95) -> Interval:
+    """Mean of what was measured on random splits of one data set into train and test.
+
+    Splits share examples, so they are no independent runs: the variance of their mean is taken to be
+    (1 / n + test_share / train_share) times theirs, which does not vanish however many splits there are.
+
+    Args:
+      values: [n], one of each split.
+      test_share: of the examples that are in the test split.
+      level: of the interval.
+
+    Reference: Nadeau and Bengio, Inference for the generalization error, Machine Learning 2003.
+
+    Example:
+      >>> print(dl.evidence.resampled_interval([1.0, 2.0, 3.0], 0.3))
+      2 [-1.76, 5.76] (n=3)
+    """
+    values = np.asarray(values, float)
+    found = of_mean(values, level, "splits")
+    if found.bound == "none":
+        return found
+    student = student_of(values)
+    wider = student._replace(error=student.error * math.sqrt(1 + len(values) * test_share / (1 - test_share)))
+    return Interval(wider.mean, *wider.limits(level), len(values), level, tails=wider.tails)
+
+
 @arguments(values=OBSERVATIONS, level=LEVEL)
 def geometric_mean_interval(values: Sequence[float] | np.ndarray, *, level: float = 0.95) -> Interval:
     """Geometric mean of independent positive observations [n], by Student's t of their logarithms.

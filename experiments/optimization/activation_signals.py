@@ -14,7 +14,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import dlcore as dl
-from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Revision, Scale, SubClaim, Verdict
+from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Scale, SubClaim, Verdict
 from dlcore.evidence.claims import Region, above, below
 from dlcore.plots.style import COLORS
 
@@ -133,6 +133,6 @@ ANSWERS = {
     "centered": {Outcome.SUPPORTED: "Yes; ELU's mean is near zero, not at it."},
 }
 DESIGN = {"number of seeds": SEEDS, "units, rows": (UNITS, ROWS), "deviations": (REST, GROWN)}
-HISTORY = (Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),)
+HISTORY = dl.evidence.piloted("2026-11-26")
 QUESTION = "What does an activation function do to the signals of a network?"
 EXPERIMENT = Experiment(QUESTION, CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

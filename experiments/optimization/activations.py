@@ -15,7 +15,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import dlcore as dl
-from dlcore.evidence import Claim, Evidence, Experiment, Interval, Outcome, Picture, Revision, Scale, SubClaim, Verdict
+from dlcore.evidence import Claim, Evidence, Experiment, Interval, Outcome, Picture, Scale, SubClaim, Verdict
 from dlcore.plots.style import BLACK, COLORS
 
 # Activation function, gain of its weights, first guess of its learning rate.
@@ -142,7 +142,6 @@ ANSWERS = {
 }  # fmt: skip
 DESIGN = {"gains": GAINS, "first guesses": GUESSES, "relative rates": RATES, "number of steps": NUM_STEPS}
 DESIGN |= {"tuned on": TUNED, "judged on": JUDGED, "images, width": (NUM_IMAGES, WIDTH), "depths": DEPTHS}
-HISTORY = (Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),
-           Revision(2, "2026-11-26", "A claim on softmax; rates are tuned on 8 seeds in place of 2."))  # fmt: skip
+HISTORY = dl.evidence.piloted("2026-11-26", "A claim on softmax; rates are tuned on 8 seeds in place of 2.")
 QUESTION = "Which activation function trains best?"
 EXPERIMENT = Experiment(QUESTION, CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

@@ -15,7 +15,7 @@ from jax.flatten_util import ravel_pytree
 from matplotlib.figure import Figure
 
 import dlcore as dl
-from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Revision, Scale, SubClaim, Verdict
+from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Scale, SubClaim, Verdict
 from dlcore.evidence.experiments import Measured
 from dlcore.plots.style import COLORS, MARKERS
 
@@ -44,7 +44,7 @@ COST = (
 CLAIMS = (
     Claim("signals", "Error signals go back layer by layer, and give the gradient.", SIGNALS),
     Claim("differences", "Central differences check a gradient: they err as the square of their step.", SQUARE),
-    Claim("precision", "They need double precision, and a step that is neither large nor small.", PRECISION),
+    Claim("precision", "Central differences need double precision, and a step neither large nor small.", PRECISION),
     Claim("cost", "The backward pass costs about as much as two forward passes.", COST),
 )
 
@@ -141,8 +141,5 @@ ANSWERS = {
     "cost": {Outcome.CONDITIONAL: "True of many layers; the first costs half, as inputs need no error signal."},
 }
 DESIGN = {"activations": SMOOTH + KINKED, "steps": STEPS.tolist(), "networks": 16}
-HISTORY = (
-    Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),
-    Revision(2, "2026-11-26", "Median networks, not the worst; no parts on rounding, kinks, no hidden layer."),
-)
+HISTORY = dl.evidence.piloted("2026-11-26", "Median networks, not the worst; no parts on rounding, kinks, no layer.")
 EXPERIMENT = Experiment((__doc__ or "").splitlines()[0], CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

@@ -25,7 +25,7 @@ DESIGN = {"as the main job does on its first block": design.plan(main_job.Scale(
 def measure(scale: Scale) -> dict[str, xr.Dataset]:
     """The measurements of the main job on that block of seeds, by "part/name"; at "quick" those of its quick form."""
     job_scale = (main_job.QUICK if scale.name == "quick" else main_job.Scale())._replace(block=scale.block)
-    parts = output.read(OUTPUT, job_scale)
+    parts = output.read(OUTPUT, job_scale) if scale.studies else None  # nothing kept: to reproduce is to measure
     if parts is None:
         kept = job_scale._replace(studies=scale.studies and studies_of(OUTPUT))
         parts = job.measure(kept, Console(quiet=True)).parts

@@ -79,7 +79,7 @@ def digits(scale: ev.Scale) -> xr.Dataset:
     axes = {"way": np.arange(len(METHODS)), "learning_rate": RATES}
     axes["seed"] = np.append(scale.seeds(judged), scale.tuning_seeds(tuning))
     runs = dl.last_record(dl.sweep(fit, **axes, store=scale.store("digits"))).assign_coords(way=list(METHODS))
-    worst = runs.validation_loss[..., judged:].max("seed").to_dataset()  # a rate that may fail is not the best
+    worst = runs.validation_loss[..., judged:].max("seed", skipna=False).to_dataset()  # any run may fail
     tuned = ev.tune(lambda r: worst.sel(learning_rate=r), RATES, lambda runs: runs.validation_loss, max_rounds=0)
     best, runs = tuned.best.fillna(1.0), runs.isel(seed=slice(judged))
     accuracy, loss = runs.test_accuracy.sel(learning_rate=best), runs.train_loss.sel(learning_rate=float(best[0]))
@@ -111,7 +111,7 @@ def judge(measured: Measured) -> list[Verdict]:
     check = Check("From just inside sqrt(5) plain descent arrives.", distance[0, 0] < ARRIVED, f"{distance[0, 0]:.3g}")
     norms = conditions(ev.mean_interval, digits.norm, list(METHODS)[1:3])
     value = Evidence("digits, value 0.01", ev.mean_interval(digits.value.values))
-    slower = conditions(ev.geometric_mean_interval, digits.slower, list(METHODS)[2:])  # bounds below most gradients
+    slower = conditions(ev.geometric_mean_interval, digits.slower, list(METHODS)[1:])
     others = Verdict(CLAIMS[1], {"as good": [*norms, value]}), Verdict(CLAIMS[2], {"as fast": slower})
     return [Verdict(CLAIMS[0], {"cures": cures}, [check]), *others]
 
@@ -132,18 +132,16 @@ def draw(measured: Measured) -> list[ev.Picture]:
     return [ev.Picture("clipping", CAPTION, figure)]
 
 
-CAPTION = (
-    "Left: descent on x^4 from 50 at rate 0.1. Right: loss on the digits after training, worst of the tuning runs."
-)
+CAPTION = "Left: descent on x^4 from 50 at rate 0.1. Right: loss on the digits after training, worst of tuning runs."
 CURED = "Clipping keeps a huge gradient from throwing the parameters away, if the steps that it leaves are short."
-KEPT = "Where nothing explodes clipping costs nothing, and gains nothing, if the learning rate is tuned anew."
-SHORTER = "A bound below the usual gradient shortens every step: a rate that was tuned without it is too low."
+KEPT = "Where nothing explodes clipping costs less than two points of accuracy, if the rate is tuned anew."
+SHORTER = "A bound that few gradients reach changes nothing; a lower one shortens every step: the rate is too low."
 ANSWERS = {
     "cures": {Outcome.CONDITIONAL: CURED},
     "performance": {Outcome.SUPPORTED: KEPT},
-    "rate": {Outcome.REFUTED: SHORTER},
+    "rate": {Outcome.CONDITIONAL: SHORTER},
 }
 QUESTION = "Does clipping gradients cure their explosion, and what does it cost where nothing explodes?"
 DESIGN = {"methods": METHODS, "rates": RATES, "bounds": BOUNDS, "starts": STARTS, "sequences": LENGTH}
-HISTORY = (ev.Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),)
+HISTORY = ev.piloted("2026-11-26", "A loose bound in the last claim too; a rate that may fail is no best one.")
 EXPERIMENT = ev.Experiment(QUESTION, CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

@@ -15,7 +15,7 @@ from scipy.linalg import hadamard
 from sklearn.datasets import load_digits
 
 import dlcore as dl
-from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Revision, Scale, SubClaim, Verdict
+from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Scale, SubClaim, Verdict
 from dlcore.plots.style import BLACK, COLORS, MARKERS
 
 INPUTS, OUTPUTS = 24, 32  # principal components of the left halves of 300 digits, pixels of the right halves
@@ -36,7 +36,7 @@ CLAIMS = (
     Claim("learning times", "A direction of strength s, at first a0, is half learned at time ln(s / a0 - 1) / 2s.", (
         SubClaim("on time", "It is, in a network of two layers.", "time over the predicted one", TIMELY),
     )),
-    Claim("same training", "So it makes no difference whether one trains the regression or the deep network.", (
+    Claim("same training", "It makes no difference whether one trains the regression or the deep network.", (
         SubClaim("at once", "All directions are half learned at once.", "ratio of times", dl.evidence.below(APART)),
         SubClaim("decay", "With weight decay it ends at a ridge regression.", FAR, dl.evidence.below(DIFFERENT)),
     )),
@@ -145,5 +145,5 @@ ANSWERS = {
     "same training": {Outcome.REFUTED: "The function is the same, the way there is not: with depth strong directions "
                       "come first, and weight decay removes weak ones where ridge regression shrinks all alike."},
 }  # fmt: skip
-HISTORY = (Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),)
+HISTORY = dl.evidence.piloted("2026-11-26")
 EXPERIMENT = Experiment((__doc__ or "").splitlines()[0], CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

@@ -13,7 +13,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import dlcore as dl
-from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Revision, Scale, SubClaim, Verdict
+from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Scale, SubClaim, Verdict
 from dlcore.plots.style import BLACK, BLUE, ORANGE, RED
 
 LAYERS, KNOTS = (4, 6, 8), 128  # the sawtooth has 2^layers points; a shallow network's knots, evenly spaced
@@ -90,7 +90,7 @@ def errors(scale: Scale, problems: list[str]) -> xr.Dataset:
         return runs.isel(step=-1, drop=True)
 
     of = {"problem": np.arange(len(problems)), "net": list(NETS), "seed": scale.tuning_seeds(TUNING_SEEDS)}
-    score = lambda runs: runs.validation_loss.mean("seed")  # noqa: E731
+    score = lambda runs: runs.validation_loss.mean("seed", skipna=False)  # noqa: E731
     tuned = dl.evidence.tune(lambda rates: run("tuning", learning_rate=rates, **of), RATES, score)
     best = tuned.best.fillna(RATES[0]).stack(point=("problem", "net"))
     points = dl.points(problem=best.problem.values, net=best.net.values.tolist(), learning_rate=best.values)
@@ -143,7 +143,7 @@ def draw(measured) -> list[Picture]:
 ANSWERS = {
     "fewer units": {Outcome.SUPPORTED: "Each layer of two units folds the line, and doubles the teeth of a sawtooth."},
     "found": {Outcome.CONDITIONAL: "Training finds few teeth, not many: what is representable need not be found."},
-    "better": {Outcome.CONDITIONAL: "Depth pays for nested functions, not for plain sums or small images of digits."},
+    "better": {Outcome.CONDITIONAL: "Depth paid for the nested function that was tried, not for a sum or digits."},
 }  # fmt: skip
-HISTORY = (Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),)
+HISTORY = dl.evidence.piloted("2026-11-26")
 EXPERIMENT = Experiment((__doc__ or "").splitlines()[0], CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

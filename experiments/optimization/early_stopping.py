@@ -122,5 +122,5 @@ DESIGN = {
     "epochs": [EARLY, NUM_EPOCHS["default"]],
     "optimizer": "Adam, 0.003",
 }
-HISTORY = (ev.Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),)
+HISTORY = ev.piloted("2026-11-26")
 EXPERIMENT = ev.Experiment(QUESTION, CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

@@ -114,5 +114,5 @@ ANSWERS = {
 }
 QUESTION = "What does the learning rate do to the curvature that a network comes to?"
 DESIGN = {"activations": ACTIVATIONS, "rates": RATES, "steps": 2000, "examples": 256, "hidden": [64, 64]}
-HISTORY = (ev.Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),)
+HISTORY = ev.piloted("2026-11-26")
 EXPERIMENT = ev.Experiment(QUESTION, CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

@@ -62,7 +62,10 @@ def measure(scale: ev.Scale) -> dict[str, xr.Dataset]:
     )
     tuning = epochs[..., :num_tuning].to_dataset(name="loss")
     tuned = ev.tune(
-        lambda rates: tuning.sel(learning_rate=rates), RATES, lambda runs: runs.loss.max("seed"), max_rounds=0
+        lambda rates: tuning.sel(learning_rate=rates),
+        RATES,
+        lambda runs: runs.loss.max("seed", skipna=False),
+        max_rounds=0,
     )
     side = {"batch_size": "side"}
     loss, epochs = loss.rename(side)[..., num_tuning:, :], epochs[..., num_tuning:]
@@ -131,5 +134,5 @@ ANSWERS = {
 }
 QUESTION = "What is an epoch, and does it say how much a network was trained?"
 DESIGN = {"examples": NUM_EXAMPLES, "batches": COUNTED, "steps": list(NUM_STEPS.values()), "rates": RATES}
-HISTORY = (ev.Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),)
+HISTORY = ev.piloted("2026-11-26")
 EXPERIMENT = ev.Experiment(QUESTION, CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

@@ -14,7 +14,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import dlcore as dl
-from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Revision, Scale, SubClaim, Verdict
+from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Scale, SubClaim, Verdict
 from dlcore.plots.style import BLACK, COLORS, MARKERS
 
 UNITS, STEPS, FROM_LAG = 64, 400, 200  # lags from here on decide: the largest eigenvalue has outlived the others
@@ -138,11 +138,11 @@ ANSWERS = {
         "units are not saturated: driven tanh units shrink it at every step, and it vanishes all the same."
     },
     "radius": {
-        Outcome.SUPPORTED: "Each step back multiplies the gradient by the spectral radius, the size of the largest "
-        "eigenvalue; in a network of finite width it differs from the size of the weights."
+        Outcome.SUPPORTED: "In linear units a step back multiplies the gradient by the spectral radius, the size of "
+        "the largest eigenvalue; in a network of finite width it differs from the size of the weights."
     },
 }
 DESIGN = {"number of seeds": SEEDS, "units, steps, from lag": (UNITS, STEPS, FROM_LAG), "scales of inputs": DRIVES}
-HISTORY = (Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),)
+HISTORY = dl.evidence.piloted("2026-11-26")
 QUESTION = "Why do gradients vanish or explode over time?"
 EXPERIMENT = Experiment(QUESTION, CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

@@ -2,7 +2,7 @@
 
 Command: `python -m experiments run gates`; about 3 s on 2 CPU cores.
 Seen: of an LSTM whose gates are half open a step back keeps 0.63 of the gradient, of tanh units 0.61; with a forget
-bias of 1 0.82, with 5 all of it.
+bias of 1 0.82, with 5 1.03.
 """
 
 from collections.abc import Mapping
@@ -15,27 +15,27 @@ from jax import lax
 from matplotlib.figure import Figure
 
 import dlcore as dl
-from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Revision, Scale, SubClaim, Verdict
-from dlcore.evidence.claims import above, below
+from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Scale, SubClaim, Verdict
+from dlcore.evidence.claims import above, below, within
 from dlcore.plots.style import BLACK, COLORS, MARKERS
 
 UNITS, STEPS, FROM_LAG = 32, 100, 20
 BIASES = (0.0, 1.0, 5.0)  # of the forget gate: none; of Jozefowicz et al. 2015; nearly open
 KEPT = -0.1  # a step: a factor of 20 000 in 100 steps
-EXACT = 1e-12  # relative, of numbers in double precision
+EXACT, CLOSE = 1e-12, 0.1  # rounding in double precision; what is left to other paths
 SEEDS = {"quick": 8, "default": 64}
 
 STEP = f"change of the log gradient norm by a step back in time, lags {FROM_LAG} to {STEPS}"
 OFF = "largest relative distance from the product of the forget gates"
 CLAIMS = (
     Claim("gates", "The gates of an LSTM keep gradients from vanishing over time.", (
-        SubClaim("kept", "The gradient hardly shrinks.", STEP, above(KEPT), "{} a step"),
-        SubClaim("less", "It shrinks less than in a cell without gates.", f"{STEP}, less that of tanh units",
+        SubClaim("kept", "The gradient hardly changes.", STEP, within(KEPT, -KEPT), "{} a step"),
+        SubClaim("less", "It shrinks much less than in a cell without gates.", f"{STEP}, less that of tanh units",
                  above(-KEPT), "by {}"),
     )),
     Claim("path", "Along the cell a gradient is multiplied by the forget gates, and by nothing else.", (
         SubClaim("no feedback", "So it is where no gate sees the state.", OFF, below(EXACT), "off by {}"),
-        SubClaim("feedback", "So it is where gates see the state.", OFF, below(EXACT), "off by {}"),
+        SubClaim("feedback", "So it nearly is where gates see the state.", OFF, below(CLOSE), "off by {}"),
     )),
 )  # fmt: skip
 
@@ -133,7 +133,7 @@ def draw(measured: Mapping[str, xr.Dataset]) -> list[Picture]:
 ANSWERS = {
     "gates": {
         Outcome.CONDITIONAL: "Half open gates let a gradient vanish nearly as fast as tanh units do. Start the "
-        "forget gate open, by a large bias, and it is kept."
+        "forget gate open, by a large bias, and it is kept for a hundred steps; it even grows a little."
     },
     "path": {
         Outcome.CONDITIONAL: "Only if no gate sees the state. Else most of a gradient that comes from far back has "
@@ -141,5 +141,5 @@ ANSWERS = {
     },
 }
 DESIGN = {"number of seeds": SEEDS, "units, steps, from lag": (UNITS, STEPS, FROM_LAG), "forget biases": BIASES}
-HISTORY = (Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),)
+HISTORY = dl.evidence.piloted("2026-11-26", "A gradient that grows is not kept; what gates add is judged by its size.")
 EXPERIMENT = Experiment("Do gates keep gradients over time?", CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

@@ -15,7 +15,7 @@ from jax import lax
 from matplotlib.figure import Figure
 
 import dlcore as dl
-from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Revision, Scale, SubClaim, Verdict
+from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Scale, SubClaim, Verdict
 from dlcore.plots.style import BLACK, COLORS, MARKERS
 
 # Glorot and Bengio 2010, He et al. 2015, as PyTorch's calculate_gain has them.
@@ -132,8 +132,8 @@ def draw(measured: Mapping[str, xr.Dataset]) -> list[Picture]:
 
 ANSWERS = {
     "gains": {
-        Outcome.CONDITIONAL: "Glorot's gain for linear units and He's for ReLU keep both. Those for tanh, sigmoid and "
-        "SELU are conventions, which keep neither."
+        Outcome.CONDITIONAL: "Glorot's gain for linear units and He's for ReLU keep both. With those for tanh, sigmoid "
+        "and SELU, which are conventions, the size is another one after ten layers."
     },
     "both": {
         Outcome.CONDITIONAL: "Only for units that are linear on either side of zero. Where they are curved, a gain "
@@ -141,6 +141,6 @@ ANSWERS = {
     },
 }
 DESIGN = {"number of seeds": SEEDS, "units, layers, halvings": (UNITS, LAYERS, HALVINGS), "gains": GAINS}
-HISTORY = (Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),)
+HISTORY = dl.evidence.piloted("2026-11-26")
 QUESTION = "Which sizes of weights keep signals and gradients through many layers?"
 EXPERIMENT = Experiment(QUESTION, CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

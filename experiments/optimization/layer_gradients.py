@@ -14,7 +14,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import dlcore as dl
-from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Revision, Scale, SubClaim, Verdict
+from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Scale, SubClaim, Verdict
 from dlcore.plots.style import COLORS, MARKERS
 
 # Norms of the mean of dL/dz in the hidden layers before training, one network each: Nielsen, Neural networks and deep
@@ -110,6 +110,6 @@ ANSWERS = {
     },
 }
 DESIGN = {"number of seeds": SEEDS, "images": NUM_IMAGES, "hidden layers": DEPTHS}
-HISTORY = (Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),)
+HISTORY = dl.evidence.piloted("2026-11-26")
 QUESTION = "Do early layers learn slower than later ones?"
 EXPERIMENT = Experiment(QUESTION, CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

@@ -18,7 +18,7 @@ from dlcore.plots.style import COLORS, MARKERS
 
 CURVATURES, SIDES = np.array([0.01, 1.0, 100.0]), np.array([0.99, 1.01])  # rates, times 2 / curvature
 SCALES = np.array([1 / 16, 1.0, 16.0])  # of pixels from 0 to 1; in the file they go to 16
-RATES, LOW, HIGH = 2.0 ** np.arange(-5, 8), 1 / 8, 32  # times scale^-2; times the best rate
+RATES, LOW, HIGH = 2.0 ** np.arange(-9, 11), 1 / 8, 32  # times scale^-2; times the best rate
 TARGET, SLOWER, SAME = 0.5, 4.0, 1.25  # train loss, of 2.3; times the steps that are slow, that are no difference
 
 SHARE, GROWTH = "share of runs", "distance after 100 steps, over that before"
@@ -84,6 +84,12 @@ def digits(scale: ev.Scale) -> xr.Dataset:
     return xr.Dataset({name: values.reset_coords(drop=True) for name, values in found.items()}, attrs=attrs)
 
 
+def share_or_exact(values: np.ndarray, limit: float) -> ev.Interval:
+    """Share of runs [n] below a limit; runs that are the same to the bit, as those of a linear model, are one."""
+    same = len(values) > 1 and np.isfinite(values).all() and np.ptp(values) == 0
+    return ev.exact(float(values[0] < limit)) if same else ev.share_below(values, limit)
+
+
 def judge(measured: Measured) -> list[Verdict]:
     """The verdicts on all claims."""
     growth, found = measured["bowls"].growth.values, measured["digits"]
@@ -92,8 +98,8 @@ def judge(measured: Measured) -> list[Verdict]:
     ]
 
     def share(name, limit, *where):
-        runs = [(f"{n}, pixels to {s:g}", found[name].sel(network=n, scale=s)) for n, s in where]
-        return [Evidence(title, ev.share_below(each.values, limit)) for title, each in runs]
+        runs = {f"{n}, pixels to {s:g}": found[name].sel(network=n, scale=s).values for n, s in where}
+        return [Evidence(title, share_or_exact(each, limit)) for title, each in runs.items()]
 
     low, best = found.low.values, found.at_best.values
     known, limits = not np.isnan(low + best).any(), dict.fromkeys(("limit_a", "limit_b"), found.attrs["limit"])
@@ -132,15 +138,11 @@ CAPTION = (
 )
 SPECIAL = "On a quadratic, descent diverges if and only if its rate is above 2 / (largest curvature)."
 UNITS = "There is no such range: the best rate depends on the units of the inputs, and can be far below 1 or hundreds."
-INNER = "So it is where all weights see the inputs and start at zero. In a network the other layers set limits too."
-SLOW = "Too high a rate ends worse than it began. Too low a rate is slow, but not stuck: it needs more steps."
-ANSWERS = {
-    "limit": {Outcome.SUPPORTED: SPECIAL},
-    "range": {Outcome.CONDITIONAL: UNITS},
-    "scaling": {Outcome.CONDITIONAL: INNER},
-    "extremes": {Outcome.CONDITIONAL: SLOW},
-}
+INNER = "True where all weights see the inputs and start at zero. In a network the other layers set limits too."
+SLOW = "Too high a rate ends worse than it began. An eighth of the best is slow, but not stuck: it needs more steps."
+ANSWERS = {"limit": {Outcome.SUPPORTED: SPECIAL}}
+ANSWERS |= {name: {Outcome.CONDITIONAL: t} for name, t in (("range", UNITS), ("scaling", INNER), ("extremes", SLOW))}
 QUESTION = "What is the learning rate, and what happens when it is too low or too high?"
 DESIGN = {"scales": SCALES, "rates": RATES, "low": LOW, "high": HIGH, "target": TARGET, "curvatures": CURVATURES}
-HISTORY = (ev.Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),)
+HISTORY = ev.piloted("2026-11-26", "A grid that reaches both sides of 1 at each scale; equal runs count once.")
 EXPERIMENT = ev.Experiment(QUESTION, CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

@@ -15,7 +15,7 @@ from jax import lax
 from matplotlib.figure import Figure
 
 import dlcore as dl
-from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Revision, Scale, SubClaim, Verdict
+from dlcore.evidence import Claim, Evidence, Experiment, Outcome, Picture, Scale, SubClaim, Verdict
 from dlcore.plots.style import BLACK, COLORS
 
 UNITS, DEPTH = 128, 30
@@ -103,10 +103,10 @@ def draw(measured: Mapping[str, xr.Dataset]) -> list[Picture]:
 
 
 ANSWERS = {
-    "variance": {Outcome.SUPPORTED: "Yes: with LeCun's weights a thousandth is left after ten layers, with He's all."},
+    "variance": {Outcome.SUPPORTED: "Yes: after ten layers LeCun's weights leave a thousandth, He's most of it."},
     "spread": {Outcome.SUPPORTED: "Yes: He's weights keep the signal on average; a deep, narrow network is far off."},
 }
 DESIGN = {"number of seeds": SEEDS, "units, layers": (UNITS, DEPTH), "gains": GAINS}
-HISTORY = (Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),)
+HISTORY = dl.evidence.piloted("2026-11-26")
 QUESTION = "What is left of a signal after thirty layers of ReLU?"
 EXPERIMENT = Experiment(QUESTION, CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

@@ -127,10 +127,10 @@ ANSWERS = {
     },
     "stopping": {
         Outcome.CONDITIONAL: "Stopping early helps where the data are noisy or directions have little variance. Where "
-        "all directions have the same variance, and the signal is far stronger than the noise, it gains nothing."
+        "all directions have the same variance, and the signal is far stronger than the noise, it gains little."
     },
 }
 QUESTION = "On least squares, is stopping early like a penalty on the weights?"
 DESIGN = {"examples": NUM_EXAMPLES, "signals": SIGNALS, "times": [1e-3, 1e5], "rate": RATE, "steps": NUM_STEPS}
-HISTORY = (ev.Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),)
+HISTORY = ev.piloted("2026-11-26")
 EXPERIMENT = ev.Experiment(QUESTION, CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

@@ -15,7 +15,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import dlcore as dl
-from dlcore.evidence import Check, Claim, Evidence, Experiment, Outcome, Picture, Revision, Scale, SubClaim, Verdict
+from dlcore.evidence import Check, Claim, Evidence, Experiment, Outcome, Picture, Scale, SubClaim, Verdict
 from dlcore.evidence.claims import above, below, within
 from dlcore.evidence.experiments import Measured
 from dlcore.plots.style import COLORS, MARKERS
@@ -139,11 +139,10 @@ def draw(measured: Measured) -> list[Picture]:
 
 ANSWERS = {
     "biases": {Outcome.SUPPORTED: "Start biases at zero: random ones do no better."},
-    "zero": {Outcome.CONDITIONAL: "True if units are 0 at 0. Sigmoid and softplus are not, and train as one unit."},
-    "constant": {Outcome.SUPPORTED: "Equal units stay equal: all do what one could. A little noise parts them."},
+    "zero": {Outcome.CONDITIONAL: "True of units that are 0 at 0, and of softmax. Sigmoid and softplus do train."},
+    "constant": {Outcome.SUPPORTED: "Equal units stay equal, to the bit. A little noise parts them."},
     "linear": {Outcome.SUPPORTED: "Linear and logistic models have one optimum, no hidden units: start them at zero."},
 }
 DESIGN = {"rates": RATES, "steps": STEPS, "penalty": PENALTY, "sets": SETS["default"], "networks": 12}
-HISTORY = (Revision(1, "2026-11-26", "First plan, after pilots on blocks 90 to 99, which are never judged."),
-           Revision(2, "2026-11-26", "After block 1: no part on the loss of equal units (5 of 6 held)."))  # fmt: skip
+HISTORY = dl.evidence.piloted("2026-11-26", "After block 1: no part on the loss of equal units (5 of 6 held).")
 EXPERIMENT = Experiment((__doc__ or "").splitlines()[0], CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

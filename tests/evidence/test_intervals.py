@@ -374,3 +374,14 @@ def test_a_share_below_counts_what_diverged_and_nothing_that_was_not_measured():
     assert evidence.share_below([1.0, 2.0, np.inf, 3.0], 2.5) == evidence.share_interval(2, 4)
     assert evidence.share_below([2.5, 2.5], 2.5) == evidence.share_interval(0, 2)
     assert evidence.share_below([1.0, np.nan, 2.0], 2.5).reason == "1 of 3 runs have no value"
+
+
+def test_splits_of_one_data_set_are_no_independent_runs():
+    """Catches an interval that vanishes as the same examples are split again and again."""
+    values = np.random.default_rng(0).normal(1.0, 0.1, size=64)
+    found, naive = evidence.resampled_interval(values, 0.3), evidence.mean_interval(values)
+    half = stats.t.ppf(0.975, 63) * values.std(ddof=1) * np.sqrt(1 / 64 + 3 / 7)
+    np.testing.assert_allclose([found.low, found.high], [values.mean() - half, values.mean() + half])
+    np.testing.assert_allclose(found.p_below(found.low), 0.025)
+    assert found.high - found.low > 5 * (naive.high - naive.low)
+    assert evidence.resampled_interval([1.0], 0.3).bound == "none"

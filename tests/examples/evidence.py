@@ -99,6 +99,8 @@ EXAMPLES = {
         "blocks": 2,
         "seconds": 0.0,
     },
+    "resampled_interval": lambda: {"values": np.array([1.0, 2.0, 4.0]), "test_share": 0.3, "level": 0.9},
+    "piloted": lambda: {"date": "2026-11-26"},
     "mean_interval": lambda: {"values": np.array([1.0, 2.0, 4.0]), "level": 0.9},
     "paired_difference": lambda: {"a": np.array([3.0, 4.0, 6.0]), "b": np.array([1.0, 2.0, 3.0]), "level": 0.9},
     "paired_ratio": lambda: {

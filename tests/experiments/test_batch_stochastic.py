@@ -26,7 +26,7 @@ def test_what_the_main_job_has_written_is_read(two_parts, tmp_path, monkeypatch)
     results = job.measure(scale, Console(quiet=True))
     output.store(results, tmp_path / "job")
     monkeypatch.setattr(job, "measure", lambda *_: pytest.fail("measured again"))
-    measured = batch_stochastic.measure(Scale("quick", BLOCK))
+    measured = batch_stochastic.measure(Scale("quick", BLOCK, studies=tmp_path))
     for part, found in results.parts.items():
         for name, data in found.items():
             xr.testing.assert_equal(measured[f"{part}/{name}"], data)
@@ -36,5 +36,7 @@ def test_what_the_main_job_has_written_is_read(two_parts, tmp_path, monkeypatch)
     drawn = {each.name for each in batch_stochastic.draw(measured)}
     assert drawn == {each.name for each in results.pictures} & set(batch_stochastic.SHOWN)
     with pytest.raises(pytest.fail.Exception, match="measured again"):
-        batch_stochastic.measure(Scale("quick", BLOCK + 1))
+        batch_stochastic.measure(Scale("quick", BLOCK + 1, studies=tmp_path))
+    with pytest.raises(pytest.fail.Exception, match="measured again"):
+        batch_stochastic.measure(Scale("quick", BLOCK))  # nothing is kept, so that it can be reproduced
     assert output.read(tmp_path / "nowhere", scale) is None

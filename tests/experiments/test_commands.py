@@ -63,6 +63,7 @@ def catalog(monkeypatch):
     for module in (commands, execution, reproduction):
         monkeypatch.setattr(module, "load", experiments.__getitem__)
     monkeypatch.setattr(commands, "names", lambda: list(experiments))
+    monkeypatch.setattr(page, "part_of", lambda name: "optimization")
     monkeypatch.setattr(dl, "setup", lambda: None)
     return experiments
 
@@ -111,7 +112,7 @@ def test_results_are_reproduced(catalog, tmp_path, capsys):
     commands.run("first", output=tmp_path / "out")
     folder = tmp_path / "out" / "first"
     commands.reproduce(folder)
-    assert "first: all numbers are the same to the bit, all verdicts agree." in capsys.readouterr().out
+    assert "first: all numbers but seconds are the same to the bit, all verdicts agree." in capsys.readouterr().out
 
     def shifted(scale):
         return {"runs": measure(scale)["runs"] - 5.0}
@@ -145,6 +146,10 @@ def test_blocks_agree(catalog, tmp_path, capsys):
     assert not np.isin(first.value.values, second.value.values).any()
     with pytest.raises(dl.ArgumentError, match="seed_block"):
         commands.run("first", seed_block=100)
+    with pytest.raises(dl.ArgumentError, match="seed_block"):
+        commands.all_(output=tmp_path / "out", seed_block=100)
+    with pytest.raises(dl.ArgumentError, match="got 1 folders; expects the output of `all` for two"):
+        commands.agreement(folders[:1])
 
 
 def test_the_page_has_the_committed_verdicts():

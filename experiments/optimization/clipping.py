@@ -23,7 +23,7 @@ NUM_STEPS, ARRIVED = 1000, 0.1  # clipped at 1, 490 steps of 0.1 lead from 50 to
 NOTHING = 1 / 6  # mean squared error on the adding problem of always answering 1
 LENGTH, SEQUENCE_RATE, SEQUENCE_CLIP = 20, 0.5, 0.3  # in a pilot plain descent exploded from a rate of 0.125 on
 METHODS = {"plain": (1e9, 1e9), "norm 1": (1e9, 1.0), "norm 0.1": (1e9, 0.1), "value 0.01": (0.01, 1e9)}
-RATES = 2.0 ** np.arange(-3, 7)
+RATES = 2.0 ** np.arange(-5, 5)
 SAME, SAME_LOSS = 0.02, 1.25  # two standard errors of an accuracy on 360 examples; a factor that hardly matters
 
 SHARE = f"share of runs that arrive (x^4: within {ARRIVED}; sequences: error below 1/6), clipped less plain"
@@ -79,14 +79,16 @@ def digits(scale: ev.Scale) -> xr.Dataset:
     axes = {"way": np.arange(len(METHODS)), "learning_rate": RATES}
     axes["seed"] = np.append(scale.seeds(judged), scale.tuning_seeds(tuning))
     runs = dl.last_record(dl.sweep(fit, **axes, store=scale.store("digits"))).assign_coords(way=list(METHODS))
-    worst = runs.validation_loss[..., judged:].max("seed", skipna=False).to_dataset()  # any run may fail
-    tuned = ev.tune(lambda r: worst.sel(learning_rate=r), RATES, lambda runs: runs.validation_loss, max_rounds=0)
+    worst = runs.validation_loss[..., judged:].max("seed", skipna=False)
+    pair = xr.concat([worst, worst.shift(learning_rate=-1)], "pair")  # a rate counts if twice the rate works, too
+    both = pair.max("pair", skipna=False).to_dataset(name="loss")
+    tuned = ev.tune(lambda rates: both.sel(learning_rate=rates), RATES, lambda runs: runs.loss, max_rounds=0)
     best, runs = tuned.best.fillna(1.0), runs.isel(seed=slice(judged))
     accuracy, loss = runs.test_accuracy.sel(learning_rate=best), runs.train_loss.sel(learning_rate=float(best[0]))
     known = bool((tuned.interior & tuned.best.notnull()).all())  # else a best rate lies at the edge of its grid
     found = {"norm": accuracy - accuracy[0], "value": accuracy[3] - accuracy[0], "slower": loss / loss[0]}
     found = {name: values.where(known).reset_coords(drop=True) for name, values in found.items()}
-    return xr.Dataset({**found, "tuning_loss": worst.validation_loss})
+    return xr.Dataset({**found, "tuning_loss": worst})
 
 
 def judge(measured: Measured) -> list[Verdict]:
@@ -136,12 +138,9 @@ CAPTION = "Left: descent on x^4 from 50 at rate 0.1. Right: loss on the digits a
 CURED = "Clipping keeps a huge gradient from throwing the parameters away, if the steps that it leaves are short."
 KEPT = "Where nothing explodes clipping costs less than two points of accuracy, if the rate is tuned anew."
 SHORTER = "A bound that few gradients reach changes nothing; a lower one shortens every step: the rate is too low."
-ANSWERS = {
-    "cures": {Outcome.CONDITIONAL: CURED},
-    "performance": {Outcome.SUPPORTED: KEPT},
-    "rate": {Outcome.CONDITIONAL: SHORTER},
-}
+ANSWERS = {"cures": {Outcome.CONDITIONAL: CURED}, "performance": {Outcome.SUPPORTED: KEPT}}
+ANSWERS |= {"rate": {Outcome.CONDITIONAL: SHORTER}}
 QUESTION = "Does clipping gradients cure their explosion, and what does it cost where nothing explodes?"
 DESIGN = {"methods": METHODS, "rates": RATES, "bounds": BOUNDS, "starts": STARTS, "sequences": LENGTH}
-HISTORY = ev.piloted("2026-11-26", "A loose bound in the last claim too; a rate that may fail is no best one.")
+HISTORY = ev.piloted("2026-11-26", "A loose bound in the last claim too.", "A rate counts if twice the rate works.")
 EXPERIMENT = ev.Experiment(QUESTION, CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

@@ -1,7 +1,7 @@
 """Where is the border between learning rates that train and learning rates that diverge?
 
 Command: `python -m experiments run trainability_map`; about 35 s on 2 CPU cores.
-Seen: from afar the border looks smooth (dimension 1.03); 8 times nearer, where it is roughest, 1.5, and a
+Seen: from afar the border looks smooth (dimension 1.03); 8 times nearer, where it is roughest, 1.4, and a
 network's run turns 10 times on the way up. Its tangent's border has dimension 1.
 """
 

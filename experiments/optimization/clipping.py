@@ -81,7 +81,7 @@ def digits(scale: ev.Scale) -> xr.Dataset:
     runs = dl.last_record(dl.sweep(fit, **axes, store=scale.store("digits"))).assign_coords(way=list(METHODS))
     worst = runs.validation_loss[..., judged:].max("seed", skipna=False)
     pair = xr.concat([worst, worst.shift(learning_rate=-1)], "pair")  # a rate counts if twice the rate works, too
-    both = pair.max("pair", skipna=False).to_dataset(name="loss")
+    both = xr.Dataset({"loss": pair.max("pair", skipna=False)})
     tuned = ev.tune(lambda rates: both.sel(learning_rate=rates), RATES, lambda runs: runs.loss, max_rounds=0)
     best, runs = tuned.best.fillna(1.0), runs.isel(seed=slice(judged))
     accuracy, loss = runs.test_accuracy.sel(learning_rate=best), runs.train_loss.sel(learning_rate=float(best[0]))

@@ -1,6 +1,5 @@
 """The trainability map alone, as large as one likes, in tiles: `python -m experiments map --size 4096`."""
 
-import functools
 import os
 import pathlib
 import time
@@ -17,7 +16,7 @@ from dlcore.evidence.experiments import MOST_BLOCKS, Scale
 from dlcore.plots import fates
 from dlcore.plots.files import save_figure
 from experiments.execution import DPI
-from experiments.optimization.trainability_map import DECADES, HISTORY, LOWEST, QUESTION, STEPS, fate_of
+from experiments.optimization.trainability_map import DECADES, HISTORY, LOWEST, QUESTION, STEPS, run_of
 
 LANES = 256  # runs side by side, and in one file of a store
 SIZES = integer(8, 16_384, meaning="runs along each side of the map")
@@ -71,11 +70,7 @@ def draw_map(
 
 def run_tiles(seed: int, size: int, tile: int, folder: pathlib.Path) -> xr.Dataset:
     """All tiles, one study each: trained and steps, dims (first_rate, second_rate)."""
-
-    def fit(first_rate, second_rate):
-        found = functools.partial(fate_of, seed, first_rate, second_rate, STEPS["default"])
-        return dl.Training(dict, lambda state: (state, found()._asdict()), 1)
-
+    fit = run_of(seed, STEPS["default"])
     rates = 10 ** np.linspace(LOWEST, LOWEST + DECADES, size)
     cuts = [slice(begin, begin + tile) for begin in range(0, size, tile)]
     options = {"lane_width": LANES, "final_state": False}

@@ -112,10 +112,9 @@ def judge(measured) -> list[Verdict]:
     made, shares, ratios = measured["built"], measured["learned"].wrong, measured["compared"].ratio
     deep = [Evidence(f"{k} layers", dl.evidence.exact(made.deep.sel(layers=k))) for k in LAYERS]
     shallow = [Evidence(f"{2 * k} units", dl.evidence.exact(made.least.sel(layers=k, units=2 * k))) for k in LAYERS]
-    unknown, starts, mean = dl.evidence.undetermined("a run is not finite"), [], dl.evidence.geometric_mean_interval
+    starts, mean = [], dl.evidence.geometric_mean_interval
     for k, wrong in zip(shares.layers.values, shares.transpose("layers", "seed").values, strict=True):
-        share = dl.evidence.share_interval(int((wrong < BOUND).sum()), len(wrong))
-        starts.append(Evidence(f"{2**k} points", share if np.isfinite(wrong).all() else unknown))
+        starts.append(Evidence(f"{2**k} points", dl.evidence.share_below(wrong, BOUND)))
     error = [Evidence(str(name), mean(ratios.sel(problem=name).values)) for name in ratios.problem.values]
     found = {"deep": deep, "shallow": shallow}, {"sawtooth": starts}, {"error": error}
     return [Verdict(claim, evidence) for claim, evidence in zip(CLAIMS, found, strict=True)]

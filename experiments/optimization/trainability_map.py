@@ -7,7 +7,7 @@ network's run turns 10 times on the way up. Its tangent's border has dimension 1
 
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -30,7 +30,7 @@ SIZE, MAP_SIZE = {"quick": 17, "default": 64}, {"quick": 16, "default": 64, "ful
 SEEDS = {"network": {"quick": 8, "default": 10}, "tangent": {"quick": 4, "default": 5}}
 PUBLISHED = (1.17, 1.98)  # the least and the largest dimension in Sohl-Dickstein 2024, arXiv:2402.06184
 SMOOTH = (0.9, 1.1)  # a curve has 1, but boxes are counted whole
-SHARE, DIMENSION = "share of networks", "box-counting dimension"
+SHARE, DIMENSION, FLAGS = "share of networks", "box-counting dimension", ("lowest", "first", "second")
 ONCE = "A run turns from training to diverging once, and never back, as a rate rises."
 DESIGN = {"units": UNITS, "examples": EXAMPLES, "steps": STEPS, "networks": SEEDS}
 DESIGN |= {"log10 of the lowest rate": LOWEST, "decades": DECADES, "zooms": ZOOMS, "points": SIZE, "map": MAP_SIZE}
@@ -72,13 +72,18 @@ def windows(seed: int, is_tangent: bool, scale: evidence.Scale, device: jax.Devi
     return evidence.zoom_into_border(trained, (LOWEST, LOWEST), DECADES, size=scale.of(SIZE), zooms=ZOOMS)
 
 
-def measure(scale: evidence.Scale) -> dict[str, xr.Dataset]:
-    """The map of one network, in single precision; windows of several networks and of their tangents."""
+def run_of(seed: int, steps: int) -> Callable[..., dl.Training]:
+    """The study of the map: what becomes of that network at each pair of learning rates."""
 
     def fit(first_rate, second_rate):
-        found = functools.partial(fate_of, scale.first_seed, first_rate, second_rate, scale.of(STEPS))
-        return dl.Training(dict, lambda state: (state, found()._asdict()), 1)
+        return dl.Training(dict, lambda state: (state, fate_of(seed, first_rate, second_rate, steps)._asdict()), 1)
 
+    return fit
+
+
+def measure(scale: evidence.Scale) -> dict[str, xr.Dataset]:
+    """The map of one network, in single precision; windows of several networks and of their tangents."""
+    fit = run_of(scale.first_seed, scale.of(STEPS))
     axes = dict.fromkeys(("first_rate", "second_rate"), 10 ** np.linspace(LOWEST, LOWEST + DECADES, scale.of(MAP_SIZE)))
     began = time.perf_counter()
     runs = dl.sweep(fit, **axes, lane_width=128, final_state=False, store=scale.store("map")).isel(step=0)
@@ -97,19 +102,15 @@ def measure(scale: evidence.Scale) -> dict[str, xr.Dataset]:
 
 def judge(measured: Mapping[str, xr.Dataset]) -> list[evidence.Verdict]:
     """One verdict for each claim."""
-
-    def share(name: str) -> evidence.Interval:
-        flags = measured["network"][name].values
-        known = np.isfinite(flags).all()
-        return evidence.share_interval(int((flags > 0.5).sum()), len(flags)) if known else evidence.undetermined("NaN")
+    shares = {each: evidence.share_below(-measured["network"][each].values, -0.5) for each in FLAGS}
 
     def means(name: str, variable: str) -> list[Evidence]:
         values = measured[name][variable].transpose("zoom", "seed").values
         return [Evidence(f"zoom {zoom}", evidence.mean_interval(row)) for zoom, row in zip(ZOOMS, values, strict=True)]
 
     border = {
-        "low rates train": [Evidence("both layers", share("lowest"))],
-        "high rates diverge": [Evidence(f"{layer} layer", share(layer)) for layer in ("first", "second")],
+        "low rates train": [Evidence("both layers", shares["lowest"])],
+        "high rates diverge": [Evidence(f"{layer} layer", shares[layer]) for layer in ("first", "second")],
         "crossed once": means("network", "turns")[-1:],
     }
     fractal = {"rough": means("network", "dimension"), "control": means("tangent", "dimension")}

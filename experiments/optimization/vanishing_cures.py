@@ -114,11 +114,8 @@ def judge(measured: Mapping[str, xr.Dataset]) -> list[Verdict]:
 
 
 def share(loss: xr.DataArray) -> Interval:
-    """Of the networks [learning_rate, seed] that reach the target at one of the rates."""
-    if bool(loss.isnull().any()):
-        return dl.evidence.undetermined(f"{int(loss.isnull().sum())} of {loss.size} losses are not known")
-    arrived = (loss <= TARGET).any("learning_rate")
-    return dl.evidence.share_interval(int(arrived.sum()), arrived.size)
+    """Of the networks [learning_rate, seed] that get below the target at one of the rates."""
+    return dl.evidence.share_below(loss.min("learning_rate", skipna=False).values, TARGET)
 
 
 def draw(measured: Mapping[str, xr.Dataset]) -> list[Picture]:

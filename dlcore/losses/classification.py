@@ -18,7 +18,16 @@ from dlcore.losses.checks import (
     check_labels,
     real,
 )
-from dlcore.losses.softmax import is_label, known, mean_surprisal, of_label, softplus_both_ways, surprisal_of, times
+from dlcore.losses.softmax import (
+    is_label,
+    known,
+    mean_surprisal,
+    of_label,
+    softplus,
+    softplus_both_ways,
+    surprisal_of,
+    times,
+)
 
 
 @arguments(logits=LOGITS, labels=LABELS)
@@ -95,7 +104,7 @@ def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Array([0.6931472, 0.6931472], dtype=float32)
     """
     check_flags("binary_cross_entropy", logits, labels)
-    return jax.nn.softplus(jnp.where(labels > 0, -logits, logits))
+    return softplus(jnp.where(labels > 0, -logits, logits))
 
 
 @arguments(logits=OUTPUTS, labels=FLAGS)

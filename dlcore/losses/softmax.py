@@ -5,6 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+FEW_CLASSES = 32
+
 
 def surprisal_of(logits: jax.Array, labels: Any) -> jax.Array:
     """Minus the log softmax of the label, in nats, 0 or more: [..., num_classes], integers [...] -> [...].
@@ -36,24 +38,54 @@ def shifted_by_largest(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
     `logsumexp(logits) - logit` would lose what is small next to the logits, and a loss near 0 next to 1.
     """
     largest = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-    shifted = logits - jnp.where(jnp.isfinite(largest), largest, 0)
-    return shifted, jnp.log1p(_sum_less_one(jnp.exp(shifted)))
+    is_finite = jnp.isfinite(largest)
+    is_largest = _first_largest(jax.lax.stop_gradient(logits), largest) & is_finite
+    shifted = _zero_at(logits - jnp.where(is_finite, largest, 0), is_largest)
+    return shifted, jnp.log1p(_sum_of_others(jnp.exp(shifted), is_largest))
+
+
+def _first_largest(logits: jax.Array, largest: jax.Array) -> jax.Array:
+    """Where the largest is, in one place of [..., num_classes].
+
+    XLA may compute logits that are products again at each use, rounded otherwise, so that none of them need equal their
+    maximum: of many classes it is then the first that is close. Minima of places take a quarter of an argmax' time on
+    a CPU, but of few classes longer.
+    """
+    places = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
+    if logits.shape[-1] <= FEW_CLASSES:
+        return places == jnp.argmax(logits, axis=-1, keepdims=True)
+    close = largest - 4 * jnp.finfo(logits.dtype).eps * jnp.abs(largest)
+    equal, near = (
+        jnp.min(jnp.where(logits >= bound, places, logits.shape[-1]), axis=-1, keepdims=True)
+        for bound in (largest, close)
+    )
+    return places == jnp.where(equal < logits.shape[-1], equal, near)
 
 
 @jax.custom_jvp
-def _sum_less_one(powers: jax.Array) -> jax.Array:
-    """Their sum minus 1, where the largest are 1, without cancellation; 0 where all are 0: [..., num_classes] -> [...].
-
-    Differentiated as the sum that it is. Were the largest left out by plain operations, derivatives would have to put
-    them back, at two more passes over the classes.
-    """
-    ones = powers == 1
-    return jnp.sum(jnp.where(ones, 0, powers), axis=-1) + jnp.maximum(jnp.sum(ones, axis=-1) - 1, 0)
+def _zero_at(shifted: jax.Array, is_largest: jax.Array) -> jax.Array:
+    """0 where it is but for rounding; differentiated as if it were computed."""
+    return jnp.where(is_largest, 0, shifted)
 
 
-@_sum_less_one.defjvp
+@_zero_at.defjvp
 def _(primals, tangents):
-    return _sum_less_one(*primals), jnp.sum(tangents[0], axis=-1)
+    return _zero_at(*primals), tangents[0]
+
+
+@jax.custom_jvp
+def _sum_of_others(powers: jax.Array, is_largest: jax.Array) -> jax.Array:
+    """Their sum less the largest, which is 1, without cancellation: [..., num_classes] -> [...].
+
+    Differentiated as the sum of all. Were the largest left out by plain operations, derivatives would have to put it
+    back, at two more passes over the classes.
+    """
+    return jnp.sum(jnp.where(is_largest, 0, powers), axis=-1)
+
+
+@_sum_of_others.defjvp
+def _(primals, tangents):
+    return _sum_of_others(*primals), jnp.sum(tangents[0], axis=-1)
 
 
 def is_label(labels: Any, num_classes: int) -> jax.Array:
@@ -102,6 +134,29 @@ def binary_surprisal(logits: jax.Array, shares: jax.Array) -> jax.Array:
     """Cross-entropy of a share in [0, 1] of class 1 under sigmoid(logit), elementwise, in nats."""
     of_zero, of_one = softplus_both_ways(logits)
     return times(shares, of_one) + times(1 - shares, of_zero)
+
+
+@jax.custom_jvp
+def softplus(x: jax.Array) -> jax.Array:
+    """log(1 + exp(x)), whose derivative does not wait for the logarithm: steps of one example are a fifth faster."""
+    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+
+@softplus.defjvp
+def _(primals, tangents):
+    return softplus(*primals), _sigmoid(*primals) * tangents[0]
+
+
+@jax.custom_jvp
+def _sigmoid(x: jax.Array) -> jax.Array:
+    """Right relative to its size; its derivative, sigmoid(x) sigmoid(-x), does not cancel."""
+    power = jnp.exp(-jnp.abs(x))
+    return jnp.where(x < 0, power, 1) / (1 + power)
+
+
+@_sigmoid.defjvp
+def _(primals, tangents):
+    return _sigmoid(*primals), _sigmoid(*primals) * _sigmoid(-primals[0]) * tangents[0]
 
 
 @jax.custom_jvp

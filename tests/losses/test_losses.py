@@ -344,3 +344,15 @@ def test_multi_label_refuses_what_does_not_fit(width, targets, message):
     data = dl.data.Dataset((np.zeros((6, 4), np.float32), targets))
     with pytest.raises(dl.DataError, match=message):
         dl.tasks.multi_label(dl.models.mlp([4, width]), data)
+
+
+@pytest.mark.parametrize("num_classes", [10, 100])
+def test_logits_that_are_computed_in_the_same_program(num_classes):
+    """Catches a loss that is off by log 2 where XLA computes a scaled logit twice and rounds it in two ways."""
+    scores = np.random.default_rng(0).normal(size=(2000, num_classes)).astype(np.float32)
+    scale, labels = np.float32(30.7), scores.argmax(axis=1)
+    logits = (scale * scores).astype(np.float64)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    powers[np.arange(len(powers)), labels] = 0
+    losses = jax.jit(lambda scores, scale: dl.losses.softmax_cross_entropy(scale * scores, labels))(scores, scale)
+    np.testing.assert_allclose(losses, np.log1p(powers.sum(axis=1)), rtol=1e-4, atol=1e-30)

@@ -45,7 +45,7 @@ CASES = {
     "batch_norm_adam": study(classify(dl.models.mlp([64, 32, 10], normalization="batch", dropout=0.2)), optax.adam, 64),
     "wide_full_batch": study(WIDE, optax.adam, "full"),
     "linear": study(dl.tasks.regression(dl.models.linear(3), small.noisy_line()), optax.adam, 4),
-    "convolutional": study(classify(dl.models.convolutional((8, 8), [8, 16], 10), IMAGES), optax.adam, 64),
+    "convolutional": study(classify(dl.models.convolutional((8, 8), [8, 24], 10), IMAGES), optax.adam, 64),
     "resnet": study(classify(dl.models.resnet((8, 8), 10, depth=8, width=4), IMAGES), optax.adam, 32),
     "recurrent": study(classify(dl.models.recurrent(8, 16, 10), SERIES), optax.adam, 32),
     "autoencoder": study(dl.tasks.reconstruction(dl.models.autoencoder([64, 16, 4]), DIGITS), optax.adam, 64),

@@ -18,10 +18,13 @@ class Cell(NamedTuple):
     num_carried: arrays in the carry; the first is the output.
     joined: (input times its kernel, h times its kernel) to what the step computes with, but for the bias.
     parted: cotangent of `joined` to those of its two arguments.
-    advance: (joined, carry, inner) to the next carry; inner: weights of the step itself, None if it has none.
+    advance: (values, carry, inner) to the next carry; inner: weights of the step itself, None if it has none.
+    values: `joined` to what `advance` computes with: the gates behind their activations where they see nothing else.
+    chained: (values, their cotangents) to the cotangent of `joined`. Values are kept for it, so that no exponential is
+      computed twice.
     num_inner: the last blocks of the recurrent kernel that are `inner`, not multiplied by h.
     num_peepholes: vectors [num_units] that are `inner`.
-    inner_gradient: (joined [T, B, .], carries before [T, B, .], cotangents of joined, inner) to the gradient of inner.
+    inner_gradient: (values [T, B, .], carries before [T, B, .], cotangents of joined, inner) to the gradient of inner.
     """
 
     gates: str
@@ -29,10 +32,12 @@ class Cell(NamedTuple):
     num_carried: int
     joined: Callable[[jax.Array, jax.Array], jax.Array]
     parted: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
-    advance: Callable[[jax.Array, Carry, Any], Carry]
+    advance: Callable[[Any, Carry, Any], Carry]
     num_inner: int = 0
     num_peepholes: int = 0
-    inner_gradient: Callable[[jax.Array, Carry, jax.Array, Any], jax.Array | None] = lambda *_: None
+    inner_gradient: Callable[[Any, Carry, jax.Array, Any], jax.Array | None] = lambda *_: None
+    values: Callable[[jax.Array], Any] = lambda joined: joined
+    chained: Callable[[Any, Any], jax.Array] = lambda values, cotangents: cotangents
 
 
 def rows(steps: jax.Array) -> jax.Array:
@@ -40,14 +45,32 @@ def rows(steps: jax.Array) -> jax.Array:
     return steps.reshape(-1, steps.shape[-1])
 
 
-def _simple(joined: jax.Array, carry: Carry, _: None) -> Carry:
-    return (jnp.tanh(joined),)
+def _simple(h: jax.Array, carry: Carry, _: None) -> Carry:
+    return (h,)
 
 
-def _lstm(joined: jax.Array, carry: Carry, _: None) -> Carry:
+def _through_tanh(value: jax.Array, cotangent: jax.Array) -> jax.Array:
+    return cotangent * (1 - value) * (1 + value)
+
+
+def _through_sigmoid(value: jax.Array, cotangent: jax.Array) -> jax.Array:
+    return cotangent * value * (1 - value)
+
+
+def _lstm_gates(joined: jax.Array) -> tuple[jax.Array, ...]:
     i, f, g, o = jnp.split(joined, 4, axis=-1)
-    c = nnx.sigmoid(f) * carry[1] + nnx.sigmoid(i) * jnp.tanh(g)
-    return nnx.sigmoid(o) * jnp.tanh(c), c
+    return nnx.sigmoid(i), nnx.sigmoid(f), jnp.tanh(g), nnx.sigmoid(o)
+
+
+def _lstm_chained(gates: tuple[jax.Array, ...], cotangents: tuple[jax.Array, ...]) -> jax.Array:
+    through = (_through_sigmoid, _through_sigmoid, _through_tanh, _through_sigmoid)
+    return jnp.concatenate([each(*pair) for each, *pair in zip(through, gates, cotangents, strict=True)], axis=-1)
+
+
+def _lstm(gates: tuple[jax.Array, ...], carry: Carry, _: None) -> Carry:
+    i, f, g, o = gates
+    c = f * carry[1] + i * g
+    return o * jnp.tanh(c), c
 
 
 def _peephole(joined: jax.Array, carry: Carry, peepholes: jax.Array) -> Carry:
@@ -112,8 +135,12 @@ def _reset_before_gradient(joined: jax.Array, carries: Carry, d_joined: jax.Arra
 
 
 CELLS = {
-    "simple": Cell("h", "h", 1, jnp.add, lambda joined: (joined, joined), _simple),
-    "lstm": Cell("ifgo", "ifgo", 2, jnp.add, lambda joined: (joined, joined), _lstm),
+    "simple": Cell(
+        "h", "h", 1, jnp.add, lambda joined: (joined, joined), _simple, values=jnp.tanh, chained=_through_tanh
+    ),
+    "lstm": Cell(
+        "ifgo", "ifgo", 2, jnp.add, lambda joined: (joined, joined), _lstm, values=_lstm_gates, chained=_lstm_chained
+    ),
     "lstm_peephole": Cell(
         "ifgo",
         "ifgo",

@@ -18,16 +18,17 @@ from jax import lax
 from dlcore.core.arguments import array, integer
 from dlcore.core.errors import ArgumentError, DataError, described
 from dlcore.nn.inputs import as_pixels
+from dlcore.nn.window_products import Windows, convolved, fits
 from dlcore.nn.windows import Padding, as_floats, checked_name, each, explicit, extents, padded, pads_of, slices
 
-Form = Literal["slices", "native"]
+Form = Literal["library", "slices", "native"]
 GROUPS = integer()
 KERNEL = array(ndim=range(3, 33), text="numbers [*window, inputs / groups, outputs]")
 
 
 def default_form() -> Form:
-    """Slices on a CPU, XLA's own elsewhere."""
-    return "slices" if jax.default_backend() == "cpu" else "native"
+    """XLA's library of fast kernels on a CPU, or slices for what it does not have; XLA's own elsewhere."""
+    return "library" if jax.default_backend() == "cpu" else "native"
 
 
 def convolve(
@@ -59,8 +60,11 @@ def convolve(
     strides, dilation = each(strides, rank, "strides"), each(kernel_dilation, rank, "kernel_dilation")
     window = kernel.shape[:-2]
     pads = pads_of(x.shape[1:-1], extents(window, dilation), strides, padding)
-    if (form or default_form()) == "native":
+    form = form or default_form()
+    if form == "native":
         return _native(x, kernel, pads, num_groups, window_strides=strides, rhs_dilation=dilation)
+    if form == "library" and num_groups == 1 and _suits_library(kernel.shape) and not _varies(x, kernel):
+        return convolved(x, kernel, Windows(x.shape[1:3], window, strides, tuple(pads), dilation))
     taps = slices(padded(_mapped_like(x, kernel), pads, 0), window, strides, dilation)
     num_outputs = kernel.shape[-1]
     if num_groups == 1:
@@ -70,6 +74,18 @@ def convolve(
         weights = kernel.reshape(len(taps), kernel.shape[-2], num_groups, -1)
         output = jnp.einsum("ngti,tigo->ngo", grouped, weights)
     return output.reshape(*taps[0].shape[:-1], num_outputs)
+
+
+def _suits_library(kernel_shape: Sequence[int]) -> bool:
+    """Two dimensions. Slices are faster of single pixels, and of two or three channels, a few colors."""
+    *window, num_inputs, num_outputs = kernel_shape
+    return len(window) == 2 and max(window) > 1 and num_inputs not in (2, 3) and fits(num_inputs, num_outputs)
+
+
+def _varies(*arrays: jax.Array) -> bool:
+    """Whether arrays differ by device in a `shard_map` that checks it, of which only JAX's own operations know."""
+    types = [getattr(jax.typeof(array), "manual_axis_type", None) for array in arrays]
+    return any(getattr(each, "varying", ()) for each in types)
 
 
 def convolve_transposed(

@@ -90,7 +90,7 @@ class Recurrent(nnx.Module):
         rule = CELLS[self.cell]
         kernel, inner = self._weights()
         joined = rule.joined(x @ self.input_kernel[...], carry[0] @ kernel)
-        carry = rule.advance(_plus(joined, self.bias[...]), carry, inner)
+        carry = rule.advance(rule.values(_plus(joined, self.bias[...])), carry, inner)
         return carry, carry[0]
 
     def _weights(self) -> tuple[jax.Array, jax.Array | None]:
@@ -113,15 +113,14 @@ class Recurrent(nnx.Module):
         Returns:
           (outputs [B, T, num_units], the carry after the last step).
         """
-        num_rows, num_steps, width = x.shape
         x = x if mask is None else shown_only(x, mask)
-        # As one matrix: of a [T, B, ...] product XLA would transpose the operands of the gradient in memory.
-        projected = x.swapaxes(0, 1).reshape(-1, width) @ self.input_kernel[...]
-        projected = projected.reshape(num_steps, num_rows, -1)
+        input_kernel = self.input_kernel[...]
+        x = jnp.asarray(x)
+        x = x.astype(jnp.promote_types(x.dtype, input_kernel.dtype))
         if carry is None:
-            carry = self.initial(x.shape[:1], projected.dtype)
+            carry = self.initial(x.shape[:1], x.dtype)
         mask = None if mask is None else mask.swapaxes(0, 1)
-        arguments = projected, *self._weights(), self.bias[...], carry, mask
+        arguments = x.swapaxes(0, 1), input_kernel, *self._weights(), self.bias[...], carry, mask
         unrolled = _unrolled(self.cell, self.reverse, self.truncation, *arguments)
         outputs, last = cast(tuple[jax.Array, Carry], unrolled)
         return outputs.swapaxes(0, 1), last
@@ -202,13 +201,14 @@ class RecurrentStack(nnx.Module):
 
 
 # JAX's own transposition of the scan would add a [num_units, gates] array to the gradient of the recurrent kernel in
-# every step. The backward scan below yields only the gradients of the gates; one product makes the kernel's of them.
+# every step. The backward scan below yields only the gradients of the gates; one product makes each kernel's of them.
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
 def _unrolled(
     cell: str,
     reverse: bool,
     truncation: int | None,
-    projected: jax.Array,
+    x: jax.Array,
+    input_kernel: jax.Array,
     kernel: jax.Array,
     inner: jax.Array | None,
     bias: jax.Array,
@@ -218,48 +218,51 @@ def _unrolled(
     """Outputs [T, B, num_units] and last carry.
 
     Args:
-      projected: [T, B, gates]: the inputs times the input kernel. mask: [T, B]. inner: weights of the step itself.
+      x: [T, B, num_inputs]. mask: [T, B]. inner: weights of the step itself.
     """
-    return _unrolled_forward(cell, reverse, truncation, projected, kernel, inner, bias, carry, mask)[0]
+    return _unrolled_forward(cell, reverse, truncation, x, input_kernel, kernel, inner, bias, carry, mask)[0]
 
 
-def _unrolled_forward(cell, reverse, truncation, projected, kernel, inner, bias, carry, mask):
+def _unrolled_forward(cell, reverse, truncation, x, input_kernel, kernel, inner, bias, carry, mask):
     rule = CELLS[cell]
+    # As one matrix: of a [T, B, ...] product XLA would transpose the operands of the gradient in memory.
+    projected = (rows(x) @ input_kernel).reshape(*x.shape[:2], -1)
 
     def step(before, inputs):
-        x, there = inputs
-        joined = _plus(rule.joined(x, before[0] @ kernel), bias)
-        after = rule.advance(joined, before, inner)
+        projected, there = inputs
+        values = rule.values(_plus(rule.joined(projected, before[0] @ kernel), bias))
+        after = rule.advance(values, before, inner)
         output = after[0]
         if there is not None:
             after = _where(there, after, before)
             output = _where(there, output, jnp.zeros_like(output))
-        return after, (output, joined, before)
+        return after, (output, values, before)
 
-    last, (outputs, joined, befores) = lax.scan(step, carry, (projected, mask), reverse=reverse)
-    return (outputs, last), (joined, befores, kernel, inner, mask)
+    last, (outputs, values, befores) = lax.scan(step, carry, (projected, mask), reverse=reverse)
+    return (outputs, last), (x, input_kernel, values, befores, kernel, inner, mask)
 
 
 def _unrolled_backward(cell, reverse, truncation, saved, cotangents):
     rule = CELLS[cell]
-    joined, befores, kernel, inner, mask = saved
+    x, input_kernel, values, befores, kernel, inner, mask = saved
+    num_steps = x.shape[0]
     d_outputs, d_last = cotangents
     cut = None
     if truncation is not None:
-        position = jnp.arange(len(joined))
-        position = len(joined) - 1 - position if reverse else position
+        position = jnp.arange(num_steps)
+        position = num_steps - 1 - position if reverse else position
         cut = (position % truncation == 0) & (position > 0)
 
     transposed = lax.optimization_barrier(kernel.T)  # in memory once, not in the product of each step
 
     def step(d_after, inputs):
-        joined, before, d_output, there, cut = inputs
+        values, before, d_output, there, cut = inputs
         d_after_step = (d_after[0] + d_output, *d_after[1:])
         if there is not None:
             d_after_step = _where(there, d_after_step, jax.tree.map(jnp.zeros_like, d_after_step))
-        d_joined, d_before = jax.vjp(lambda joined, before: rule.advance(joined, before, inner), joined, before)[1](
-            d_after_step
-        )
+        _, pull = jax.vjp(lambda values, before: rule.advance(values, before, inner), values, before)
+        d_values, d_before = pull(d_after_step)
+        d_joined = rule.chained(values, d_values)
         _, d_recurrent = rule.parted(d_joined)
         d_before = (d_before[0] + d_recurrent @ transposed, *d_before[1:])
         if there is not None:
@@ -268,17 +271,27 @@ def _unrolled_backward(cell, reverse, truncation, saved, cotangents):
             d_before = jax.tree.map(lambda leaf: jnp.where(cut, jnp.zeros_like(leaf), leaf), d_before)
         return d_before, d_joined
 
-    inputs = (joined, befores, d_outputs, mask, cut)
+    inputs = (values, befores, d_outputs, mask, cut)
     d_first, d_joined = lax.scan(step, d_last, inputs, reverse=not reverse)
     d_projected, d_recurrent = rule.parted(d_joined)
-    d_kernel = rows(befores[0]).T @ rows(d_recurrent)
+    d_x = (rows(d_projected) @ input_kernel.T).reshape(x.shape)
+    d_input_kernel = _gradient(x, d_projected)
+    d_kernel = _gradient(befores[0], d_recurrent)
     # A product with ones: XLA's sum over the rows takes several times as long.
     d_bias = jnp.ones(d_joined.shape[0] * d_joined.shape[1], d_joined.dtype) @ rows(d_joined)
-    d_inner = rule.inner_gradient(joined, befores, d_joined, inner)
-    return d_projected, d_kernel, d_inner, d_bias, d_first, None
+    d_inner = rule.inner_gradient(values, befores, d_joined, inner)
+    return d_x, d_input_kernel, d_kernel, d_inner, d_bias, d_first, None
 
 
 _unrolled.defvjp(_unrolled_forward, _unrolled_backward)
+
+
+def _gradient(x: jax.Array, cotangent: jax.Array) -> jax.Array:
+    """That of a kernel that x [T, B, n] is multiplied by.
+
+    x is transposed in memory: XLA's library takes no product of columns, and its other products are slower.
+    """
+    return lax.optimization_barrier(rows(x).T) @ rows(cotangent)
 
 
 def _plus(joined: jax.Array, bias: jax.Array) -> jax.Array:

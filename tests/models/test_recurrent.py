@@ -437,3 +437,19 @@ def test_mean_of_a_row_that_a_traced_mask_hides():
         return model.apply(params, state, dl.Masked(jnp.ones((2, 2, 2)), mask))[0].sum()
 
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient(params, mask)))
+
+
+def test_gates_are_computed_once():
+    """Catches exponentials computed again in the gradient, and kernels' gradients as products of columns."""
+    layer = Recurrent("lstm", 5, 8, rngs=nnx.Rngs(0))
+    graph, params = nnx.split(layer)
+
+    def loss(params, x):
+        return jnp.sum(jnp.sin(nnx.merge(graph, params)(x)[0]))
+
+    x = jnp.ones((3, 6, 5))
+    assert str(jax.make_jaxpr(jax.grad(loss))(params, x)).count("logistic") == 3
+    text = str(jax.jit(jax.grad(loss)).lower(params, x).compile().as_text())
+    kernels = re.findall(r"f32\[(?:5|8),32\]\S* dot\(.*", text)
+    assert len(kernels) == 2
+    assert not any("lhs_contracting_dims={0}" in product for product in kernels)

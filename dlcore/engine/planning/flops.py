@@ -28,7 +28,9 @@ REDUCTIONS = """
 SCATTERS = ("scatter-add", "scatter_add", "scatter-mul", "scatter_mul", "scatter_sub")
 
 
-PRODUCTS = ("dot_general", "conv_general_dilated")
+# Of `nn/window_products.py`: which of (left, right, result) are the outputs [B, *counts, O] and the kernel.
+CONVOLUTIONS = {"convolved": (2, 1), "convolved_to_inputs": (0, 1), "convolved_to_kernel": (1, 2)}
+PRODUCTS = ("dot_general", "conv_general_dilated", *CONVOLUTIONS)
 
 
 class Flops(NamedTuple):
@@ -65,10 +67,13 @@ def flops_of_product(equation: Any) -> Any:
     name, params = equation.primitive.name, equation.params
     if name not in PRODUCTS:
         return None
-    left, right, result = (value.aval.shape for value in (*equation.invars[:2], equation.outvars[0]))
+    left, right, result = shapes = [value.aval.shape for value in (*equation.invars[:2], equation.outvars[0])]
     if name == "dot_general":
         (contracted, _), _ = params["dimension_numbers"]
         return 2 * _product(result) * _product(left[axis] for axis in contracted)
+    if name in CONVOLUTIONS:
+        outputs, kernel = (shapes[place] for place in CONVOLUTIONS[name])
+        return 2 * _product(outputs) * _product(kernel[:-1])
     return 2 * _product(result) * (_product(right) // right[params["dimension_numbers"].rhs_spec[0]])
 
 

@@ -11,6 +11,7 @@ import dlcore as dl
 from dlcore.engine.devices import Constants
 from dlcore.engine.planning.flops import flops_of
 from dlcore.engine.traced import trace
+from dlcore.nn.convolution import convolve
 
 MATRIX = np.ones((20, 20), np.float32)
 PRODUCT = 2 * 20**3
@@ -125,3 +126,15 @@ def test_the_small_network_of_the_tests_by_hand():
     steps = 3 * 24 * 2 * (2 * 4 * 5 + 3 * 5 * 3)
     evaluations = 4 * (24 + 8) * 2 * weights
     assert steps + evaluations < found < 2.5 * (steps + evaluations)  # so small that activations and losses count
+
+
+def test_convolutions_by_the_library():
+    """Catches one of the three products of a convolution and its gradients that is not counted as the others."""
+    x, kernel = jnp.ones((2, 5, 5, 4)), jnp.ones((3, 3, 4, 20))
+
+    def loss(x, kernel):
+        return convolve(x, kernel, form="library").sum()
+
+    one = 2 * (2 * 5 * 5 * 20) * (3 * 3 * 4)
+    assert counted(lambda x, kernel: convolve(x, kernel, form="library"), x, kernel) == one
+    assert counted(jax.grad(loss, (0, 1)), x, kernel) == 2 * one

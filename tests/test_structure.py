@@ -26,6 +26,7 @@ LOOKED_UP = (
     "values",
     "precision",
     "mesh",
+    "memory",
 )  # constraints and words, which nobody reads through
 
 

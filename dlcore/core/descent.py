@@ -22,7 +22,14 @@ from dlcore.core.watching import EarlyStopping, first_watch, next_watch
 
 __all__ = ["OPTIMIZER", "Descent", "State"]
 
+# Optimizer steps in a pass of the loop: on a CPU one is fastest, accelerators lose time between passes. Measured: see
+# benchmarks/README.md, "On an H200".
+UNROLL = {"cpu": 1, "elsewhere": 4}
 RESERVED = ("batch_loss", "best_step", "ended")  # records that are made after the observers'
+
+
+def _unroll() -> int:
+    return UNROLL.get(jax.default_backend(), UNROLL["elsewhere"])
 
 
 class Descent(NamedTuple):
@@ -123,7 +130,7 @@ class Descent(NamedTuple):
 
         def whole_epoch(carry, _):
             full, rest = whole_epoch_rows(order_key, carry[0].step, length.examples, length.size, self.order)
-            carry, losses = lax.scan(one, carry, full)
+            carry, losses = lax.scan(one, carry, full, unroll=_unroll())
             carry, loss = one(carry, rest)
             return carry, (jnp.sum(losses) * length.size + loss * len(rest)) / length.examples
 
@@ -133,7 +140,7 @@ class Descent(NamedTuple):
         else:
             of_steps = (num_steps, length.examples, length.size, self.order, length.alignment)
             rows = None if length.full else batch_rows(order_key, state.step, *of_steps)
-            (state, last), losses = lax.scan(one, begin, rows, length=num_steps)
+            (state, last), losses = lax.scan(one, begin, rows, length=num_steps, unroll=_unroll())
         return state, Step(jnp.mean(losses), *(last or (None, None)))
 
     def _no_step(self, state: State) -> Step:

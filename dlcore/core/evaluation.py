@@ -1,16 +1,16 @@
 """What is recorded of a state: loss and metrics on whole splits, and what observers make of a step."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.sharding import Mesh
 
 from dlcore.core.dataset import Split, on_device
+from dlcore.core.memory import bytes_needed
 from dlcore.core.model import ModelState, Params
 from dlcore.core.parallel import split_over
 from dlcore.core.task import Task
@@ -73,7 +73,9 @@ def outputs_of(task: Task, params: Params, model_state: ModelState, rows: Split,
         return task.forward(params, model_state, split_over(mesh, piece))[0]
 
     num_rows = len(jax.tree.leaves(rows)[0])
-    size = _rows_of_piece(forward, rows, num_rows, 1 if mesh is None else mesh.size)
+    measured = min(num_rows, ROWS_MEASURED)
+    needed = bytes_needed(task, forward, (params, model_state, _first(rows, measured)))
+    size = _rows_of_piece(needed / measured, num_rows, 1 if mesh is None else mesh.size)
     if size >= num_rows:
         return forward(rows)
     piece, longer = (jax.eval_shape(forward, _first(rows, count)) for count in (size, size + 1))
@@ -91,13 +93,11 @@ def outputs_of(task: Task, params: Params, model_state: ModelState, rows: Split,
     return lax.fori_loop(0, -(-num_rows // size), one_piece, empty)
 
 
-def _rows_of_piece(forward: Callable[[Split], Any], rows: Split, num_rows: int, devices: int = 1) -> int:
-    """How many rows the forward pass may take at once: all, or so many that a piece of memory of each device holds."""
-    measured = min(num_rows, ROWS_MEASURED)
-    needed = _bytes_made(jax.make_jaxpr(forward)(_first(rows, measured)).jaxpr)
-    if needed * num_rows <= BYTES_AT_ONCE * devices * measured:
+def _rows_of_piece(needed: float, num_rows: int, devices: int) -> int:
+    """How many rows the forward pass may take at once, of which each needs so many bytes: all, or a piece of them."""
+    if needed * num_rows <= BYTES_AT_ONCE * devices:
         return num_rows
-    most = max(1, BYTES_OF_PIECE * devices * measured // needed)
+    most = max(1, int(BYTES_OF_PIECE * devices / needed))
     return -(-num_rows // -(-num_rows // most))
 
 
@@ -105,28 +105,6 @@ def _has_rows(size: int, piece: Any, longer: Any) -> bool:
     """Whether an output has as many numbers more for a row more."""
     each, rest = divmod(piece.shape[0], size) if piece.ndim else (0, 1)
     return not rest and longer.shape == (each * (size + 1), *piece.shape[1:])
-
-
-def _bytes_made(jaxpr: Jaxpr) -> int:
-    """Bytes of all results of a program's operations; those of a loop's body count once: it reuses their memory."""
-    made = 0
-    for equation in jaxpr.eqns:
-        inner = max((_bytes_made(each) for each in _inside(equation.params)), default=0)
-        made += inner or sum(_bytes(out.aval) for out in equation.outvars)
-    return made
-
-
-def _bytes(array: Any) -> int:
-    return array.size * array.dtype.itemsize
-
-
-def _inside(parameters: Mapping[str, Any]) -> Iterator[Jaxpr]:
-    for value in parameters.values():
-        for each in value if isinstance(value, tuple | list) else [value]:
-            if isinstance(each, ClosedJaxpr):
-                yield each.jaxpr
-            elif isinstance(each, Jaxpr):
-                yield each
 
 
 def _first(rows: Split, count: int) -> Any:

@@ -3,12 +3,11 @@
 A mesh of devices is a place like one device: a program is compiled for it, and what it closes over is put on each.
 """
 
-import functools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import CancelledError, Future
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 import jax
@@ -17,15 +16,13 @@ from jax.sharding import Mesh
 
 from dlcore.engine import executables
 from dlcore.engine.dtypes import as_numbers, bits, digest
-from dlcore.engine.places import Place, check_alike, put
+from dlcore.engine.places import Place, check_alike, is_shared, put
 from dlcore.engine.threads import DaemonThreads
 
 MAX_PROGRAMS_KEPT = 64
+T = TypeVar("T")
 
 Options = dict[str, Any]  # of the compiler, by XLA's names
-
-_kept: OrderedDict[Any, "Future[_Loadable]"] = OrderedDict()
-_kept_lock = threading.Lock()
 
 
 class Constants:
@@ -34,6 +31,7 @@ class Constants:
     def __init__(self) -> None:
         self._known: dict[Any, list[Any]] = {}
         self._placed: WeakValueDictionary[tuple[int, Place], jax.Array] = WeakValueDictionary()
+        self._resident: dict[Place, Sequence[jax.Array]] = {}
         self._digests: dict[int, str] = {}
         self._lock = threading.Lock()
 
@@ -57,10 +55,37 @@ class Constants:
     def placed(self, value: Any, place: Place) -> jax.Array:
         """`value`, which was `shared`, at the place; copied once as long as somebody holds the copy."""
         with self._lock:
-            there = self._placed.get((id(value), place))
-            if there is None:
-                there = self._placed[id(value), place] = put(value, place)
-            return there
+            return self._put(value, place)
+
+    def keep(self, values: Sequence[Any], place: Place) -> None:
+        """Have these at the place until others are kept there.
+
+        So what two programs close over stays there when one follows the other, and what only the first of them did does
+        not lie beside what the second needs.
+        """
+        with self._lock:
+            self._resident[place] = [
+                there for value in values if (there := self._placed.get((id(value), place))) is not None
+            ]
+            self._resident[place] = [self._put(value, place) for value in values]
+
+    def _put(self, value: Any, place: Place) -> jax.Array:
+        there = self._placed.get((id(value), place))
+        if there is None:
+            there = self._placed[id(value), place] = put(value, place)
+        return there
+
+
+class Description(NamedTuple):
+    """What is known of a lowered function.
+
+    text: its StableHLO. types: of its arguments; one that is not used leaves no trace in the text. name: of the
+    program, the same in every process; None for one that calls Python, of which the text does not say what it calls.
+    """
+
+    text: str
+    types: str
+    name: str | None
 
 
 class Executable:
@@ -71,6 +96,7 @@ class Executable:
         there: where it calls Python, is for a mesh, or JAX does not let us.
       held: the constants, the function's first argument.
       options: of the compiler.
+      known: the same for functions that are lowered alike, which is done once; None if that is not known.
     """
 
     def __init__(
@@ -81,25 +107,28 @@ class Executable:
         threads: DaemonThreads,
         constants: Constants,
         options: Options | None = None,
+        known: Hashable | None = None,
     ):
-        self.held, self.options, self._constants, self._threads = held, options, constants, threads
-        self._compile = functools.partial(_compiled, lower, place, held, threads, options)
-        self._lowered: jax.stages.Lowered | None = lower(place)
+        self.held, self.constants, self._threads = held, constants, threads
+        self.options, self._lower, self._place = options, lower, place
+        self._lowered: jax.stages.Lowered | None = None
+        self._description = self._described(known)
         self._loadable: Future[_Loadable] | None = None
-        self._bound: dict[Place, Callable[..., Any]] = {}
-        self.text = self._lowered.as_text()
-        # An argument that is not used leaves no trace in the text, its type is in the signature.
-        self.types = str(self._lowered.in_avals)
 
     @property
-    def calls_python(self) -> bool:
-        """Whether it calls functions of Python; which ones is not in the text."""
-        return "callback" in self.text
+    def text(self) -> str:
+        """Its StableHLO."""
+        return self._description.text
+
+    @property
+    def types(self) -> str:
+        """The types of its arguments."""
+        return self._description.types
 
     def begin(self) -> None:
         """Have it compiled, unless that was asked for before."""
         if self._loadable is None:
-            self._loadable = self._compile(self._lowered, self)
+            self._loadable = self._compile()
             self._lowered = None
 
     def compiled(self, place: Place) -> jax.stages.Compiled:
@@ -108,11 +137,9 @@ class Executable:
 
     def on(self, place: Place) -> Callable[..., Any]:
         """The function at a place, with its constants there; waits until it is compiled."""
-        if place not in self._bound:  # each place has one thread, so nobody else sets this entry
-            function = self.compiled(place)
-            values = [self._constants.placed(value, place) for value in self.held]
-            self._bound[place] = lambda *arguments: function(values, *arguments)
-        return self._bound[place]
+        function = self.compiled(place)
+        values = [self.constants.placed(value, place) for value in self.held]
+        return lambda *arguments: function(values, *arguments)
 
     def _result(self) -> "_Loadable":
         self.begin()
@@ -122,8 +149,50 @@ class Executable:
         except CancelledError:  # another study, which had the same program compiled, has ended before it was
             if self._threads.closed:
                 raise
-            self._loadable = self._compile(None, self)
+            self._loadable = self._compile()
             return self._loadable.result()
+
+    def _described(self, known: Hashable | None) -> Description:
+        """The description of the function, lowered unless one that is lowered alike was."""
+        settings = executables.settings()
+        if known is None or settings is None or is_shared(self._place):
+            return _description_of(self._lowered_here(), self.options)
+        key = (known, settings, str(self.options), self._place)
+        found = _descriptions.get(key)
+        if found is None:
+            found = _description_of(self._lowered_here(), self.options)
+            _descriptions.put(key, found)
+        return found
+
+    def _lowered_here(self) -> jax.stages.Lowered:
+        if self._lowered is None:
+            self._lowered = self._lower(self._place)
+        return self._lowered
+
+    def _compile(self) -> "Future[_Loadable]":
+        """Compile in a thread, or take the program compiled before whose text and types are the same.
+
+        `lower` must hold no data: programs are kept for longer than the study.
+        """
+        if is_shared(self._place):
+            check_alike(self._lowered_here(), self.held, self._place)
+        lower, place, options, name = self._lower, self._place, self.options, self._description.name
+        if name is None:
+            lowered = self._lowered_here()
+            return self._threads.submit(lambda: _Loadable(lower, lowered, place, options, None))
+        with _compiling:
+            future = _programs.get((name, place))
+            if future is None or not _is_usable(future):
+                lowered, on_others = self._lowered_here(), None if isinstance(place, Mesh) else name
+                future = self._threads.submit(lambda: _Loadable(lower, lowered, place, options, on_others))
+                _programs.put((name, place), future)
+            return future
+
+
+def _description_of(lowered: jax.stages.Lowered, options: Options | None) -> Description:
+    text, types = lowered.as_text(), str(lowered.in_avals)
+    described = (text, types, str(lowered.in_tree), str(lowered.out_tree), str(options))
+    return Description(text, types, None if "callback" in text else executables.name_of(*described))
 
 
 class _Loadable:
@@ -155,40 +224,45 @@ class _Loadable:
             return self._on[place]
 
 
-def _compiled(
-    lower: Callable[[Place], jax.stages.Lowered],
-    place: Place,
-    held: Sequence[Any],
-    threads: DaemonThreads,
-    options: Options | None,
-    lowered: jax.stages.Lowered | None,
-    executable: Executable,
-) -> "Future[_Loadable]":
-    """Compile in a thread, or take the program compiled before whose text and types are the same.
+def _is_usable(future: "Future[_Loadable]") -> bool:
+    """Whether it has a program, or will have."""
+    return not (future.cancelled() or (future.done() and future.exception() is not None))
 
-    `lower` must hold no data: programs are kept for longer than the study.
-    """
-    ready = lowered or lower(place)
-    check_alike(ready, held, place)
-    if executable.calls_python:
-        return threads.submit(lambda: _Loadable(lower, ready, place, options, None))
-    described = (executable.text, executable.types, str(ready.in_tree), str(ready.out_tree), str(options))
-    name = executables.name_of(*described)
-    on_others = None if isinstance(place, Mesh) else name
-    with _kept_lock:
-        future = _kept.get((name, place))
-        if future is None or future.cancelled() or (future.done() and future.exception() is not None):
-            future = _kept[name, place] = threads.submit(lambda: _Loadable(lower, ready, place, options, on_others))
-        _kept.move_to_end((name, place))
-        while len(_kept) > MAX_PROGRAMS_KEPT:
-            _kept.popitem(last=False)
-    return future
+
+class _Kept(Generic[T]):
+    """What was used last, of all studies."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[Hashable, T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> T | None:
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def put(self, key: Hashable, value: T) -> None:
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > MAX_PROGRAMS_KEPT:
+                self._values.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._values.clear()
+
+
+_compiling = threading.Lock()  # so that two studies do not compile the same program
+_programs: "_Kept[Future[_Loadable]]" = _Kept()  # by name and place
+_descriptions: _Kept[Description] = _Kept()
 
 
 def forget_programs() -> None:
     """Drop the compiled programs kept in memory."""
-    with _kept_lock:
-        _kept.clear()
+    _programs.clear()
+    _descriptions.clear()
 
 
 def _same_bytes(a: np.ndarray, b: np.ndarray) -> bool:

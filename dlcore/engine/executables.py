@@ -5,6 +5,7 @@ device, and is the same.
 """
 
 import contextlib
+import functools
 import hashlib
 import io
 import os
@@ -12,13 +13,13 @@ import pathlib
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pickle import PickleError
 from typing import Any
 
 import jax
 import numpy as np
-from jax._src import compiler
+from jax._src import compiler, config
 from jax.experimental import serialize_executable
 
 from dlcore.engine.setup import machine
@@ -41,6 +42,28 @@ def name_of(*described: str) -> str:
     """A name for a program with that text and those types on this machine, the same in every process."""
     environment = (machine(), jax.__version__, os.environ.get("XLA_FLAGS", ""), os.environ.get("PJRT_NPROC", ""))
     return hashlib.sha256("\0".join((*described, *environment)).encode()).hexdigest()
+
+
+def settings() -> Hashable | None:
+    """What decides how JAX lowers, besides what is lowered: precision, x64 and the like; None if it cannot be had."""
+    try:
+        return config.trace_context()
+    except AttributeError:
+        return None
+
+
+def accepted(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the compiler's options that this version of XLA has; it fails on others."""
+    return {name: value for name, value in options.items() if _accepts(name, value)}
+
+
+@functools.cache
+def _accepts(name: str, value: Any) -> bool:
+    try:
+        jax.jit(lambda: 0).lower().compile({name: value})
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
 
 
 def compiled(lowered: jax.stages.Lowered, options: dict[str, Any] | None) -> tuple[jax.stages.Compiled, bool]:

@@ -9,7 +9,7 @@ it on each device, and keeps one copy there of what it needs.
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -18,10 +18,11 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, Sharding
 
+from dlcore.engine import executables
 from dlcore.engine.devices import Constants, Executable, Options
 from dlcore.engine.places import Place, agreed, platform_of, put, sharding_on
 from dlcore.engine.threads import DaemonThreads
-from dlcore.engine.traced import Cells, Traced
+from dlcore.engine.traced import Cells, Function, Traced
 
 ENDED = "ended"  # the record that says that a run has ended
 BEST = "best_step"  # the record of the step of the best record so far
@@ -30,14 +31,23 @@ MAX_BYTES_OF_RECORDS = 1 << 22  # of one block, per call
 SECONDS_PER_CALL = 0.2  # aimed at: the host looks after progress and interrupts in between
 
 # Bytes of state (parameters and what the optimizer keeps) that the lanes of a block share, and most lanes.
-# Measured: see benchmarks/README.md, "Lane width".
-LANE_BUDGET = {"cpu": (1 << 19, 8)}
+# Measured: see benchmarks/README.md, "Lane width" and "On an H200"; a guess for other accelerators.
+LANE_BUDGET = {"cpu": (1 << 19, 8), "gpu": (1 << 28, 1024)}
 LANE_BUDGET_ELSEWHERE = (1 << 26, 256)
 
+
+# On a CPU. LLVM's third level unrolls loops: for the same bits, elementwise parts of small networks and of LSTMs take
+# up to eight times as long, and compiling a third longer. Measured: see benchmarks/README.md, "Compiling".
+LIGHT: Options = {"xla_backend_optimization_level": 1}
 
 # XLA splits loops over as many threads as its pool has. Not split, a study takes less time, since all cores are busy
 # with blocks already, and its bits depend on the pool in one way less.
 UNSPLIT: Options = {"xla_disable_hlo_passes": "cpu-parallel-task-assigner"}
+
+# Half of the time to compile a program went into its start: random numbers, and the evaluation that `advance` has too.
+# These emitters take half the time to write down what is executed once in a run, and make it a tenth slower.
+ONCE: Options = {"xla_cpu_use_fusion_emitters": False}
+ONCE_A_RUN = ("start", "final")
 
 
 class Block(NamedTuple):
@@ -104,30 +114,37 @@ class Program(NamedTuple):
           cells: name to values, [num_lanes].
           states: to go on from, in place of the start and its record. begin: the record whose states they are.
         """
+        self._settle(place)
+        on = functools.cache(lambda executable: executable.on(place))  # compiled when it is needed, not before
         cells = put(cells, place)
         if states is None:
-            states, first = self.start.on(place)(cells)
+            states, first = on(self.start)(cells)
             first = {name: values[None] for name, values in jax.device_get(first).items()}
             yield Segment(0, int(self.measured), first, states[0] if self.ends else states)
         else:
             states = put((states, jnp.zeros(self.num_lanes, bool)) if self.ends else states, place)
         done, n, ended = begin, 1, False
         if done == self.num_records:
-            final = None if self.final is None else self.final.on(place)(cells, states)
+            final = None if self.final is None else on(self.final)(cells, states)
             yield Segment(done + 1, 0, {}, states[0] if self.ends else states, True, final)
         while done < self.num_records and not ended:
             at_last = self.last is not None and done == self.num_records - 1
             n = min(n, self.capacity, max(1, self.num_records - done - (self.last is not None)))
-            advance = (self.last if self.last is not None and at_last else self.advance).on(place)
+            advance = on(self.last if self.last is not None and at_last else self.advance)
             began = time.perf_counter()
             states, records = advance(cells, states, np.int32(n))
             records = {name: values[:n] for name, values in jax.device_get(records).items()}
             ended = bool(np.all(records[ENDED].any(axis=0))) if ENDED in records else False
             is_last = ended or done + n == self.num_records
-            final = self.final.on(place)(cells, states) if self.final is not None and is_last else None
+            final = on(self.final)(cells, states) if self.final is not None and is_last else None
             yield Segment(done + 1, n, records, states[0] if self.ends else states, is_last, final)
             done += n
             n = agreed(max(1, min(8 * n, int(n * SECONDS_PER_CALL / (time.perf_counter() - began)))), place)
+
+    def _settle(self, place: Place) -> None:
+        """Have there what all of it closes over, and nothing of another program."""
+        held = {id(value): value for executable in self.functions.values() for value in executable.held}
+        self.start.constants.keep(list(held.values()), place)
 
 
 def default_lane_width(traced: Traced, platform: str) -> int:
@@ -150,8 +167,6 @@ def build(
     lanes = _alone if lane_width is None else functools.partial(jax.vmap, axis_size=lane_width)
     width = lane_width or 1
     capacity = max(1, min(MAX_RECORDS_PER_CALL, MAX_BYTES_OF_RECORDS // max(width * _size(traced.record), 1)))
-    # On a CPU a device's lanes are run by one thread: the others have devices of their own.
-    options: Options | None = UNSPLIT if lane_width is not None and platform_of(place) == "cpu" else None
     ends = ENDED in traced.record
     starting, frozen, keeping = (_starting, _frozen, _keeping) if ends else 3 * (lambda one: one,)
     # What is lowered may be kept for longer than the study, so it must not hold the data: not `traced` itself.
@@ -160,9 +175,10 @@ def build(
     def of_all(one):
         return lambda values, *arguments: lanes(functools.partial(one, values))(*arguments)
 
-    def executable(function, made, arguments, donated):
+    def executable(role, function, made, arguments, donated=()):
         held = made.constants
         types = [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in held]
+        known = _known(made, role, lane_width, capacity, ends, jax.tree.structure((arguments, made.result)))
 
         def lower(place):
             sharding = sharding_on(place)
@@ -171,7 +187,7 @@ def build(
             jitted = jit(out_shardings=sharding) if isinstance(place, Mesh) else jit()
             return jitted.lower(*placed)
 
-        return Executable(lower, place, held, threads, constants, options)
+        return Executable(lower, place, held, threads, constants, _options(role, place, lane_width), known)
 
     of_lanes = functools.partial(jax.tree.map, lambda leaf: jax.ShapeDtypeStruct((width, *leaf.shape), leaf.dtype))
     one_state = (traced.state, jax.ShapeDtypeStruct((), bool)) if ends else traced.state
@@ -180,19 +196,37 @@ def build(
 
     def recording(made):
         # The states are donated.
-        return executable(advancing(frozen(made.call)), made, (cells, states, counter), (2,))
+        return executable("advance", advancing(frozen(made.call)), made, (cells, states, counter), (2,))
 
     return Program(
-        executable(of_all(starting(traced.start.call)), traced.start, (cells,), ()),
+        executable("start", of_all(starting(traced.start.call)), traced.start, (cells,)),
         recording(traced.advance),
         traced.last and recording(traced.last),
-        traced.final and executable(of_all(keeping(traced.final.call)), traced.final, (cells, states), ()),
+        traced.final and executable("final", of_all(keeping(traced.final.call)), traced.final, (cells, states)),
         capacity,
         width,
         traced.training.num_records,
         traced.training.measure is not None,
         ends,
     )
+
+
+def _known(made: Function, *how: Hashable) -> Hashable | None:
+    """The same for functions that become the same program; None if that cannot be told."""
+    try:
+        hash(how)
+    except TypeError:  # of a container of the user's that holds something that may change
+        return None
+    return made.equations and (made.equations, *how)
+
+
+def _options(role: str, place: Place, lane_width: int | None) -> Options | None:
+    """Of the compiler, for one of a program's functions."""
+    if platform_of(place) != "cpu":
+        return None
+    # A device's lanes are run by one thread: the others have devices of their own.
+    unsplit = UNSPLIT if lane_width is not None else {}
+    return executables.accepted({**LIGHT, **unsplit, **(ONCE if role in ONCE_A_RUN else {})})
 
 
 def _advancing(lanes: Callable[..., Any], shape: tuple[int, int], one_record: Any, one: Callable[..., Any]) -> Any:

@@ -25,6 +25,9 @@ _AVOID_CRASH = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
 # step of single-sample descent takes a fifth of the time, and no program measured got slower (benchmarks/README.md).
 _SMALL_LOOPS = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1048576"
 
+# Without it a GPU's kernels are those that won a trial as the program was compiled: other bits in each process.
+_SAME_KERNELS = "--xla_gpu_deterministic_ops=true"
+
 # The size of XLA's pool of threads; by default the larger of the numbers of cores and devices. Large products are split
 # by it, sums over rows among them, so their bits depend on it: they are the same for all cores and devices up to this.
 NUM_THREADS = 8
@@ -65,7 +68,7 @@ def setup(*, num_devices: int | None = None, cache: pathlib.Path | str | Literal
 
 def flags_with_ours(given: str) -> str:
     """XLA_FLAGS with those that `setup` adds, unless the user has set them."""
-    ours = {"xla_backend_extra_options": _SMALL_LOOPS}
+    ours = {"xla_backend_extra_options": _SMALL_LOOPS, "xla_gpu_deterministic_ops": _SAME_KERNELS}
     if jaxlib.__version__ in _CRASHING_JAXLIB:
         ours["ynn_fusion_type"] = _AVOID_CRASH
     return " ".join([given, *(flag for name, flag in ours.items() if name not in given)]).strip()

@@ -16,6 +16,7 @@ from dlcore.core.labeled import Field, flattened
 from dlcore.core.training import Training
 from dlcore.engine.checks import check_records, check_state, check_states
 from dlcore.engine.devices import Constants
+from dlcore.engine.equations import Equations, equations_of
 from dlcore.engine.tracing import check_domains, python_called, tracer_errors_in_words
 
 Cells = dict[str, Any]  # name of an axis to its values, [lanes] each
@@ -25,13 +26,15 @@ class Function(NamedTuple):
     """A traced function.
 
     call: `call(constants, *arguments)`. constants: the arrays it closed over. result: shapes and dtypes. python: the
-    fingerprint of each function of Python that it calls, None for one that has none.
+    fingerprint of each function of Python that it calls, None for one that has none. equations: what it computes, see
+    `equations_of`.
     """
 
     call: Callable[..., Any]
     constants: Sequence[Any]
     result: Any
     python: Sequence[str | None]
+    equations: Equations | None
 
 
 class Traced(NamedTuple):
@@ -191,4 +194,5 @@ def _function(function: Callable[..., Any], arguments: tuple, constants: Constan
         flat = jaxpr_as_fun(ClosedJaxpr(jaxpr, values))
         return jax.tree.unflatten(structure, flat(*jax.tree.leaves(arguments)))
 
-    return Function(call, [constants.shared(value) for value in closed.consts], result, python_called(jaxpr))
+    held = [constants.shared(value) for value in closed.consts]
+    return Function(call, held, result, python_called(jaxpr), equations_of(jaxpr))

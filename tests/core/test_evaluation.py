@@ -8,7 +8,7 @@ import pytest
 import small
 
 import dlcore as dl
-from dlcore.core import evaluation
+from dlcore.core import evaluation, memory
 
 
 def fit(seed=0, learning_rate=0.3, num_epochs=2, **options):
@@ -58,10 +58,16 @@ def test_outputs_that_are_not_row_by_row_are_not_put_together(monkeypatch):
 def test_pieces_are_as_long_as_the_memory_allows(monkeypatch):
     """Catches pieces of one row for a small split, and a whole split that needs more than its share."""
     rows = small.CLASSIFICATION.data.train
-    assert evaluation._rows_of_piece(lambda piece: piece.inputs @ jnp.ones((4, 2)), rows, 24) == 24
+    task = small.CLASSIFICATION._replace(forward=lambda params, state, batch: (batch.inputs @ jnp.ones((4, 2)), state))
+
+    def size():
+        needed = memory.bytes_needed(task, lambda piece: task.forward({}, {}, piece)[0], ({}, {}, rows))
+        return evaluation._rows_of_piece(needed / 24, 24, 1)
+
+    assert size() == 24
     monkeypatch.setattr(evaluation, "BYTES_AT_ONCE", 23 * 2 * 4)
     monkeypatch.setattr(evaluation, "BYTES_OF_PIECE", 10 * 2 * 4)
-    assert evaluation._rows_of_piece(lambda piece: piece.inputs @ jnp.ones((4, 2)), rows, 24) == 8  # 3 equal pieces
+    assert size() == 8  # 3 equal pieces
 
 
 def test_a_diverged_run_does_not_look_good():

@@ -15,7 +15,7 @@ from dlcore.core.arguments import path as a_path
 from dlcore.core.errors import ArgumentError, DataError
 from dlcore.engine import executables
 from dlcore.engine.durable.folder import Store
-from dlcore.engine.durable.identity import environment, environment_words
+from dlcore.engine.durable.identity import COMPILER, environment, environment_words
 from dlcore.engine.durable.npy import distance, raw
 from dlcore.engine.durable.parts import Part
 from dlcore.engine.durable.pieces import Piece
@@ -104,7 +104,8 @@ class _Again:
                 f"the store {store.given!r} holds runs on streamed data, whose programs call the process that made "
                 "them; they are not verified. Run some of their cells again into another store, and compare."
             )
-        if differs := environment_words(self._identity.environment, environment(self._device)):
+        there = {name: value for name, value in self._identity.environment.items() if name != COMPILER}  # used again
+        if differs := environment_words(there, environment(self._device)):
             raise ArgumentError(
                 f"the store {store.given!r} was computed elsewhere, so bits may differ: {'; '.join(differs)}. Verify "
                 "it in an environment like that one."
@@ -180,7 +181,7 @@ class _Again:
 
     def _call(self, function: str, arguments: list[Any]) -> list[np.ndarray]:
         if function not in self._compiled:
-            text, options = self._texts[function], self._header["options"]
+            text, options = self._texts[function], self._header["options"][function]
             self._compiled[function] = executables.from_text(text, self._device, options)
         return self._compiled[function]([*self._held[function], *arguments])
 

@@ -24,6 +24,7 @@ from dlcore.engine.setup import machine
 from dlcore.engine.traced import Traced
 
 RECORDING = ("start", "advance", "last")  # the functions that records and states come from
+COMPILER = "compiler"  # the entry of the environment that has the compiler's options, by function
 WITHOUT_EFFECT = ("--xla_force_host_platform_device_count", "--xla_dump")  # XLA flags that change no bits
 
 
@@ -74,9 +75,9 @@ def identity_of(
         "state": {name: _described(leaf) for name, leaf in by_path(traced.state).items()},
     }
     length = program.num_records if "last" in functions else 0
-    return Identity(
-        texts, digests, outputs, environment(place), lane_width or 0, length, [str(each) for each in traced.python]
-    )
+    options = {name: function.options for name, function in functions.items() if function.options}
+    where = environment(place) | ({COMPILER: json.dumps(options, sort_keys=True)} if options else {})
+    return Identity(texts, digests, outputs, where, lane_width or 0, length, [str(each) for each in traced.python])
 
 
 def text_hash(text: str, types: str) -> str:
@@ -104,7 +105,7 @@ def environment(place: Place) -> dict[str, str]:
         **mesh,
         **({} if device.platform == "cpu" else {"backend": device.client.platform_version.replace("\n", ", ")}),
         **(of_cpu if device.platform == "cpu" else {}),
-        "XLA_FLAGS": " ".join(sorted(flags)),
+        "XLA_FLAGS": " ".join(sorted(set(flags))),
         "x64": str(bool(config.jax_enable_x64)),
         "matmul_precision": str(config.jax_default_matmul_precision or "default"),
         "prng": f"{config.jax_default_prng_impl}, partitionable={bool(config.jax_threefry_partitionable)}",

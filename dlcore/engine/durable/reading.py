@@ -1,12 +1,11 @@
 """What stores hold, while they are computed or afterwards, without the functions that they come from."""
 
+from __future__ import annotations
+
 import json
 import os
 import pathlib
 from typing import Any
-
-import pandas as pd
-import xarray as xr
 
 from dlcore.core.arguments import arguments
 from dlcore.core.arguments import path as a_path
@@ -15,6 +14,7 @@ from dlcore.engine.durable import parts
 from dlcore.engine.durable.cells import Cells, Wanted
 from dlcore.engine.durable.folder import Store, is_store
 from dlcore.engine.durable.outline import Outline, merged
+from dlcore.engine.later import pd, xr
 from dlcore.engine.results import FINAL_STATE, Kept, Table, name_of_program
 from dlcore.engine.timeline import Timeline
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from dlcore.core.errors import ArgumentError, FailedCellsError
 from dlcore.engine.axes import Study
+from dlcore.engine.devices import forget_programs
 from dlcore.engine.durable.claims import Claims
 from dlcore.engine.durable.folder import Store, is_store
 from dlcore.engine.durable.identity import identity_of, text_hash
@@ -20,6 +21,7 @@ from dlcore.engine.durable.outline import Outline, outline_of
 from dlcore.engine.durable.session import CellFailure, Session, StatesLostError
 from dlcore.engine.durable.writing import Stored
 from dlcore.engine.execution import reported
+from dlcore.engine.later import load
 from dlcore.engine.places import Place, agreed, is_first_process, is_shared
 from dlcore.engine.preparation import Prepared
 from dlcore.engine.program import Block, Program
@@ -143,6 +145,7 @@ def open_matching(
         return prepared, open_session(prepared, path, places, compilers, states=states, table=table)
     except MismatchError:
         jax.clear_caches()
+        forget_programs()
     prepared = prepare()
     return prepared, open_session(prepared, path, places, compilers, states=states, table=table)
 
@@ -210,6 +213,7 @@ def _round(
     with Workers(places, lambda place, block: run_block(session, place, block, later, failures, report)) as workers:
         for block in blocks:
             workers.submit(block)
+        load()
         workers.finish()
     return later
 

@@ -154,5 +154,5 @@ def signature(stored: Stored) -> dict[str, Any]:
         "final": list(by_path(kept)),
         "sources": sources,
         "ends": stored.program.ends,
-        "options": stored.program.start.options,
+        "options": {name: function.options for name, function in stored.program.functions.items()},
     }

@@ -1,6 +1,8 @@
 """dlcore: experiments on how neural networks train, as pure functions compiled by JAX."""
 
-from dlcore import data, evidence, generation, losses, metrics, models, optimizers, plots, probes, tasks, textbook
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from dlcore.core.errors import ArgumentError, DataError, DlcoreError, FailedCellsError
 from dlcore.core.labeled import labeled
 from dlcore.core.model import Model
@@ -17,10 +19,13 @@ from dlcore.engine.selection import best_record, last_record
 from dlcore.engine.setup import setup
 from dlcore.engine.store import load, save
 from dlcore.engine.sweep import run, sweep
-from dlcore.nn import activations, initializers
-from dlcore.nn.adapters import from_nnx
-from dlcore.nn.linen_adapter import from_linen
-from dlcore.nn.masked import Masked
+
+if TYPE_CHECKING:
+    from dlcore import data, evidence, generation, losses, metrics, models, optimizers, plots, probes, tasks, textbook
+    from dlcore.nn import activations, initializers
+    from dlcore.nn.adapters import from_nnx
+    from dlcore.nn.linen_adapter import from_linen
+    from dlcore.nn.masked import Masked
 
 __all__ = [
     "ArgumentError",
@@ -65,3 +70,30 @@ __all__ = [
     "training",
     "verify",
 ]
+
+# Loaded when they are first used: a study needs few of them, and they need Flax, SciPy and Matplotlib.
+_PACKAGES = (
+    *("data", "evidence", "generation", "losses", "metrics", "models", "nn", "optimizers", "plots", "probes", "tasks"),
+    "textbook",
+)
+_MODULES = {
+    **{name: f"dlcore.{name}" for name in _PACKAGES},
+    "activations": "dlcore.nn.activations",
+    "initializers": "dlcore.nn.initializers",
+}
+_NAMES = {"Masked": "dlcore.nn.masked", "from_linen": "dlcore.nn.linen_adapter", "from_nnx": "dlcore.nn.adapters"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        found = importlib.import_module(_MODULES[name])
+    elif name in _NAMES:
+        found = getattr(importlib.import_module(_NAMES[name]), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,6 +13,7 @@ import functools
 import inspect
 import math
 import os
+import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -229,16 +230,25 @@ def named(kind: str, known: Mapping[str, Any]) -> Constraint:
     return Constraint(f"the name of {_article(kind)}, or a function", accept)
 
 
-def instance(*kinds: type, example: str = "") -> Constraint:
-    """An object of one of these classes. example: how to make one."""
+def instance(*kinds: type | str, example: str = "") -> Constraint:
+    """An object of one of these classes. example: how to make one.
+
+    A class of a library that need not be loaded is named, "xarray.Dataset": nothing is of it before it is.
+    """
 
     def accept(value):
-        if not isinstance(value, kinds):
+        if not isinstance(value, tuple(_loaded(kind) if isinstance(kind, str) else kind for kind in kinds)):
             raise RefusedError
         return value
 
-    names = " or ".join(_article(kind.__name__) for kind in kinds)
+    names = " or ".join(_article(kind.rpartition(".")[2] if isinstance(kind, str) else kind.__name__) for kind in kinds)
     return Constraint(names + (f", e.g. {example}" if example else ""), accept)
+
+
+def _loaded(name: str) -> Any:
+    """The class of that name, or what nothing is an instance of where its library is not loaded."""
+    library, _, kind = name.rpartition(".")
+    return getattr(sys.modules.get(library), kind, ())
 
 
 def sequence(of: Constraint, least: int = 0, most: int = MOST, *, text: str = "") -> Constraint:

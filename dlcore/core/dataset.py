@@ -162,7 +162,9 @@ def on_device(split: Any) -> Any:
 
 def take(values: Any, rows: jax.Array) -> jax.Array:
     """Rows (indices must be in range) of an array on the device or of streamed inputs."""
-    return values.fetch(rows) if isinstance(values, Fetched) else values.at[rows].get(mode="promise_in_bounds")
+    if isinstance(values, Fetched):
+        return values.fetch(rows)
+    return values.at[rows].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def in_memory(data: Any) -> tuple[str, ...]:
@@ -201,10 +203,11 @@ def refuse_weights(data: Any, who: str) -> None:
             )
 
 
-def checked_split(given: Any, name: str, input_names: Sequence[str] = (), beside: Split | None = None) -> Split:
+def checked_split(given: Any, name: str, names: Sequence[str] = (), beside: Any = None, *, copy: bool = True) -> Split:
     """`given` as a `Split` of arrays in the dtypes JAX computes with, or a `DataError`, which names input columns.
 
-    Of a small split float32 has to tell apart only what it would of these rows and those of the split beside it.
+    Of a small split float32 has to tell apart only what it would of these rows and those of the `Split` beside it.
+    copy: False for arrays as they were given, of which `taken` copies rows.
     """
     columns = tuple(given) if isinstance(given, tuple | list | Split) else ()
     if len(columns) not in (2, 3):
@@ -212,9 +215,9 @@ def checked_split(given: Any, name: str, input_names: Sequence[str] = (), beside
             f"{name} is a {type(given).__name__}; expects a pair (inputs, targets), or (inputs, targets, weights)."
         )
     inputs, targets, weights = (*columns, None)[:3]
-    inputs = checked_arrays(inputs, f"{name}: inputs", input_names, beside and beside.inputs)
+    inputs = checked_arrays(inputs, f"{name}: inputs", names, beside and beside.inputs, copy=copy)
     if targets is not None:
-        targets = checked_arrays(targets, f"{name}: targets", (), beside and beside.targets)
+        targets = checked_arrays(targets, f"{name}: targets", (), beside and beside.targets, copy=copy)
     if weights is not None:
         weights = _checked_weights(weights, f"{name}: weights")
     split = Split(inputs, targets, weights)

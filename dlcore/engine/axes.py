@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import pandas as pd
 
 from dlcore.core.arguments import ANYTHING, Constraint, arguments, function, instance, sequence, text
 from dlcore.core.description import Description
@@ -19,6 +18,7 @@ from dlcore.core.training import Training
 from dlcore.engine.checks import check_training
 from dlcore.engine.dtypes import on_host
 from dlcore.engine.labels import labels, name_of, same
+from dlcore.engine.later import pd
 
 # Hyperparameters by their usual names for which a negative value is a mistake.
 NOT_NEGATIVE = ("learning_rate", "lr", "momentum", "weight_decay", "decay_steps", "seed")

@@ -4,6 +4,8 @@ What Zarr holds as it is stays readable by any tool. The rest is JSON in the att
 or group.
 """
 
+from __future__ import annotations
+
 import base64
 import datetime
 import json
@@ -16,12 +18,10 @@ from urllib.parse import quote, unquote
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
-import pandas as pd
-import xarray as xr
-from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from dlcore.core.arguments import concrete
 from dlcore.core.errors import ArgumentError, shown
+from dlcore.engine.later import pd, xr
 
 NOTE = "dlcore"
 INTERPRETED = {  # attributes that xarray gives a meaning of its own when it reads
@@ -72,7 +72,8 @@ def check_saveable(names: Iterable[Any], labels: Mapping[Any, Any] | None = None
     for name in (*names, *(labels or {})):
         stored_name(name)
     for name, values in (labels or {}).items():
-        _encoded_variable(str(name), xr.Variable((str(name),), values))
+        if _form(str(name), values.dtype) == "words":
+            _words(str(name), np.asarray(values), values.dtype)
 
 
 def encoded(results: xr.Dataset | xr.DataTree) -> xr.DataTree:
@@ -143,37 +144,55 @@ def _decoded_dataset(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def _encoded_variable(name: str, variable: xr.Variable) -> xr.Variable:
+    from zarr.codecs import Crc32cCodec, ZstdCodec  # Zarr takes 0.1 s to import
+
     dtype, note = variable.dtype, {}
-    kind = dtype.kind if isinstance(dtype, np.dtype) else "extension"
-    if kind in "biufc" and dtype.itemsize <= (16 if kind == "c" else 8) and not _is_small(dtype):
+    form = _form(name, dtype)
+    if form == "plain":
         data: Any = variable.copy(deep=False)  # not read: it may be on disk
-    elif _is_small(dtype):
-        data, note = (
-            variable.astype(np.float32 if jnp.issubdtype(dtype, jnp.floating) else np.int8),
-            {"dtype": dtype.name},
-        )
-    elif kind in "Mm":
+    elif form == "small":
+        data = variable.astype(np.float32 if jnp.issubdtype(dtype, jnp.floating) else np.int8)
+        note = {"dtype": dtype.name}
+    elif form == "time":
         values = np.asarray(variable.values)
         data, note = xr.Variable(variable.dims, values.view("i8")), {"dtype": values.dtype.str}
-    elif kind in "OSUT":
-        values, texts = np.asarray(variable.values), kind != "S"
-        words = [str(each) if isinstance(each, np.str_) else each for each in values.ravel().tolist()]
-        if not texts or not all(isinstance(word, str) and _is_unicode(word) for word in words):
-            words = [json.dumps(_label(name, word)) for word in words]
-            note = {"json": dtype.str if kind in "SU" else "O"}
-        elif kind in "OU":
-            note = {"dtype": dtype.str}  # else these come back as what xarray takes for strings at the moment
-        filled = np.empty(values.shape, object)
-        filled.ravel()[:] = words
-        data = xr.Variable(variable.dims, filled)
     else:
-        raise ArgumentError(
-            f"{name!r} has dtype {dtype}, which cannot be saved; expects numbers, strings, times or labels. "
-            f"Convert it first, e.g. results[{name!r}].astype(float)."
-        )
+        words, note = _words(name, np.asarray(variable.values), dtype)
+        data = xr.Variable(variable.dims, words)
     data.attrs = _encoded_attrs(repr(name), variable.attrs, note)
     data.encoding = {"_FillValue": None, "compressors": (ZstdCodec(level=0), Crc32cCodec())}
     return data
+
+
+def _form(name: str, dtype: Any) -> str:
+    """How values of a dtype are kept: as they are ("plain"), as numbers ("small", "time"), as strings ("words")."""
+    kind = dtype.kind if isinstance(dtype, np.dtype) else "extension"
+    if kind in "biufc" and dtype.itemsize <= (16 if kind == "c" else 8) and not _is_small(dtype):
+        return "plain"
+    if _is_small(dtype):
+        return "small"
+    if kind in "Mm":
+        return "time"
+    if kind in "OSUT":
+        return "words"
+    raise ArgumentError(
+        f"{name!r} has dtype {dtype}, which cannot be saved; expects numbers, strings, times or labels. "
+        f"Convert it first, e.g. results[{name!r}].astype(float)."
+    )
+
+
+def _words(name: str, values: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, dict[str, Any]]:
+    """Labels as strings, and what they were."""
+    note, kind = {}, dtype.kind
+    words = [str(each) if isinstance(each, np.str_) else each for each in values.ravel().tolist()]
+    if kind == "S" or not all(isinstance(word, str) and _is_unicode(word) for word in words):
+        words = [json.dumps(_label(name, word)) for word in words]
+        note = {"json": dtype.str if kind in "SU" else "O"}
+    elif kind in "OU":
+        note = {"dtype": dtype.str}  # else these come back as what xarray takes for strings at the moment
+    filled = np.empty(values.shape, object)
+    filled.ravel()[:] = words
+    return filled, note
 
 
 def _decoded_variable(variable: xr.Variable) -> xr.Variable:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from dlcore.engine import later
 from dlcore.engine.places import Place
 from dlcore.engine.preparation import Prepared
 from dlcore.engine.program import Block, Program
@@ -31,6 +32,7 @@ def run_blocks(prepared: Prepared, places: Sequence[Place], compilers: DaemonThr
                 program.begin()
                 for begin in range(0, len(rows), program.num_lanes):
                     workers.submit(program, Block(position, rows[begin : begin + program.num_lanes]))
+            later.load()
             workers.finish()
 
 

@@ -1,10 +1,11 @@
 """Final parameters and states, back out of results."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import jax
 import numpy as np
-import xarray as xr
 
 from dlcore.core.arguments import ANYTHING, arguments, instance, mapping
 from dlcore.core.errors import ArgumentError, shown
@@ -13,6 +14,7 @@ from dlcore.core.model import Model, ModelState, Params
 from dlcore.core.training import Training
 from dlcore.engine.dtypes import as_leaf
 from dlcore.engine.labels import name_of
+from dlcore.engine.later import xr
 from dlcore.engine.results import FINAL_STATE, SHORTER, parameters_of
 from dlcore.engine.selection import RESULTS
 

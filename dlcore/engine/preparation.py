@@ -1,5 +1,7 @@
 """A study before it runs: everything is traced and checked, nothing is lowered or compiled."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,7 +9,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 from jax.core import Tracer
 from jax.sharding import Mesh
 
@@ -17,6 +18,7 @@ from dlcore.core.training import Training
 from dlcore.engine.axes import Study
 from dlcore.engine.checks import check_training
 from dlcore.engine.devices import Constants
+from dlcore.engine.later import xr
 from dlcore.engine.places import Place, is_first_process, mesh_words, own_devices
 from dlcore.engine.program import Program, build
 from dlcore.engine.records import Variables

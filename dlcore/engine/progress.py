@@ -1,42 +1,11 @@
 """A progress bar over runs: in a terminal or a notebook; silent elsewhere."""
 
 import contextlib
-import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
-
-RUNS, COMPILING = "runs", "compiling"  # runs are compiled before the first of them moves
-
-
-class _Speed(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.3g} {task.description}/s" if task.speed else "", style="progress.data.speed")
-
-
-class _Time(ProgressColumn):
-    """Time gone while compiling, of which nobody knows how long it takes; then the time left."""
-
-    max_refresh = 0.5
-
-    def __init__(self):
-        super().__init__()
-        self._elapsed, self._left = TimeElapsedColumn(), TimeRemainingColumn()
-
-    def render(self, task: Task) -> Text:
-        return (self._elapsed if task.description == COMPILING else self._left).render(task)
+RUNS = "runs"
 
 
 @contextlib.contextmanager
@@ -47,17 +16,19 @@ def progress_bar(num_runs: int, *, shown: bool | None = None, label: str = RUNS)
       shown: None shows the bar where somebody watches: in a terminal or a notebook.
       label: what is counted, in the plural; only runs are compiled.
     """
-    console = Console(file=sys.stderr)
-    widgets = importlib.util.find_spec("ipywidgets") is not None  # in the extra [notebook]; rich warns without it
-    watched = widgets if console.is_jupyter else console.is_terminal
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        _Speed(),
-        _Time(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not (watched if shown is None else shown)) as bar:
-        task = bar.add_task(COMPILING if label == RUNS else label, total=num_runs)
-        yield lambda runs: bar.update(task, advance=runs, description=label)
+    if not (_may_be_watched() if shown is None else shown):
+        yield lambda runs: None
+        return
+    from dlcore.engine import bar  # rich takes 0.05 s to import
+
+    with bar.drawn(num_runs, shown=shown, label=label, compiled=label == RUNS) as advance:
+        yield advance
+
+
+def _may_be_watched() -> bool:
+    """Whether it is worth asking rich, which knows more about terminals and notebooks."""
+    told = {"FORCE_COLOR", "TTY_COMPATIBLE"} & os.environ.keys()
+    try:
+        return bool(told) or "IPython" in sys.modules or sys.stderr.isatty()
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False

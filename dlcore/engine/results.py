@@ -1,11 +1,12 @@
 """Labeled results: from the records of a study to an `xarray.Dataset`."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import xarray as xr
 
 from dlcore.core.errors import ArgumentError, shown
 from dlcore.core.labeled import by_path
@@ -13,6 +14,7 @@ from dlcore.engine.axes import Study, as_given
 from dlcore.engine.dtypes import as_numbers
 from dlcore.engine.encoding import check_saveable
 from dlcore.engine.labels import labels as labels_of
+from dlcore.engine.later import xr
 from dlcore.engine.program import BEST, ENDED, Block, Segment
 from dlcore.engine.provenance import provenance
 from dlcore.engine.records import Variable, Variables, common, final, placed, recorded

@@ -1,13 +1,15 @@
 """Records out of results: the last of each run, and the best."""
 
+from __future__ import annotations
+
 import numpy as np
-import xarray as xr
 
 from dlcore.core.arguments import NONE, arguments, instance, one_of, text
 from dlcore.core.errors import ArgumentError, suggest
 from dlcore.core.watching import mode_of
+from dlcore.engine.later import xr
 
-RESULTS = instance(xr.Dataset, example="what dl.run and dl.sweep return")
+RESULTS = instance("xarray.Dataset", example="what dl.run and dl.sweep return")
 
 
 @arguments(results=RESULTS)

@@ -1,13 +1,14 @@
 """Results on disk: Zarr, opened lazily by xarray, each file verified when it is read.
 
-`encoding`: what Zarr cannot hold, in what it can. `manifest`: which files there are. `folders`: whole or not at all.
+`encoding`: what Zarr cannot hold, in what it can. `manifest`: which files there are; `verified` reads them. `folders`:
+whole or not at all.
 """
+
+from __future__ import annotations
 
 import os
 import pathlib
 import time
-
-import xarray as xr
 
 from dlcore.core.arguments import arguments, instance
 from dlcore.core.arguments import path as a_path
@@ -16,18 +17,18 @@ from dlcore.engine.durable.folder import is_store
 from dlcore.engine.durable.reading import results_of
 from dlcore.engine.encoding import decoded, encoded
 from dlcore.engine.folders import check_output, left_beside, replacing
+from dlcore.engine.later import xr
 from dlcore.engine.manifest import (
     SECONDS_OF_A_SWAP,
     WAITS,
     MissingError,
     StaleError,
-    VerifiedStore,
     check_files,
     no_results,
     read_manifest,
 )
 
-RESULTS = instance(xr.Dataset, xr.DataTree, example="what dlcore.sweep returns")
+RESULTS = instance("xarray.Dataset", "xarray.DataTree", example="what dlcore.sweep returns")
 
 
 @arguments(results=RESULTS, path=a_path)
@@ -95,6 +96,8 @@ def load(path: str | os.PathLike) -> xr.Dataset | xr.DataTree:
 
 
 def _opened(folder: pathlib.Path) -> xr.Dataset | xr.DataTree:
+    from dlcore.engine.verified import VerifiedStore  # Zarr takes 0.1 s to import
+
     if not folder.is_dir():
         raise FileNotFoundError
     manifest = read_manifest(folder)

@@ -1,5 +1,7 @@
 """`run` one training, `sweep` a study of trainings; both return labeled arrays."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import os
@@ -8,7 +10,6 @@ from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
 import jax
-import xarray as xr
 from jax.sharding import Mesh
 
 from dlcore.core.arguments import ANYTHING, NONE, arguments, boolean, instance, integer, text
@@ -23,6 +24,7 @@ from dlcore.engine.durable.remote import run_remote
 from dlcore.engine.durable.stored import open_matching, run_missing
 from dlcore.engine.durable.workplace import Remote
 from dlcore.engine.execution import run_blocks
+from dlcore.engine.later import xr
 from dlcore.engine.places import Place
 from dlcore.engine.preparation import Options, Prepared, prepare
 from dlcore.engine.program import default_lane_width

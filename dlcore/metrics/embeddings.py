@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from dlcore.core.arguments import arguments
 from dlcore.core.errors import DataError, described
@@ -73,6 +72,8 @@ def _squares(differences: Any, there: Any) -> Any:
 @quiet
 def _nearest_in_numpy(embeddings: np.ndarray) -> np.ndarray:
     """Row of the nearest other example, [N], in float64."""
+    from scipy.spatial.distance import cdist  # 0.2 s to import
+
     embeddings, nearest = _raised(embeddings), []
     small = np.ldexp(embeddings, -np.finfo(float).maxexp)  # now no square is beyond the range
     for start in range(0, len(embeddings), 256):

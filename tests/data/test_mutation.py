@@ -6,6 +6,7 @@ import pytest
 from data_support import idx_bytes, image_members, png, private_cache, tar_bytes, write, zip_bytes  # noqa: F401
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rounds import rounds
 
 import dlcore as dl
 
@@ -80,7 +81,10 @@ def same(data, reference):
 
 @pytest.mark.parametrize("name", FORMATS)
 @settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=rounds(150),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(draw=st.data())
 def test_mutated_file(tmp_path, name, draw):
@@ -100,7 +104,10 @@ def test_mutated_file(tmp_path, name, draw):
 
 
 @settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=rounds(100),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     kind=st.sampled_from(["JPEG", "PNG", "PPM", "GIF", "BMP", "WEBP"]),

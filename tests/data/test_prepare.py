@@ -1,8 +1,6 @@
 """What happens to a batch inside the step: casts, augmentation, encodings; vocabularies, masks, printing, plots."""
 
 import itertools
-import subprocess
-import sys
 import unicodedata
 from functools import partial
 
@@ -336,16 +334,3 @@ def test_plot_that_cannot_be():
         match=r"inputs are float32\[N, 13\]; they cannot be drawn as image. Leave kind out for 'table'",
     ):
         dl.data.wine().plot(kind="image")
-
-
-def test_import_stays_light():
-    heavy = ("pandas", "PIL", "sklearn", "matplotlib", "grain", "pyarrow")
-    code = f"import sys, dlcore; print([name for name in {heavy} if name in sys.modules])"
-    before = "import sys, jax, flax, optax, xarray; print([name for name in {heavy} if name in sys.modules])".replace(
-        "{heavy}", str(heavy)
-    )
-    loaded = [
-        subprocess.run([sys.executable, "-c", c], capture_output=True, text=True, check=True).stdout
-        for c in (before, code)
-    ]
-    assert loaded[1] == loaded[0]  # xarray itself imports pandas

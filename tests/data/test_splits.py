@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
 
 import dlcore as dl
+from dlcore.data.arrange.drawn import split_at_random, split_by_class
 
 
 def rows(data, split):
@@ -163,3 +165,20 @@ def test_values_are_held_in_the_byte_order_of_the_machine(dtype):
     assert data.train.inputs.dtype.name in ("float32", "int16")
     assert data.train.inputs.dtype.isnative
     np.testing.assert_array_equal(data.train.targets, [0, 1, 2, 3])
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.integers(4, 300), st.integers(1, 6), st.floats(0.05, 0.95), st.integers(0, 10**6), st.integers(0, 5))
+def test_rows_are_those_that_scikit_learn_draws(num_rows, num_classes, fraction, seed, rarity):
+    """Catches a seed that means other rows than before the split was written out, and ties that are drawn otherwise."""
+    count = min(max(1, round(fraction * num_rows)), num_rows - 1)
+    ours = split_at_random(num_rows, count, seed)
+    theirs = train_test_split(np.arange(num_rows), test_size=count, random_state=seed)
+    assert all((a == b).all() for a, b in zip(ours, theirs, strict=True))
+    shares = np.arange(1.0, num_classes + 1) ** rarity
+    labels = np.random.default_rng(seed).choice(num_classes, num_rows, p=shares / shares.sum())
+    counts = np.unique(labels, return_counts=True)[1]
+    if counts.min() > 1 and len(counts) <= count <= num_rows - len(counts):
+        ours = split_by_class(labels, count, seed)
+        theirs = train_test_split(np.arange(num_rows), test_size=count, random_state=seed, stratify=labels)
+        assert all((a == b).all() for a, b in zip(ours, theirs, strict=True))

@@ -7,6 +7,7 @@ import pytest
 from data_support import private_cache, write  # noqa: F401
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rounds import rounds
 
 import dlcore as dl
 from dlcore.data.prepare.tokens import tokenize
@@ -55,7 +56,7 @@ SIGNS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=rounds(300), deadline=None, derandomize=True)
 @given(st.text(SIGNS | st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12))
 def test_what_is_decoded_encodes_to_the_same_ids(text):
     """Catches words that come apart, or together, once they are joined by spaces."""

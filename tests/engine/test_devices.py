@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 import time
+import weakref
 from concurrent.futures import CancelledError
 
 import jax
@@ -48,9 +49,7 @@ def hashes(num_devices: int, *cases: str) -> list[str]:
 def test_any_number_of_devices_gives_the_same_bits():
     """Catches programs partitioned over devices, and products split by however many threads there are."""
     cases = ("wide_adam", "batch_norm_adam")
-    one = hashes(1, *cases)
-    assert hashes(2, *cases) == one
-    assert hashes(4, *cases) == one
+    assert hashes(4, *cases) == hashes(1, *cases)  # and on two, where all families are compared
 
 
 @pytest.mark.heavy
@@ -124,6 +123,7 @@ CACHED = """
 """
 
 
+@pytest.mark.job
 def test_a_cache_on_disk_serves_all_devices(tmp_path):
     """Catches code that JAX's cache has lost, which fails on the second device, and compiling for each device."""
 
@@ -170,6 +170,35 @@ def test_equal_arrays_are_one():
     placed = constants.placed(data, device)
     assert constants.placed(data, device) is placed
     assert placed.devices() == {device}
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_programs_that_follow_each_other_find_the_data_there(monkeypatch, tmp_path, stored):
+    """Catches data that are dropped when a program ends, and copied again for the next."""
+    data, put, puts = np.arange(12_345.0, dtype=np.float32), devices.put, []
+    monkeypatch.setattr(devices, "put", lambda value, place: puts.append((id(value), place)) or put(value, place))
+
+    def fit(seed, power):
+        def advance(x):
+            return x + jnp.asarray(data)[seed] ** power, {"x": x}
+
+        return dl.Training(lambda: jnp.zeros(()), advance, 1)
+
+    options = {"store": tmp_path / "store"} if stored else {}
+    dl.sweep(fit, seed=np.arange(8), power=[1, 2, 3, 4], lane_width=2, **options)
+    assert len(puts) == len(set(puts)) <= jax.local_device_count()
+
+
+def test_what_only_an_earlier_program_needs_makes_room():
+    """Catches the data of all programs on a device at once, and data that the next one needs dropped between two."""
+    constants, device = Constants(), jax.devices()[0]
+    first, second, shared = (constants.shared(np.full(5_000, value)) for value in range(3))
+    constants.keep([first, shared], device)
+    there = constants.placed(shared, device)
+    gone = weakref.ref(constants.placed(first, device))
+    constants.keep([shared, second], device)
+    assert constants.placed(shared, device) is there
+    assert gone() is None
 
 
 def test_arguments_of_other_types_get_programs_of_their_own():
@@ -300,7 +329,9 @@ COMPUTING = """
 """
 
 
-@pytest.mark.parametrize("script", [COMPILING, COMPUTING], ids=["compiling", "computing"])
+@pytest.mark.parametrize(
+    "script", [pytest.param(COMPILING, id="compiling", marks=pytest.mark.job), pytest.param(COMPUTING, id="computing")]
+)
 def test_an_interrupt_ends_a_study(script):
     """Catches a swallowed KeyboardInterrupt, threads that keep the process alive or abort it, a wait for XLA."""
     process = subprocess.Popen(

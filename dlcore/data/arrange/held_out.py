@@ -6,6 +6,7 @@ import numpy as np
 
 from dlcore.core import description
 from dlcore.core.errors import DataError
+from dlcore.data.arrange.drawn import split_at_random, split_by_class
 
 
 def held_rows(
@@ -38,11 +39,11 @@ def _check_count(rows: np.ndarray, count: int, groups: Any, name: str) -> None:
 
 def _at_random(rows: np.ndarray, count: int, groups: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Split `rows` into (rest, held out)."""
-    from sklearn.model_selection import GroupShuffleSplit, train_test_split  # 0.5 s to import
-
     if groups is None:
-        rest, held = train_test_split(rows, test_size=count, random_state=seed)
-        return np.asarray(rest), np.asarray(held)
+        rest, held = split_at_random(len(rows), count, seed)
+        return rows[rest], rows[held]
+    from sklearn.model_selection import GroupShuffleSplit  # 0.5 s to import
+
     rest, held = next(GroupShuffleSplit(1, test_size=count, random_state=seed).split(rows, groups=groups[rows]))
     return rows[rest], rows[held]
 
@@ -55,20 +56,18 @@ def _stratified(
     Args:
       later: number of splits that are to be held out from the rest.
     """
-    from sklearn.model_selection import train_test_split
-
     _, classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     if count > len(rows) - len(sizes):
         raise DataError(_too_many(name, count, len(rows), len(sizes)))
     several = np.flatnonzero(sizes[classes] > 1)
-    if count < (sizes > 1).sum():  # scikit-learn refuses fewer rows than classes
+    if count < (sizes > 1).sum():  # fewer rows than classes
         order = np.random.default_rng(seed).permutation(len(rows))
         kept = order[np.unique(classes[order], return_index=True)[1]]  # one of each class
         chosen = np.setdiff1d(order, kept)
         held = np.random.default_rng(seed).permutation(chosen)[:count]
         return np.delete(rows, held), rows[held]
-    rest, held = train_test_split(several, test_size=count, random_state=seed, stratify=classes[several])
-    rest, held = _with_every_class(np.asarray(rest), np.asarray(held), classes, sizes, later)
+    rest, held = split_by_class(classes[several], count, seed)
+    rest, held = _with_every_class(several[rest], several[held], classes, sizes, later)
     return rows[np.concatenate([rest, np.flatnonzero(sizes[classes] == 1)])], rows[held]
 
 

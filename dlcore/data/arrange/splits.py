@@ -11,6 +11,7 @@ import numpy as np
 from dlcore.core.arguments import ANYTHING, NONE, arguments, boolean, integer, mapping, text
 from dlcore.core.dataset import NAMES, SPLITS, Dataset, Split, checked_split
 from dlcore.core.errors import DataError
+from dlcore.core.values import taken
 from dlcore.data.arrange.held_out import checked_groups, classes_of, held_rows
 from dlcore.data.parameters import DATASET, DESCRIBED, GROUPS, SEED, SPLITTING, check_fractions, check_in_memory
 from dlcore.data.read.streamed import Source, Streamed
@@ -102,13 +103,14 @@ def from_parts(
     name = described.get("name", "unnamed")
     fractions = {"validation": validation, "test": test}
     _check_fractions(fractions, parts, name)
-    train = checked_split(parts["train"], name, described.get("input_names", ()))
+    holds_out = any(fraction > 0 for fraction in fractions.values())
+    train = checked_split(parts["train"], name, described.get("input_names", ()), copy=not holds_out)
     held = held_rows(train.num_rows, train.targets, fractions, stratify, groups, seed, name)
-    splits = dict(parts) | {split: train.select(rows) for split, rows in held.items() if split != "train"}
-    if len(held) > 1:
-        train = train.select(held["train"])
-    dataset = Dataset(**{**splits, "train": train}, **described)
-    _check_classes(dataset, dataset, _advice(len(held) > 1, groups is not None, stratify))
+    splits = {**parts, "train": train}
+    if holds_out:
+        splits |= {split: _rows(train, rows) for split, rows in held.items()}
+    dataset = Dataset(**splits, **described)
+    _check_classes(dataset, dataset, _advice(holds_out, groups is not None, stratify))
     return dataset
 
 
@@ -193,13 +195,17 @@ def first(dataset: Dataset, num_rows: int, *, seed: int | None = None) -> Datase
     rows = order[:num_rows]
     smaller = dataclasses.replace(
         dataset,
-        train=dataset.train.select(rows),
+        train=_rows(dataset.train, rows),
         name=f"{dataset.name} first {num_rows}",
     )
     _check_classes(
         smaller, dataset, "Take more rows" + (", or shuffle them first with seed=0." if seed is None else ".")
     )
     return smaller
+
+
+def _rows(split: Split, rows: np.ndarray) -> Split:
+    return jax.tree.map(lambda values: taken(values, rows), split)
 
 
 def streamed(

@@ -13,6 +13,7 @@ from dlcore.core.arguments import arguments, array, boolean, instance, number, o
 from dlcore.core.dataset import Dataset, Split, one_array
 from dlcore.core.dtypes import is_float
 from dlcore.core.errors import ArgumentError, DataError, described
+from dlcore.core.values import in_pieces, sealed
 from dlcore.data.parameters import DATASET
 from dlcore.data.prepare.statistics import Statistics, check_finite, statistics
 from dlcore.data.read.streamed import Streamed
@@ -138,8 +139,8 @@ def normalize(dataset: Dataset, normalizer: Normalizer, *, targets: bool = False
     outputs = normalizer.fit(one_array(dataset, "targets", "normalize")) if targets else None
 
     def parts(split: Split) -> Split:
-        values = split.targets if outputs is None else normalizer.apply(outputs, split.targets)
-        return Split(normalizer.apply(inputs, split.inputs), values, split.weights)
+        values = split.targets if outputs is None else sealed(normalizer.apply(outputs, split.targets))
+        return Split(sealed(normalizer.apply(inputs, split.inputs)), values, split.weights)
 
     done = f"{'inputs and targets' if targets else 'inputs'} {normalizer.description} on train"
     return dataclasses.replace(
@@ -177,7 +178,11 @@ def _normalizer(scaling: Callable[[Statistics], tuple[Any, Any, Any]], per: Per,
     def apply(fitted, values):
         values = _checked("apply", values, fitted)
         dtype = values.dtype if is_float(values.dtype) else np.dtype(np.float32)
-        return _kept_exact(values, lambda x: ((x - fitted.center) / fitted.scale + fitted.offset).astype(dtype))
+
+        def shifted(x):
+            return _kept_exact(x, lambda x: ((x - fitted.center) / fitted.scale + fitted.offset).astype(dtype))
+
+        return in_pieces(shifted, values) if type(values) is np.ndarray else shifted(values)
 
     def invert(fitted, values):
         values = _checked("invert", values, fitted)

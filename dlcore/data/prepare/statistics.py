@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dlcore.core.errors import DataError
+from dlcore.core.values import pieces
 
 CHUNK = 1000  # rows of which a float64 copy is made at a time
 
@@ -62,13 +63,16 @@ def check_finite(what: str, values: np.ndarray) -> None:
     """Raise `DataError` where values are NaN or infinite."""
     if values.dtype.kind in "biu":
         return
-    wrong = ~np.isfinite(values.astype(np.float32) if values.dtype.itemsize < 4 else values)
-    if wrong.any():
-        index = [int(i) for i in np.argwhere(wrong)[0]]
-        raise DataError(
-            f"{what} of a normalizer: values hold {values[tuple(index)]} at {index}; expects finite numbers. Drop or "
-            "impute them first."
-        )
+    for part in pieces(values):
+        piece = values[part]
+        wrong = ~np.isfinite(piece.astype(np.float32) if values.dtype.itemsize < 4 else piece)
+        if wrong.any():
+            first = [int(i) for i in np.argwhere(wrong)[0]]
+            index = [part.start + first[0], *first[1:]]
+            raise DataError(
+                f"{what} of a normalizer: values hold {values[tuple(index)]} at {index}; expects finite numbers. Drop "
+                "or impute them first."
+            )
 
 
 def _in_float32(values: np.ndarray) -> np.ndarray:

@@ -220,7 +220,8 @@ class NpzShards:
                 continue
             size = max(1, PIECE // max(1, part[:1].nbytes))
             for start in range(0, len(part), size):
-                values.canonical(as_array(part[start : start + size]), f"{file}: {self._name!r} after row {start}")
+                where = f"{file}: {self._name!r} after row {start}"
+                values.canonical(as_array(part[start : start + size]), where, copy=False)
 
     @property
     def fingerprint(self) -> str:

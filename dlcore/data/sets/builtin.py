@@ -9,6 +9,7 @@ from dlcore.core.dataset import Dataset
 from dlcore.data.arrange.splits import from_arrays
 from dlcore.data.parameters import FRACTION, SEED
 from dlcore.data.prepare.normalization import standardize
+from dlcore.data.sets.digits_file import digits_table
 
 SHARES = {"validation": FRACTION, "test": FRACTION, "seed": SEED}
 
@@ -20,17 +21,17 @@ def digits(*, validation: float = 0.1, test: float = 0.2, seed: int = 0) -> Data
     >>> dl.data.digits(validation=0.0, test=0.5).train.inputs.shape
     (899, 64)
     """
-    bunch = _load("digits")
+    pixels, labels = digits_table()
     return from_arrays(
-        bunch.data / 16.0,
-        bunch.target,
+        pixels / 16.0,
+        labels,
         validation=validation,
         test=test,
         seed=seed,
         stratify=True,
         name="digits",
         source="scikit-learn load_digits (UCI, Alpaydin and Kaynak 1998)",
-        target_names=tuple(str(name) for name in bunch.target_names),
+        target_names=tuple(str(name) for name in range(10)),
         normalization="pixels 0 to 16 scaled to [0, 1]",
         image_shape=(8, 8),
     )

@@ -1,7 +1,6 @@
 """Digits scattered on a canvas, with their boxes: detection in small."""
 
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ from dlcore.core.arguments import NONE, arguments, integer, key
 from dlcore.core.dataset import Split
 from dlcore.core.errors import ArgumentError, DataError, described
 from dlcore.data.parameters import NUM_EXAMPLES, PAIR, check_size
+from dlcore.data.sets.digits_file import digits_table
 
 
 @arguments(key=key, num_examples=NUM_EXAMPLES, digits=PAIR | NONE, canvas_size=integer(1, 8192),
@@ -62,10 +62,8 @@ def digit_pictures() -> Split:
     >>> dl.data.digit_pictures().inputs.shape
     (1797, 8, 8)
     """
-    from sklearn.datasets import load_digits  # 0.5 s to import
-
-    bunch: Any = load_digits()
-    return Split((bunch.images / 16).astype(np.float32), bunch.target.astype(np.int32))
+    pixels, labels = digits_table()
+    return Split((pixels.reshape(-1, 8, 8) / 16).astype(np.float32), labels.astype(np.int32))
 
 
 def _pictures(digits: Split) -> tuple[jax.Array, jax.Array]:

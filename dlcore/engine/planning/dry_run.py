@@ -1,19 +1,22 @@
 """`planning`: what a program with studies in it would run, planned in place of run."""
 
+from __future__ import annotations
+
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
-
-import xarray as xr
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from dlcore.engine.axes import Study
+from dlcore.engine.later import xr
 from dlcore.engine.planning.plan import plan_of
 from dlcore.engine.planning.planned import Plan, count, duration, scaled
 from dlcore.engine.preparation import Options
 from dlcore.engine.sweep import doing_instead
 from dlcore.engine.traced import Traced
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @contextlib.contextmanager

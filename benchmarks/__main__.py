@@ -1,7 +1,9 @@
 """`python -m benchmarks NAME`: the command line of the benchmarks."""
 
+import importlib
 import os
 import pathlib
+from collections.abc import Callable
 
 from rich.console import Console
 
@@ -76,72 +78,72 @@ def agreement(files: tuple[pathlib.Path, ...], /) -> None:
     blocks.show(files, Console())
 
 
-def throughput(parts: tuple[str, ...] = (), /, *, repeats: int = 5, output: pathlib.Path | None = None) -> None:
-    """Measure speed, compile time, memory and import time.
+MEASURED = {  # what is measured, by default so often, by these modules
+    "throughput": ("speed, compile time, memory and import time", 5, ("throughput", "stores")),
+    "layers": ("convolution, recurrent networks, generation of text; next to PyTorch if it is there", 5, ("layers",)),
+    "plan": ("plans of studies and what the studies then take: seconds, memory, bytes of results", 3, ("plan",)),
+    "probes": ("what probes cost, in gradients of the split that they look at", 9, ("probes",)),
+    "accelerators": (
+        "lanes, CUDA graphs, unrolled steps, precision, repeatability; also on a CPU",
+        3,
+        ("accelerators",),
+    ),
+    "scale": ("what grows with a study: seconds and memory by cells, copies of the data, 1 GB of data", 3, ("scale",)),
+    "peers": (
+        "the same work in PyTorch, Keras, NNX, scikit-learn and plain JAX, if they are there",
+        5,
+        ("peers.parts",),
+    ),
+}
+
+
+def _measuring(what: str, default: int, modules: tuple[str, ...]) -> Callable[..., None]:
+    """The command that measures the parts of some modules."""
+
+    def command(
+        parts: tuple[str, ...] = (),
+        /,
+        *,
+        repeats: int = default,
+        output: pathlib.Path | None = None,
+        compare: pathlib.Path | None = None,
+    ) -> None:
+        from benchmarks import timing
+
+        measured = [importlib.import_module(f"benchmarks.{name}") for name in modules]
+        dl.setup(cache=False)  # after the imports: workers of `peers` start in the environment as it was
+        known = {name: part for module in measured for name, part in module.PARTS.items()}
+        goals = {name: goal for module in measured for name, goal in getattr(module, "GOALS", {}).items()}
+        timing.measure(known, parts, repeats, output, compare, goals)
+
+    command.__doc__ = f"""Measure {what}.
 
     Args:
       parts: which to measure; all by default.
       repeats: timings to take the median of, after a warm-up.
       output: JSON file to write.
+      compare: JSON file of earlier measurements, to compare with.
     """
-    dl.setup(cache=False)
-    from benchmarks import stores, throughput, timing
-
-    timing.measure(throughput.PARTS | stores.PARTS, parts, repeats, output)
+    return command
 
 
-def layers(parts: tuple[str, ...] = (), /, *, repeats: int = 5, output: pathlib.Path | None = None) -> None:
-    """Measure convolution, recurrent networks and generation of text, next to PyTorch where it is installed.
+def compare(before: pathlib.Path, now: pathlib.Path, /) -> None:
+    """Compare two files of measurements.
 
     Args:
-      parts: which to measure; all by default.
-      repeats: timings to take the median of, after a warm-up.
-      output: JSON file to write.
+      before: JSON file of earlier measurements.
+      now: JSON file of later ones.
     """
-    dl.setup(cache=False)
-    from benchmarks import layers, timing
+    from benchmarks import comparison, measurements
 
-    timing.measure(layers.PARTS, parts, repeats, output)
-
-
-def plan(parts: tuple[str, ...] = (), /, *, repeats: int = 3, output: pathlib.Path | None = None) -> None:
-    """Compare plans of studies with what the studies then take: seconds, memory, bytes of results.
-
-    Args:
-      parts: the studies; all by default.
-      repeats: how often each is planned and run, to take the medians of.
-      output: JSON file to write.
-    """
-    dl.setup(cache=False)
-    from benchmarks import plan, timing
-
-    timing.measure(plan.PARTS, parts, repeats, output)
-
-
-def probes(parts: tuple[str, ...] = (), /, *, repeats: int = 9, output: pathlib.Path | None = None) -> None:
-    """Measure what probes cost, in gradients of the split that they look at.
-
-    Args:
-      parts: the probes; all by default.
-      repeats: timings to take the median of, after a warm-up.
-      output: JSON file to write.
-    """
-    dl.setup(cache=False)
-    from benchmarks import probes, timing
-
-    timing.measure(probes.PARTS, parts, repeats, output)
+    comparison.show(measurements.read(before), measurements.read(now))
 
 
 def main() -> None:
     """Entry point."""
-    commands = {
-        "convergence": convergence,
-        "agreement": agreement,
-        "throughput": throughput,
-        "layers": layers,
-        "plan": plan,
-        "probes": probes,
-    }
+    commands = {"convergence": convergence, "agreement": agreement}
+    commands |= {name: _measuring(*what) for name, what in MEASURED.items()}
+    commands |= {"compare": compare}
     run_subcommands(commands, "python -m benchmarks")
 
 

@@ -11,13 +11,14 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
 import dlcore as dl
+from benchmarks.measurements import Numbers
 from benchmarks.timing import installed, take_turns
 
 NUM_STEPS, NUM_EXAMPLES, BATCH_SIZE, NUM_NETWORKS = 5, 256, 64, 8
 IMAGE_SHAPE = (32, 32, 3)
 
 
-def convolution(repeats: int) -> dict[str, float]:
+def convolution(repeats: int) -> Numbers:
     """A training step of a 32-64-128-10 convolutional network, batch 64: milliseconds a step and network."""
     random = np.random.default_rng(0)
     images = random.random((NUM_EXAMPLES, *IMAGE_SHAPE), np.float32)
@@ -29,15 +30,15 @@ def convolution(repeats: int) -> dict[str, float]:
     sides = {**_ours(task), **_pytorch(images, labels)}
     seconds = take_turns(sides, repeats)
     networks = {"mapped": NUM_NETWORKS, "lanes": NUM_NETWORKS}
-    results = {f"{side}_ms": 1e3 * value / NUM_STEPS / networks.get(side, 1) for side, value in seconds.items()}
-    results |= {
-        "step_over_scan": results["step_ms"] / results["scan_ms"],
-        "scan_over_mapped": results["scan_ms"] / results["mapped_ms"],
-        "scan_over_lanes": results["scan_ms"] / results["lanes_ms"],
+    cost = {side: 1e3 * value / NUM_STEPS / networks.get(side, 1) for side, value in seconds.items()}
+    results: Numbers = {
+        **{f"{side}_ms": value for side, value in cost.items()},
+        "step_over_scan": cost["step"] / cost["scan"],
+        "scan_over_mapped": cost["scan"] / cost["mapped"],
+        "scan_over_lanes": cost["scan"] / cost["lanes"],
     }
     if "pytorch" in sides:
-        for side in ("scan", "mapped", "lanes"):
-            results[f"pytorch_over_{side}"] = results["pytorch_ms"] / results[f"{side}_ms"]
+        results |= {f"pytorch_over_{side}": cost["pytorch"] / cost[side] for side in ("scan", "mapped", "lanes")}
     return results
 
 

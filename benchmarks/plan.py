@@ -8,7 +8,6 @@ import functools
 import json
 import pathlib
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import numpy as np
 import optax
 
 import dlcore as dl
+from benchmarks.measurements import Numbers
 from benchmarks.timing import Part
 from dlcore.engine.planning.capacity import peak_bytes
 
@@ -170,24 +170,24 @@ def _in_a_process(what: str, name: str) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _compared(make: Callable[[], Any], repeats: int) -> dict[str, float]:
+def _compared(make: Callable[[], Any], repeats: int) -> Numbers:
     sides: dict[str, list[dict[str, float]]] = {"foretold": [], "happened": []}
     for _ in range(repeats):
         for what, found in sides.items():
             found.append(_in_a_process(what, make.__name__))
 
-    def typical(what: str, name: str) -> float:
-        return statistics.median(each[name] for each in sides[what])
+    def each(what: str, name: str) -> np.ndarray:
+        return np.array([found[name] for found in sides[what]])
 
-    results = {}
-    names = ("seconds", "peak_mb", "results_mb") + ("disk_mb",) * (typical("happened", "disk_mb") > 0)
+    results: Numbers = {}
+    names = ("seconds", "peak_mb", "results_mb") + ("disk_mb",) * bool(each("happened", "disk_mb").any())
     for name in names:
-        results |= {f"{name}_{what}": typical(what, name) for what in sides}
-        results[f"{name}_ratio"] = results[f"{name}_foretold"] / results[f"{name}_happened"]
+        results |= {f"{name}_{what}": each(what, name) for what in sides}
+        results[f"{name}_ratio"] = each("foretold", name) / each("happened", name)
     return {
         **results,
-        "compiling_s": typical("foretold", "compiling_s"),
-        "planning_s": typical("foretold", "planning_s"),
+        "compiling_s": each("foretold", "compiling_s"),
+        "planning_s": each("foretold", "planning_s"),
     }
 
 

@@ -11,6 +11,7 @@ import optax
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
 import dlcore as dl
+from benchmarks.measurements import Numbers
 from benchmarks.timing import installed, take_turns
 
 NUM_STEPS, BATCH_SIZE, WIDTH, NUM_NETWORKS, NUM_UPDATES = 64, 32, 256, 8, 4
@@ -18,7 +19,7 @@ LEARNING_RATE = 1e-3
 NUM_CHARACTERS = 1000
 
 
-def recurrent(repeats: int) -> dict[str, float]:
+def recurrent(repeats: int) -> Numbers:
     """Milliseconds of forward, backward and SGD update of an LSTM 256 on 64 steps, batch 32, for each network."""
     inputs = np.random.default_rng(0).normal(size=(BATCH_SIZE, NUM_STEPS, WIDTH)).astype(np.float32)
     model = dl.models.recurrent(WIDTH, WIDTH, 1)
@@ -57,7 +58,7 @@ def recurrent(repeats: int) -> dict[str, float]:
     seconds = take_turns(sides, repeats)
     milliseconds = {name: 1e3 * value / NUM_UPDATES for name, value in seconds.items()}
     each = {"vmap": milliseconds["vmap"] / NUM_NETWORKS, "lanes": milliseconds["lanes"] / NUM_NETWORKS}
-    results = {
+    results: Numbers = {
         "one_ms": milliseconds["one"],
         "vmap_ms_per_network": each["vmap"],
         "lanes_ms_per_network": each["lanes"],
@@ -92,7 +93,7 @@ def _pytorch(inputs: np.ndarray) -> dict[str, Callable[[], Any]]:
     return {"pytorch": run}
 
 
-def generation(repeats: int) -> dict[str, float]:
+def generation(repeats: int) -> Numbers:
     """Seconds to write 1 000 characters greedily with an LSTM 256."""
     data = dl.data.english()
     vocabulary = data.input_vocabulary

@@ -1,18 +1,20 @@
 """What a store costs: the study of 128 networks with one and without."""
 
 import pathlib
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import dlcore as dl
+from benchmarks.measurements import Numbers
 from benchmarks.throughput import LANE_WIDTH, RATES, SEEDS, network_fit
 from benchmarks.timing import Part
 
 
-def network_store(repeats: int) -> dict[str, float]:
+def network_store(repeats: int) -> Numbers:
     """128 runs of a 64-128-10 network kept in a store, each time in a new folder: what it costs; reading it."""
     fit = network_fit(dl.data.digits())
 
@@ -26,15 +28,15 @@ def network_store(repeats: int) -> dict[str, float]:
             plain = _seconds(study)
             stored = _seconds(lambda path=folder / str(repeat): study(store=path))
             pairs.append((plain, stored) if repeat % 2 else (_seconds(study), stored))
-        pairs = pairs[1:]
+        plain, stored = np.array(pairs[1:]).T
         last = folder / str(repeats)
         size = sum(file.stat().st_size for file in last.rglob("*") if file.is_file())
         return {
-            "plain_seconds": statistics.median(plain for plain, _ in pairs),
-            "stored_seconds": statistics.median(stored for _, stored in pairs),
-            "stored_over_plain": statistics.median(stored / plain for plain, stored in pairs),
-            "again_seconds": statistics.median(_seconds(lambda: study(store=last)) for _ in range(3)),
-            "load_seconds": statistics.median(_seconds(lambda: dl.load(last)) for _ in range(3)),
+            "plain_seconds": plain,
+            "stored_seconds": stored,
+            "stored_over_plain": stored / plain,
+            "again_seconds": np.array([_seconds(lambda: study(store=last)) for _ in range(3)]),
+            "load_seconds": np.array([_seconds(lambda: dl.load(last)) for _ in range(3)]),
             "megabytes": size / 1e6,
             "files": len(list(last.rglob("*.npz"))),
         }

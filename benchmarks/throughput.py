@@ -16,9 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import AxisType, Mesh, PartitionSpec
 
 import dlcore as dl
+from benchmarks.measurements import Numbers
+from benchmarks.peers import raw_jax
+from benchmarks.peers.work import Data, Work
 from benchmarks.timing import Part, take_turns
 from dlcore.core import evaluation
 from dlcore.core.dataset import Split
@@ -36,7 +38,7 @@ LANE_WIDTH = 4
 LOGISTIC_EPOCHS = 1000
 
 
-def network_study(repeats: int) -> dict[str, float]:
+def network_study(repeats: int) -> Numbers:
     """128 runs of a 64-128-10 network: dl.sweep, the same program by hand, scikit-learn's loop; milliseconds a run."""
     digits = dl.data.digits()
     fit = network_fit(digits)
@@ -44,24 +46,24 @@ def network_study(repeats: int) -> dict[str, float]:
     def study():
         return dl.sweep(fit, seed=SEEDS, learning_rate=RATES, lane_width=LANE_WIDTH)
 
-    by_hand = hand_written(digits)
+    program, by_hand = compiled_study(fit, SEEDS, RATES, LANE_WIDTH), hand_written(digits)
     num_runs = len(SEEDS) * len(RATES)
-    seconds = take_turns({"dlcore": study, "program": compiled_study(fit), "by_hand": by_hand}, repeats)
+    sklearn_run = functools.partial(sklearn_network, digits)
+    sides = {"dlcore": study, "program": program, "by_hand": by_hand, "sklearn": sklearn_run}
+    seconds = take_turns(sides, repeats)
     accuracy = {
         "dlcore": float(study().test_accuracy.isel(step=-1).mean()),
         "by_hand": float(by_hand()[:, -1].mean()),
     }
     assert abs(accuracy["dlcore"] - accuracy["by_hand"]) < 0.01, f"not the same program: {accuracy}"
-    sklearn_run = functools.partial(sklearn_network, digits)
-    loop = take_turns({"sklearn": sklearn_run}, repeats=max(2, repeats // 2))["sklearn"]
     return {
         "dlcore_ms_per_run": 1e3 * seconds["dlcore"] / num_runs,
         "by_hand_ms_per_run": 1e3 * seconds["by_hand"] / num_runs,
-        "sklearn_ms_per_run": 1e3 * loop,
+        "sklearn_ms_per_run": 1e3 * seconds["sklearn"],
         "program_ms_per_run": 1e3 * seconds["program"] / num_runs,
         "program_over_by_hand": seconds["program"] / seconds["by_hand"],
         "dlcore_over_by_hand": seconds["dlcore"] / seconds["by_hand"],
-        "sklearn_over_dlcore": loop / (seconds["dlcore"] / num_runs),
+        "sklearn_over_dlcore": seconds["sklearn"] / (seconds["dlcore"] / num_runs),
     }
 
 
@@ -77,11 +79,14 @@ def network_fit(digits: dl.data.Dataset) -> Callable[..., dl.Training]:
     return fit
 
 
-def compiled_study(fit: Callable[..., dl.Training]) -> Callable[[], None]:
+def compiled_study(
+    fit: Callable[..., dl.Training], seeds: np.ndarray, rates: np.ndarray, lane_width: int
+) -> Callable[[], None]:
     """What `dl.sweep` does after tracing and compiling: the blocks of the study, handed to the devices."""
-    cells = study(fit, seed=SEEDS, learning_rate=RATES)
-    program = _program(cells.training, cells.abstract_cell())
-    rows = np.arange(cells.num_cells).reshape(-1, program.num_lanes)
+    cells = study(fit, seed=seeds, learning_rate=rates)
+    program = _program(cells.training, cells.abstract_cell(), lane_width)
+    padded = -(-cells.num_cells // program.num_lanes) * program.num_lanes
+    rows = np.minimum(np.arange(padded), cells.num_cells - 1).reshape(-1, program.num_lanes)
 
     def run_block(device: jax.Device, block: np.ndarray) -> Iterator[None]:
         for _ in program.segments(device, {name: values[block] for name, values in cells.traced.items()}):
@@ -96,11 +101,13 @@ def compiled_study(fit: Callable[..., dl.Training]) -> Callable[[], None]:
     return run
 
 
-def _program(make: Callable[..., dl.Training], cell: dict[str, jax.ShapeDtypeStruct]) -> Program:
+def _program(
+    make: Callable[..., dl.Training], cell: dict[str, jax.ShapeDtypeStruct], lane_width: int = LANE_WIDTH
+) -> Program:
     """The compiled program of lanes, loaded on all devices."""
     constants, threads = Constants(), DaemonThreads(2)
     traced = trace(make, cell, constants)
-    program = build(traced, lane_width=LANE_WIDTH, place=jax.devices()[0], threads=threads, constants=constants)
+    program = build(traced, lane_width=lane_width, place=jax.devices()[0], threads=threads, constants=constants)
     for device in jax.devices():
         program.start.on(device)
         program.advance.on(device)
@@ -110,52 +117,12 @@ def _program(make: Callable[..., dl.Training], cell: dict[str, jax.ShapeDtypeStr
 
 def hand_written(digits: dl.data.Dataset) -> Callable[[], jax.Array]:
     """The same study written out in JAX alone: lanes, devices, shuffling and all. Returns [128, epochs] accuracies."""
-    train, test = digits.train, digits.test
-    assert test is not None
-    num_examples = len(train.inputs)
-    steps = num_examples // BATCH_SIZE
-
-    def forward(params, x):
-        w1, b1, w2, b2 = params
-        return jax.nn.relu(x @ w1 + b1) @ w2 + b2
-
-    def fit(seed, rate, x, y, test_x, test_y):
-        first, second, order = jax.random.split(jax.random.key(seed), 3)
-        init = jax.nn.initializers.lecun_normal()
-        params = (init(first, (64, HIDDEN)), jnp.zeros(HIDDEN), init(second, (HIDDEN, 10)), jnp.zeros(10))
-
-        def loss(params, rows):
-            logits = forward(params, x[rows])
-            chosen = jnp.take_along_axis(logits, y[rows][:, None], 1)[:, 0]
-            return jnp.mean(jax.nn.logsumexp(logits, axis=1) - chosen)
-
-        def step(carry, rows):
-            params, velocity = carry
-            gradient = jax.grad(loss)(params, rows)
-            norm = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in gradient))
-            scale = jnp.where(norm < 1.0, 1.0, 1.0 / norm)
-            velocity = tuple(0.9 * v + scale * g for v, g in zip(velocity, gradient, strict=True))
-            return (tuple(p - rate * v for p, v in zip(params, velocity, strict=True)), velocity), None
-
-        def epoch(carry, number):
-            rows = permutation(jax.random.fold_in(order, number), num_examples)[: steps * BATCH_SIZE]
-            carry, _ = jax.lax.scan(step, carry, rows.reshape(steps, BATCH_SIZE))
-            return carry, jnp.mean(forward(carry[0], test_x).argmax(1) == test_y)
-
-        start = (params, jax.tree.map(jnp.zeros_like, params))
-        return jax.lax.scan(epoch, start, jnp.arange(EPOCHS))[1]
-
-    def lanes(seeds, rates, *data):
-        one_lane = jax.vmap(lambda seed, rate: fit(seed, rate, *data))
-        groups = (seeds.reshape(-1, LANE_WIDTH), rates.reshape(-1, LANE_WIDTH))
-        return jax.lax.map(lambda group: one_lane(*group), groups).reshape(-1, EPOCHS)
-
-    mesh = Mesh(np.asarray(jax.devices()), ("runs",), axis_types=(AxisType.Auto,))
-    runs, everywhere = PartitionSpec("runs"), PartitionSpec()
-    specs = (runs, runs, everywhere, everywhere, everywhere, everywhere)
-    program = jax.jit(jax.shard_map(lanes, mesh=mesh, in_specs=specs, out_specs=runs, check_vma=False))
-    seeds, rates = np.meshgrid(SEEDS.astype(np.int32), RATES.astype(np.float32), indexing="ij")
-    arguments = (seeds.ravel(), rates.ravel(), *map(jnp.asarray, (*train, *test)))
+    assert digits.test is not None
+    pairs = tuple(SEEDS.tolist()), tuple(RATES.tolist())
+    work = Work("mlp", *pairs, (), batch_size=BATCH_SIZE, num_epochs=EPOCHS, margin=0.01)
+    program = raw_jax.mapped(work, permutation)
+    data = Data(*map(np.asarray, (*digits.train[:2], *digits.test[:2])))
+    arguments = raw_jax.arguments(work.pairs, data)
     return lambda: jax.block_until_ready(program(*arguments))
 
 
@@ -182,7 +149,7 @@ def sklearn_network(digits: dl.data.Dataset) -> None:
         model.fit(*digits.train[:2])
 
 
-def single_sample_descent(repeats: int) -> dict[str, float]:
+def single_sample_descent(repeats: int) -> Numbers:
     """Microseconds of a step of single-sample SGD on logistic regression: one run, 128 lanes, scikit-learn."""
     from sklearn.linear_model import SGDClassifier
 
@@ -207,7 +174,7 @@ def single_sample_descent(repeats: int) -> dict[str, float]:
         },
         repeats,
     )
-    one = 1e6 * float(np.median(timing.seconds_per_step([fit(0)], blocks=repeats)))
+    one = 1e6 * timing.seconds_per_step([fit(0)], blocks=repeats)[:, 0]
     sklearn = 1e6 * seconds["sklearn"] / num_steps
     lanes = 1e6 * seconds["lanes"] / (num_steps * 128)
     return {
@@ -219,7 +186,7 @@ def single_sample_descent(repeats: int) -> dict[str, float]:
     }
 
 
-def compile_time(repeats: int) -> dict[str, float]:
+def compile_time(repeats: int) -> Numbers:
     """Seconds to trace and compile a network study over 1 000 and over 60 000 images of 784 floats."""
 
     def compiled(num_examples: int) -> Callable[[], None]:
@@ -246,7 +213,7 @@ def compile_time(repeats: int) -> dict[str, float]:
     }
 
 
-def shuffles(repeats: int) -> dict[str, float]:
+def shuffles(repeats: int) -> Numbers:
     """Nanoseconds per index of a random order of 60 000, 8 lanes: the swap-or-not network and JAX's sort."""
     keys = jax.random.split(jax.random.key(0), 8)
     n = 60_000
@@ -260,7 +227,7 @@ def shuffles(repeats: int) -> dict[str, float]:
     return {f"{name}_ns_per_index": 1e9 * value / (8 * n) for name, value in seconds.items()}
 
 
-def lane_widths(repeats: int) -> dict[str, float]:
+def lane_widths(repeats: int) -> Numbers:
     """Milliseconds a run of the 128-run network study by lane width."""
     task = dl.tasks.classification(dl.models.mlp([64, HIDDEN, 10]), dl.data.digits())
 
@@ -277,7 +244,7 @@ def lane_widths(repeats: int) -> dict[str, float]:
     return {f"width_{name}": 1e3 * value / 128 for name, value in take_turns(sides, repeats).items()}
 
 
-def study_of_one(repeats: int) -> dict[str, float]:
+def study_of_one(repeats: int) -> Numbers:
     """Seconds of dl.run and of dl.sweep over one run of the network, 30 epochs: programs compiled anew, and again."""
     task = dl.tasks.classification(dl.models.mlp([64, HIDDEN, 10]), dl.data.digits())
 
@@ -322,7 +289,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
 
-def memory(repeats: int) -> dict[str, float]:
+def memory(repeats: int) -> Numbers:
     """Peak resident megabytes of a process that sweeps 100 and 10 000 cells of the network for one epoch."""
 
     def peak(seeds: int, rates: int) -> float:
@@ -332,7 +299,7 @@ def memory(repeats: int) -> dict[str, float]:
     return {"mb_100_cells": peak(10, 10), "mb_10000_cells": peak(100, 100)}
 
 
-def import_time(repeats: int) -> dict[str, float]:
+def import_time(repeats: int) -> Numbers:
     """Seconds of `import dlcore` in a fresh process, less those of starting Python."""
 
     def start(statement: str) -> None:
@@ -342,7 +309,7 @@ def import_time(repeats: int) -> dict[str, float]:
     return {"import_dlcore_s": seconds["dlcore"] - seconds["nothing"]}
 
 
-def small_loops(repeats: int) -> dict[str, float]:
+def small_loops(repeats: int) -> Numbers:
     """Microseconds of a single-sample step without and with the XLA option that `dlcore.setup` sets."""
     script = (
         "import dlcore as dl; dl.setup(cache=False); from benchmarks import throughput; "
@@ -358,7 +325,7 @@ def small_loops(repeats: int) -> dict[str, float]:
     return {"xla_default_us": measured(default), "dlcore_setup_us": measured({})}
 
 
-def evaluation_in_pieces(repeats: int) -> dict[str, float]:
+def evaluation_in_pieces(repeats: int) -> Numbers:
     """Memory of eight LeNets that look at 60 000 images, and seconds for 5 000, by bytes that a piece may take."""
     gigabytes, sides = {}, {}
     for name, size in {"4_MB": 1 << 22, "16_MB": 1 << 24, "64_MB": 1 << 26, "whole": 1 << 62}.items():

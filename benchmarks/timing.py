@@ -2,23 +2,20 @@
 
 import importlib
 import importlib.util
-import json
-import math
-import os
 import pathlib
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
-from dlcore.core.arguments import one_of
-from dlcore.core.errors import ArgumentError
-from dlcore.engine import provenance
-from dlcore.engine.folders import check_parent, unwritable
-from dlcore.engine.manifest import sync
+import numpy as np
 
-Part = Callable[[int], dict[str, float]]  # repeats -> name to number
+from benchmarks.comparison import show
+from benchmarks.measurements import Goal, check_file, from_document, line, read, write, written
+from dlcore.core.arguments import one_of
+from dlcore.engine import provenance
+
+Part = Callable[[int], Mapping[str, float | np.ndarray | str]]  # how often each is timed -> what was measured
 
 
 def installed(name: str) -> Any:
@@ -26,71 +23,64 @@ def installed(name: str) -> Any:
     return importlib.import_module(name) if importlib.util.find_spec(name) else None
 
 
-def take_turns(sides: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Median seconds of each side, after one warm-up each."""
+def take_turns(sides: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, np.ndarray]:
+    """Seconds of each side in each round [repeats], after one warm-up each.
+
+    Every other round goes backward. Ratios are of turns in the same round, which lie close together.
+    """
     times: dict[str, list[float]] = {name: [] for name in sides}
     for repeat in range(repeats + 1):
-        for name, run in sides.items():
+        for name, run in list(sides.items())[:: -1 if repeat % 2 == 0 else 1]:
             began = time.perf_counter()
             run()
             if repeat:
                 times[name].append(time.perf_counter() - began)
-    return {name: statistics.median(values) for name, values in times.items()}
+    return {name: np.array(values) for name, values in times.items()}
 
 
-def measure(parts: Mapping[str, Part], names: Sequence[str], repeats: int, output: pathlib.Path | None) -> None:
+def measure(
+    parts: Mapping[str, Part],
+    names: Sequence[str],
+    repeats: int,
+    output: pathlib.Path | None,
+    compare: pathlib.Path | None = None,
+    goals: Mapping[str, Mapping[str, Goal]] | None = None,
+) -> None:
     """Measure the named parts (all by default); write each as JSON once it is measured, then print it.
 
+    Args:
+      compare: an earlier file, to compare the numbers with at the end.
+      goals: by part and name, what numbers should be.
+
     Raises:
-      ArgumentError: a name that no part has, or an output that cannot be written or is something else.
+      ArgumentError: a name that no part has, an output that cannot be written or is something else, or a file to
+        compare with that holds no measurements.
     """
     if output:
-        _check_file(output)
+        check_file(output)
+    before = read(compare) if compare else None
     for name in names:
         one_of(*parts).check("part", name)
     results: dict[str, Any] = {"machine": machine()}
     for name in names or parts:
-        results[name] = {
-            key: round(value, 4 - math.floor(math.log10(abs(value)))) if value else 0.0
-            for key, value in parts[name](repeats).items()
-        }
+        results[name] = {key: written(value) for key, value in parts[name](repeats).items()}
         if output:
-            _write(output, results)
+            write(output, results)
         print(f"{name.replace('_', ' ')}: " + (parts[name].__doc__ or "").strip().splitlines()[0])
+        wanted = (goals or {}).get(name, {})
         for key, value in results[name].items():
-            print(f"    {key:28} {value:10.4g}")
-
-
-def _check_file(output: pathlib.Path) -> None:
-    """Raise `ArgumentError` unless the file can be written, and is new or holds measurements."""
-    try:
-        check_parent(pathlib.Path(os.path.abspath(output)))
-        if not os.path.lexists(output):
-            return
-        ours = output.is_file() and not output.is_symlink() and "machine" in json.loads(output.read_text())
-    except (OSError, TypeError, UnicodeDecodeError, json.JSONDecodeError):
-        ours = False
-    if not ours:
-        raise ArgumentError(f"{str(output)!r} is there and no file of measurements; choose another path, or remove it.")
-
-
-def _write(output: pathlib.Path, results: Mapping[str, Any]) -> None:
-    """The file is the old one or the new one, never half of it."""
-    new = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps(results, indent=1) + "\n")
-        sync(new)
-        new.replace(output)
-    except OSError as error:
-        raise unwritable(str(output), error) from error
-    finally:
-        new.unlink(missing_ok=True)
+            print(line(key, value, wanted.get(key)))
+    if before:
+        show(before, from_document(results))
 
 
 def machine() -> dict[str, Any]:
     """What the numbers were measured on, and the peers that there are."""
-    peers = {name.replace("-", "_"): metadata.version(name) for name in ("scikit-learn", "torch") if _installed(name)}
+    peers = {
+        name.replace("-", "_"): metadata.version(name)
+        for name in ("scikit-learn", "torch", "keras")
+        if _installed(name)
+    }
     return {**{f"{name}_version": version for name, version in peers.items()}, **provenance.machine()}
 
 

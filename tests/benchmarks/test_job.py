@@ -59,6 +59,7 @@ def measured(folder):
     }
 
 
+@pytest.mark.job
 def test_the_command_writes_what_it_says(folder):
     """Catches a main job that does not run, leaves out one of its files, or needs something beside its report."""
     out = folder / "out"
@@ -74,6 +75,7 @@ def test_the_command_writes_what_it_says(folder):
     assert (out / "table.csv").stat().st_size > 1000
 
 
+@pytest.mark.job
 @pytest.mark.heavy  # the whole job once more, in three pieces
 def test_killed_twice_and_called_again(folder, measured, tmp_path):
     """Catches measurements that depend on where a job was killed, and runs that are computed twice."""
@@ -101,6 +103,7 @@ def test_killed_twice_and_called_again(folder, measured, tmp_path):
         assert (output / f"{picture}.png").read_bytes() == (folder / "out" / f"{picture}.png").read_bytes(), picture
 
 
+@pytest.mark.job
 def test_stored_measurements_give_the_verdicts_again(folder, measured):
     """Catches a judge that knows more than what is stored, and numbers that are rounded on the way."""
     found = job.judge(measured, QUICK._replace(block=BLOCK))
@@ -151,6 +154,7 @@ def check_all_there(results):
     assert [verdict.claim.name for verdict in results.theory] == ["rate", "floor", "published"]
 
 
+@pytest.mark.job
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")  # of numpy and matplotlib, on such numbers
 @pytest.mark.parametrize("poison", POISONS)
 def test_numbers_that_say_nothing_are_shown_as_such(measured, tmp_path, monkeypatch, poison):
@@ -174,6 +178,7 @@ def test_parts_that_were_not_measured():
     assert {verdict.outcome for verdict in [*results.verdicts, *results.theory]} == {Outcome.INCONCLUSIVE}
 
 
+@pytest.mark.job
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")
 @pytest.mark.parametrize("part", design.PARTS, ids=lambda part: part.name)
 def test_each_measurement_of_a_part_may_be_missing(measured, part: Part):
@@ -184,6 +189,7 @@ def test_each_measurement_of_a_part_may_be_missing(measured, part: Part):
         part.draw(rest), part.tables(rest)
 
 
+@pytest.mark.job
 def test_figures_belong_to_claims_of_their_part(folder, measured):
     """Catches a figure that no claim points to, or that the page points to from the wrong one."""
     for part in design.PARTS:

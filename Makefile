@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: setup test check verify convergence experiments throughput oracle onnx clean
+.PHONY: setup fast test jobs verify costs check convergence experiments throughput oracle onnx clean
 
 setup: $(VENV)/installed
 
@@ -18,26 +18,32 @@ convergence: setup
 experiments: setup  # every question of the handbook that is answered so far, some minutes; reads what `convergence` has measured
 	$(RUN) -m experiments all --fresh --readme experiments/README.md
 
-# Nearly all of the time goes into compiling. Models, losses and the like are compared with oracles to a tolerance, and the pages of
-# the documentation run as they stand, so their programs need not be optimized as far as users' are; the core and the engine, whose
-# bits are tested, and the commands of the README run as users get them.
-FAMILIES := $(addprefix tests/,models generation docs optimizers tasks nn losses metrics data textbook plots probes evidence \
-	benchmarks experiments test_arguments.py test_doctests.py)
-QUICK_COMPILES := XLA_FLAGS="--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
+# How tests are cut, and what each of these runs: docs/testing.md. Python keeps what it has compiled, whatever the environment
+# says: two processes a core would otherwise compile all modules anew.
+fast test jobs verify costs: export PYTHONDONTWRITEBYTECODE :=
+
+fast: setup  # what to run every minute: the tests that take a moment each
+	$(RUN) -m pytest --fast
 
 test: setup
-	$(RUN) -m pytest $(addprefix --ignore=,$(FAMILIES))
-	$(QUICK_COMPILES) $(RUN) -m pytest $(FAMILIES)
+	$(RUN) -m pytest
+
+jobs: setup  # commands, pages and experiments from end to end, as users run them
+	$(RUN) -m pytest -m "job and not heavy"
 
 verify: setup  # all tests, those too that take minutes of compiling or training
-	$(RUN) -m pytest -m ""
+	$(RUN) -m pytest -m "" --as-users --hypothesis-profile thorough
 	$(RUN) -m tests.fuzz --calls 10000
+
+costs: setup  # what each file of tests costs; alone on a machine, for it writes tests/costs.json
+	$(RUN) -m pytest -n 0 -p costs
 
 check: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m pyright
 	$(MAKE) test
+	$(MAKE) jobs
 
 throughput: setup
 	$(RUN) -m benchmarks throughput --output benchmarks/results/local.json

@@ -1,5 +1,8 @@
 """Two CPU devices for every test, no compiled programs kept on disk, and no silent rank promotion."""
 
+import signal
+
+import costs
 import hypothesis
 import jax
 import pytest
@@ -7,32 +10,66 @@ import pytest
 import dlcore
 from dlcore.engine import devices
 
+# A process in the background ignores Ctrl-C, which some tests send to themselves.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 dlcore.setup(num_devices=2, cache=False)
+import compiles  # noqa: E402 - reads the flags that setup has set
+
+compiles.optimize(compiles.QUICK)  # what modules compute while they are imported
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-hypothesis.settings.register_profile(
-    "fast",
-    max_examples=25,
-    deadline=None,  # the first example compiles
-    derandomize=True,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
-)
+for name, max_examples in (("fast", 25), ("thorough", 100)):
+    hypothesis.settings.register_profile(
+        name,
+        max_examples=max_examples,
+        deadline=None,  # the first example compiles
+        derandomize=True,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
 hypothesis.settings.load_profile("fast")
+
+MOST_PROGRAMS = 1500  # kept in memory, about a gigabyte
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _forget_programs():
-    """Programs of one file are of no use to the next, and take gigabytes."""
-    yield
-    jax.clear_caches()
-    devices.forget_programs()
+def _programs(request):
+    """Programs of one file are of use to the next where they are compiled alike, but they take memory."""
+    level = compiles.level_of(request.path, request.config.getoption("as_users"))
+    many = len(jax.devices()[0].client.live_executables()) > MOST_PROGRAMS
+    if compiles.optimize(level) or many or level is None:
+        jax.clear_caches()
+        devices.forget_programs()
+
+
+def pytest_addoption(parser):
+    """What `make fast` and `make verify` add."""
+    parser.addoption("--as-users", action="store_true", help="compile all programs of core and engine as users do")
+    parser.addoption("--fast", action="store_true", help="leave out tests that take longer than costs.SLOW seconds")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Those that compile alike one after another, longest files first, so that no worker is idle at the end."""
+    known = costs.read()
+
+    def place(item):
+        level, file = compiles.level_of(item.path, config.getoption("as_users")), item.nodeid.partition("::")[0]
+        return (level is not None, -known["files"].get(file, 1e3))
+
+    items.sort(key=place)
+    if config.getoption("fast"):
+        slow = [item for item in items if item.nodeid.partition("[")[0] in known["slow"]]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item.nodeid.partition("[")[0] not in known["slow"]]
 
 
 def pytest_generate_tests(metafunc):
-    """Run the tests of a `ModelContract` for each of its cases."""
+    """Run the tests of a `ModelContract` for each of its cases; `make test` trains only the first of a family."""
     if "case" in metafunc.fixturenames and hasattr(metafunc.cls, "CASES"):
+        first, trains = next(iter(metafunc.cls.CASES)), metafunc.function.__name__ == "test_overfits_in_a_sweep"
         cases = [
-            pytest.param(case, id=name, marks=[pytest.mark.heavy] * case.heavy)
+            pytest.param(case, id=name, marks=[pytest.mark.heavy] * (case.heavy or (trains and name != first)))
             for name, case in metafunc.cls.CASES.items()
         ]
         metafunc.parametrize("case", cases)

@@ -4,6 +4,7 @@ import functools
 from typing import ClassVar
 
 import numpy as np
+import pytest
 from perturbed import degenerate, perturbed
 
 from dlcore.evidence import Experiment, Outcome, Scale
@@ -24,6 +25,7 @@ class ExperimentContract:
     name: of the experiment.
     """
 
+    pytestmark = pytest.mark.job  # measures
     name: ClassVar[str]
 
     @property

@@ -20,7 +20,8 @@ class Case(NamedTuple):
     remaining: share of the initial training loss below which it counts as overfitted.
     lowest: the loss that no model can go below, where that is not 0 (entropies, densities).
     inputs: the model's inputs in the form it takes, where they are not the inputs of the data set.
-    heavy: takes long to compile, and another case has its family: run by `make verify`, not by `make test`.
+    heavy: takes long to compile, and another case has its family: run by `make verify`, not by `make test`. Of the
+      others, `make test` trains only the first one of a family.
     """
 
     task: Callable[[], dl.tasks.Task]

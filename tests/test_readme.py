@@ -19,6 +19,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
+@pytest.mark.job
 def test_python_blocks_run_one_after_the_other(tmp_path):
     """Catches a block that uses a name or an argument that is not there."""
     assert len(blocks("python")) == 6

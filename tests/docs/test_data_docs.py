@@ -5,6 +5,8 @@ import re
 import pytest
 from data_support import REPOSITORY, private_cache, shared_data  # noqa: F401
 
+pytestmark = pytest.mark.job
+
 BLOCK = re.compile(r"^```python( data)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 

@@ -12,6 +12,8 @@ from scripts import script_of
 
 import dlcore as dl
 
+pytestmark = pytest.mark.job
+
 REPOSITORY = pathlib.Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs" / "studies.md").read_text().split("\n## On several machines")[1].split("\n## ")[0]
 SCRIPTS = {"on_processes": [], "on_dask": [], "on_slurm": ["local"]}

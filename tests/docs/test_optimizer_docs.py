@@ -11,6 +11,8 @@ import pytest
 
 import dlcore as dl
 
+pytestmark = pytest.mark.job
+
 PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "optimizers.md").read_text()
 START, *SECTIONS = PAGE.split("\n## ")
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.job
+
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "probes.md").read_text()
 START, *SECTIONS = PAGE.split("\n## ")

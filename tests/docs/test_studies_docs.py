@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.job
+
 PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "studies.md").read_text()
 START, *SECTIONS = PAGE.split("\n## ")
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)

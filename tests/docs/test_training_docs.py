@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+pytestmark = pytest.mark.job
+
 PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "trainings.md").read_text()
 START, *SECTIONS = PAGE.split("\n## ")
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

@@ -69,11 +69,12 @@ def start(*words, shell="", **environment):
 @pytest.mark.parametrize(
     ("shell", "environment"),
     [
-        ("", {"PYTHONIOENCODING": "ascii"}),
-        ("", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
-        ("| head -1", {}),
-        ("| true", {}),
-        (">&-", {}),
+        ("| head -1", {"PYTHONIOENCODING": "ascii"}),
+        pytest.param("", {"PYTHONIOENCODING": "ascii"}, marks=pytest.mark.job),
+        pytest.param("", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, marks=pytest.mark.job),
+        pytest.param("| head -1", {}, marks=pytest.mark.job),
+        pytest.param("| true", {}, marks=pytest.mark.job),
+        pytest.param(">&-", {}, marks=pytest.mark.job),
         ("> /dev/full", {}),
     ],
 )
@@ -199,9 +200,9 @@ def foreign(path):
     ("program", "command", "path"),
     [
         ("experiments", ["run", "learning_rate"], "learning_rate"),
-        ("experiments", ["all"], "learning_rate"),
+        pytest.param("experiments", ["all"], "learning_rate", marks=pytest.mark.job),
         ("benchmarks", ["convergence", "--quick"], "."),
-        ("benchmarks", ["throughput"], "."),
+        pytest.param("benchmarks", ["throughput"], ".", marks=pytest.mark.job),
     ],
 )
 def test_the_output_is_checked_before_anything_is_measured(tmp_path, program, command, path):

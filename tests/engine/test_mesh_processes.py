@@ -186,6 +186,7 @@ STORED = """
 """
 
 
+@pytest.mark.job
 def test_killed_and_continued(tmp_path):
     """Catches a run over two processes that starts anew, or that only the one that writes can take up."""
     for process in (processes := two_processes(STORED, tmp_path / "s", "killed")):

@@ -5,21 +5,21 @@ import io
 import pytest
 from rich.console import Console
 
-from dlcore.engine import progress
+from dlcore.engine import bar, progress
 
 
 @pytest.fixture
 def screen(monkeypatch):
     """What the bar has drawn so far."""
     file = io.StringIO()
-    monkeypatch.setattr(progress, "Console", lambda **_: Console(file=file, force_terminal=True, width=100))
+    monkeypatch.setattr(bar, "Console", lambda **_: Console(file=file, force_terminal=True, width=100))
     return file
 
 
 @pytest.mark.parametrize(("label", "before"), [("runs", "compiling"), ("MB", "MB")])
 def test_bar_says_compiling_until_runs_move(screen, label, before):
     """Catches a bar at 0 runs that looks hung while XLA compiles, and a download that compiles."""
-    with progress.progress_bar(3, label=label) as advance:
+    with progress.progress_bar(3, shown=True, label=label) as advance:
         drawn = screen.getvalue()
         assert before in drawn
         assert "0/3" in drawn

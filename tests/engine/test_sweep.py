@@ -220,6 +220,7 @@ SHORT_STUDY = """
 """
 
 
+@pytest.mark.job
 def test_progress_is_silent_where_nobody_watches():
     """Catches control codes in log files."""
     script = SHORT_STUDY.replace("6_000", "3")

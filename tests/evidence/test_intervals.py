@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies
 from hypothesis.extra import numpy as arrays
+from rounds import rounds
 from scipy import stats
 
 import dlcore as dl
@@ -334,7 +335,7 @@ def curves(draw):
 LIMITS = strategies.floats(0, exclude_min=True, allow_nan=False)
 
 
-@hypothesis.settings(max_examples=300)
+@hypothesis.settings(max_examples=rounds(300))
 @hypothesis.given(pairs(), curves(), LIMITS, LIMITS, FLOATS)
 def test_any_numbers(pair, curve, limit_a, limit_b, x):
     """Catches a judge that raises or warns after an hour of measuring, and an interval without width."""

@@ -8,7 +8,7 @@ import pytest
 import dlcore as dl
 
 MODEL = dl.models.recurrent(4, 8, 7, num_tokens=7, output="all", num_layers=2, cell="gru")
-PARAMS, STATE = MODEL.init(jax.random.key(0))
+PARAMS, STATE = jax.jit(MODEL.init)(jax.random.key(0))
 PARAMS = jax.tree.map(lambda leaf: 3 * leaf, PARAMS)  # far from uniform
 PROMPT = np.array([[1, 2, 3], [6, 5, 4]], np.int32)
 

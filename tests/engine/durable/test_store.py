@@ -206,6 +206,7 @@ def test_another_program_is_refused(tmp_path, change):
     assert same(dl.load(tmp_path / "s").drop_vars("finished"), before)
 
 
+@pytest.mark.job
 def test_what_was_traced_before_changes_nothing(tmp_path):
     """Catches an identity that depends on the history of the process: JAX numbers functions as it meets them."""
     script = """

@@ -313,7 +313,7 @@ def small_loops(repeats: int) -> Numbers:
     """Microseconds of a single-sample step without and with the XLA option that `dlcore.setup` sets."""
     script = (
         "import dlcore as dl; dl.setup(cache=False); from benchmarks import throughput; "
-        f"print(throughput.single_sample_descent({repeats})['one_run_us'])"
+        f"print(float(throughput.np.median(throughput.single_sample_descent({repeats})['one_run_us'])))"
     )
     default = {"XLA_FLAGS": "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=1024"}
 

@@ -12,7 +12,13 @@ FOLDER = pathlib.Path(__file__).parents[2] / "benchmarks"
 @pytest.mark.parametrize(
     ("file", "parts"),
     [
-        ("cpu-2-cores.json", ("network_study", "single_sample_descent", "compile_time", "memory", "shuffles")),
+        (
+            "cpu-2-cores.json",
+            (
+                *("network_study", "single_sample_descent", "compile_time", "memory", "shuffles"),
+                *("study_of_one", "import_time", "lane_widths", "evaluation_in_pieces"),
+            ),
+        ),
         ("layers-cpu-2-cores.json", ("convolution", "recurrent", "generation")),
         (
             "plan.json",

@@ -99,7 +99,8 @@ def _row(part: str, name: str, before: Measured, now: Measured, other_machine: b
     kind = kind_of(name)
     reason = "not compared: another machine" if other_machine and kind == "seconds" else ""
     if not all(0 < value < math.inf for each in (before, now) for value in (each.median, *each.repeats)):
-        reason = reason or "not compared: not positive in each repeat"
+        same = "no difference that shows" if before == now else "not compared: not positive in each repeat"
+        reason = reason or same
     if reason:
         return Row(part, name, before.median, now.median, math.nan, math.nan, math.nan, reason)
     ratio = now.median / before.median

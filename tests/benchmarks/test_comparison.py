@@ -167,3 +167,12 @@ def test_sides_take_turns_forward_and_backward():
     times = timing.take_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 2)
     assert "".join(order) == "ba" + "ab" + "ba"
     assert times["a"].shape == (2,)
+
+
+def test_what_is_no_ratio_is_the_same_or_not_compared():
+    """Catches a yes that became a no, as 1 and 0, and passes for a number that has no ratio."""
+    zero, one = measurements.Measured(0.0), measurements.Measured(1.0)
+    verdicts = [
+        comparison._row("same_bits", "another_process", *pair, False).verdict for pair in ((zero, zero), (one, zero))
+    ]
+    assert verdicts == ["no difference that shows", "not compared: not positive in each repeat"]

@@ -181,8 +181,9 @@ class _Again:
 
     def _call(self, function: str, arguments: list[Any]) -> list[np.ndarray]:
         if function not in self._compiled:
-            text, options = self._texts[function], self._header["options"][function]
-            self._compiled[function] = executables.from_text(text, self._device, options)
+            options = self._header["options"] or {}
+            options = options.get(function, options)  # stores from before have the same ones for all functions
+            self._compiled[function] = executables.from_text(self._texts[function], self._device, options)
         return self._compiled[function]([*self._held[function], *arguments])
 
 

@@ -79,7 +79,7 @@ def agreement(files: tuple[pathlib.Path, ...], /) -> None:
 
 
 MEASURED = {  # what is measured, by default so often, by these modules
-    "throughput": ("speed, compile time, memory and import time", 5, ("throughput", "stores")),
+    "throughput": ("speed, compile time and import time", 5, ("throughput", "stores")),
     "layers": ("convolution, recurrent networks, generation of text; next to PyTorch if it is there", 5, ("layers",)),
     "plan": ("plans of studies and what the studies then take: seconds, memory, bytes of results", 3, ("plan",)),
     "probes": ("what probes cost, in gradients of the split that they look at", 9, ("probes",)),

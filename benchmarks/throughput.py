@@ -1,4 +1,4 @@
-"""How fast: studies against hand-written JAX and scikit-learn, compile time, memory, import.
+"""How fast: studies against hand-written JAX and scikit-learn, compile time, import.
 
 Every comparison is made in one process, its sides taking turns; medians of several repeats after a warm-up.
 """
@@ -277,28 +277,6 @@ def study_of_one(repeats: int) -> Numbers:
     }
 
 
-MEMORY_SCRIPT = """
-import resource, jax, numpy as np, optax, dlcore as dl
-dl.setup()
-task = dl.tasks.classification(dl.models.mlp([64, 128, 10]), dl.data.digits())
-def fit(seed, learning_rate):
-    return dl.training(jax.random.key(seed), task, optax.sgd(learning_rate, momentum=0.9), batch_size=64, num_epochs=1)
-runs = dl.sweep(fit, seed=np.arange({seeds}), learning_rate=np.logspace(-3, 0, {rates}))
-assert runs.test_loss.notnull().all()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-"""
-
-
-def memory(repeats: int) -> Numbers:
-    """Peak resident megabytes of a process that sweeps 100 and 10 000 cells of the network for one epoch."""
-
-    def peak(seeds: int, rates: int) -> float:
-        script = MEMORY_SCRIPT.format(seeds=seeds, rates=rates)
-        return float(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True).stdout)
-
-    return {"mb_100_cells": peak(10, 10), "mb_10000_cells": peak(100, 100)}
-
-
 def import_time(repeats: int) -> Numbers:
     """Seconds of `import dlcore` in a fresh process, less those of starting Python."""
 
@@ -369,7 +347,6 @@ PARTS: dict[str, Part] = {
         shuffles,
         lane_widths,
         study_of_one,
-        memory,
         import_time,
         small_loops,
         evaluation_in_pieces,

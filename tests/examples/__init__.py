@@ -4,6 +4,7 @@ One module a package of dlcore: `EXAMPLES` maps the name of a public function to
 name; those of a `*args` parameter as a tuple, those of a `**kwargs` parameter as a dictionary, under its name.
 """
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -34,6 +35,9 @@ MODULES = {"": dl, "activations": dl.activations, "executors": dl.executors, "in
 }
 
 
+signature = functools.cache(inspect.signature)  # asked for half a million times
+
+
 def public_functions() -> dict[str, Callable[..., Any]]:
     """Path below `dl`, such as "losses.focal", to the function; classes are left out."""
     found = {}
@@ -61,7 +65,7 @@ def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
     positional: list[Any] = []
     named: dict[str, Any] = {}
     rest = dict(given)
-    for name, parameter in inspect.signature(function).parameters.items():
+    for name, parameter in signature(function).parameters.items():
         if name not in rest:
             continue
         value = passed(function, name, rest.pop(name))
@@ -79,7 +83,7 @@ def call(function: Callable[..., Any], given: dict[str, Any]) -> Any:
 
 def passed(function: Callable[..., Any], name: str, value: Any) -> Any:
     """The value as the function gets it: `*args` as a tuple, `**kwargs` as a dictionary of other names."""
-    parameters = inspect.signature(function).parameters
+    parameters = signature(function).parameters
     if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
         return value if isinstance(value, tuple) else (value,)
     if parameters[name].kind is inspect.Parameter.VAR_KEYWORD:

@@ -19,15 +19,23 @@ def halving(start):
     return dl.Training(lambda: start * 1.0, lambda x: (x / 2, {"x": x / 2}), 2)
 
 
-RESULTS = dl.run(small.fit(0, 0.1, num_epochs=1), final_params=True)
-STATE = dl.run(halving(1.0), final_state=True)
+@functools.cache
+def results():
+    """Of a run."""
+    return dl.run(small.fit(0, 0.1, num_epochs=1), final_params=True)
+
+
+@functools.cache
+def state():
+    """Of a run that can go on."""
+    return dl.run(halving(1.0), final_state=True)
 
 
 @functools.cache
 def stored() -> pathlib.Path:
     """A store that is there."""
     path = pathlib.Path(tempfile.mkdtemp()) / "runs.zarr"
-    dl.save(RESULTS, path)
+    dl.save(results(), path)
     return path
 
 
@@ -41,11 +49,11 @@ def kept() -> pathlib.Path:
 
 EXAMPLES = {
     "load": lambda: {"path": stored()},
-    "save": lambda: {"results": RESULTS, "path": pathlib.Path(tempfile.mkdtemp()) / "runs.zarr"},
-    "final_params": lambda: {"results": RESULTS, "model": small.MODEL, "cell": {}},
-    "final_state": lambda: {"results": STATE, "training": halving(1.0), "cell": {}},
-    "best_record": lambda: {"results": RESULTS, "by": "train_loss", "mode": "min"},
-    "last_record": lambda: {"results": RESULTS},
+    "save": lambda: {"results": results(), "path": pathlib.Path(tempfile.mkdtemp()) / "runs.zarr"},
+    "final_params": lambda: {"results": results(), "model": small.MODEL, "cell": {}},
+    "final_state": lambda: {"results": state(), "training": halving(1.0), "cell": {}},
+    "best_record": lambda: {"results": results(), "by": "train_loss", "mode": "min"},
+    "last_record": lambda: {"results": results()},
     "early_stopping": lambda: {"record": "test_loss", "patience": 2, "min_change": 0.0, "mode": "min"},
     "labeled": lambda: {"values": jnp.ones((2, 3)), "dims": ("row", ("column", ["a", "b", "c"]))},
     "points": lambda: {"dim": ("point",), "parameters": {"start": np.array([1.0, 2.0])}},

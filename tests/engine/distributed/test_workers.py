@@ -80,6 +80,8 @@ def test_errors_come_back_as_text(worker, tmp_path):
 
 def test_other_flags_than_those_jax_has_started_with(worker, tmp_path, monkeypatch):
     """Catches bits that differ without a word, in a Dask worker that another study has set up."""
+    starts = assign(STUDY, OPTIONS, tmp_path, worker_tasks.surroundings)
+    assert not isinstance(worker.submit(work, starts, ("first",)).result(), Failure)
     monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"] + " --xla_cpu_enable_fast_math=true")
     found = worker.submit(work, assign(STUDY, OPTIONS, tmp_path, worker_tasks.pid), ()).result()
     assert isinstance(found, Failure)

@@ -14,6 +14,7 @@ from dlcore.engine import devices
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 dlcore.setup(num_devices=2, cache=False)
+jax.devices()  # XLA reads its flags once; those of the tests' programs are not for all of this process
 import compiles  # noqa: E402 - reads the flags that setup has set
 
 compiles.optimize(compiles.QUICK)  # what modules compute while they are imported
@@ -65,11 +66,11 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_generate_tests(metafunc):
-    """Run the tests of a `ModelContract` for each of its cases; `make test` trains only the first of a family."""
+    """Run the tests of a `ModelContract` for each of its cases; in `make test` those of `ONCE` for the first one."""
     if "case" in metafunc.fixturenames and hasattr(metafunc.cls, "CASES"):
-        first, trains = next(iter(metafunc.cls.CASES)), metafunc.function.__name__ == "test_overfits_in_a_sweep"
+        first, once = next(iter(metafunc.cls.CASES)), metafunc.function.__name__ in metafunc.cls.ONCE
         cases = [
-            pytest.param(case, id=name, marks=[pytest.mark.heavy] * (case.heavy or (trains and name != first)))
+            pytest.param(case, id=name, marks=[pytest.mark.heavy] * (case.heavy or (once and name != first)))
             for name, case in metafunc.cls.CASES.items()
         ]
         metafunc.parametrize("case", cases)

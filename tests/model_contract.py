@@ -20,8 +20,7 @@ class Case(NamedTuple):
     remaining: share of the initial training loss below which it counts as overfitted.
     lowest: the loss that no model can go below, where that is not 0 (entropies, densities).
     inputs: the model's inputs in the form it takes, where they are not the inputs of the data set.
-    heavy: takes long to compile, and another case has its family: run by `make verify`, not by `make test`. Of the
-      others, `make test` trains only the first one of a family.
+    heavy: takes long to compile, and another case has its family: run by `make verify`, not by `make test`.
     """
 
     task: Callable[[], dl.tasks.Task]
@@ -81,9 +80,13 @@ def prepared(case: Case) -> Prepared:
 
 
 class ModelContract:
-    """Subclass it in a file `test_models_*.py`; each test runs for each case."""
+    """Subclass it in a file `tests/models/test_*.py`; each test runs for each case.
+
+    ONCE: those that `make test` runs for the first case only.
+    """
 
     CASES: ClassVar[Mapping[str, Case]] = {}
+    ONCE = ("test_overfits_in_a_sweep", "test_jit_equals_eager")
 
     def test_pure_in_its_key(self, case):
         """Catches hidden seeds, an init that ignores its key, noise that changes from call to call."""

@@ -17,7 +17,7 @@ from dlcore.engine import executables
 TESTS = pathlib.Path(__file__).parent
 BITS = {f"engine/{name}.py" for name in ("test_sweep", "test_devices", "test_mesh_processes")}
 BITS |= {"engine/distributed/test_studies_on_workers.py"}  # other processes compile as users do
-BITS |= {"docs/test_examples.py", "test_readme.py"}
+BITS |= {"docs/test_examples.py", "docs/test_guides.py", "test_readme.py"}
 QUICK = 0
 _level: int | None = None  # of programs compiled from now on
 _compile = compiler.backend_compile_and_load

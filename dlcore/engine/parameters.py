@@ -22,7 +22,7 @@ CELL = mapping(ANYTHING)
 
 
 @arguments(results=RESULTS, model=instance(Model, Training, example="dl.models.mlp([64, 10])"), cell=CELL)
-def final_params(results: xr.Dataset, model: Model | Training, **cell: Any) -> tuple[Params, ModelState]:
+def final_params(results: xr.Dataset, model: Model | Training, /, **cell: Any) -> tuple[Params, ModelState]:
     """Parameters and state at a run's last step, or at its best record, ready for `model.apply(params, state, x)`.
 
     Args:
@@ -52,7 +52,7 @@ def final_params(results: xr.Dataset, model: Model | Training, **cell: Any) -> t
 
 
 @arguments(results=RESULTS, training=instance(Training, example="dl.training(...)"), cell=CELL)
-def final_state(results: xr.Dataset, training: Training, **cell: Any) -> Any:
+def final_state(results: xr.Dataset, training: Training, /, **cell: Any) -> Any:
     """The state at a run's last step, whole: parameters, what the optimizer keeps, the step.
 
     Args:

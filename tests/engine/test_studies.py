@@ -165,6 +165,14 @@ def test_final_params_of_any_training():
     assert state == {}
 
 
+def test_axes_may_be_called_like_what_final_params_takes():
+    """Catches an axis `model` that no cell can be chosen by: it would be the model."""
+    axes = {"model": np.array([8.0, 16.0]), "training": np.array([1.0, 2.0])}
+    runs = dl.sweep(lambda model, training: halving(model * training), **axes, final_params=True, final_state=True)
+    assert dl.final_params(runs, halving(1.0), model=16.0, training=2.0) == (8.0, {})
+    assert dl.final_state(runs, halving(1.0), model=16.0, training=2.0) == 8.0
+
+
 def test_different_models_are_different_values():
     """Catches one program for all models of the same shapes: they are told apart by identity."""
     models = [dl.models.mlp([4, 5, 3], "relu"), dl.models.mlp([4, 5, 3], "tanh")]

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: setup fast test jobs verify costs check convergence experiments throughput oracle onnx clean
+.PHONY: setup fast test jobs verify costs check check-newest convergence experiments throughput oracle onnx clean
 
 setup: $(VENV)/installed
 
@@ -45,6 +45,19 @@ check: setup
 	$(MAKE) test
 	$(MAKE) jobs
 
+# A cut of the tests with a newer Python and the newest versions that there are, deprecations being errors; docs/testing.md.
+NEWEST := .venv-newest
+PYTHON_NEWEST ?= $(firstword $(shell command -v python3.13 || command -v python3.12))
+CUT := tests/core tests/engine/test_devices.py tests/engine/test_equations.py tests/engine/test_sweep.py tests/test_imports.py tests/test_doctests.py
+
+check-newest: export PYTHONDONTWRITEBYTECODE :=
+check-newest:
+	@test -n "$(PYTHON_NEWEST)" || { echo "error: no python3.13 or python3.12 on PATH; make check-newest PYTHON_NEWEST=/path/to/python"; exit 1; }
+	$(PYTHON_NEWEST) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --editable ".[dev]"
+	$(NEWEST)/bin/python -m pip list --disable-pip-version-check
+	$(NEWEST)/bin/python -m pytest $(CUT)
+
 throughput: setup
 	$(RUN) -m benchmarks throughput --output benchmarks/results/local.json
 
@@ -57,4 +70,4 @@ onnx: setup  # every operator of ours against ONNX's cases and reference evaluat
 	$(RUN) -m tests.onnx
 
 clean:
-	rm -rf $(VENV) results
+	rm -rf $(VENV) $(NEWEST) results

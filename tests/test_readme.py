@@ -70,7 +70,7 @@ def test_verdicts_are_those_of_the_committed_run():
 
 def test_figures_and_links_are_there():
     """Catches a picture, page or section that the README shows and the repository lacks."""
-    for link in re.findall(r"\]\(([^)]+)\)", README):
+    for link in [*re.findall(r"\]\(([^)]+)\)", README), *re.findall(r'src="([^"]+)"', README)]:
         path, _, section = link.partition("#")
         assert (ROOT / path).exists(), link
         titles = re.findall(r"^#+ (.*)", (ROOT / path).read_text(), re.MULTILINE) if section else []

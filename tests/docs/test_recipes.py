@@ -1,4 +1,4 @@
-"""Whoever follows docs/recipes.md gets what the tests accept: each recipe's example, put into a copy of the repository."""
+"""Whoever follows docs/recipes.md gets what the tests accept: the examples, put into copies of the repository."""
 
 import os
 import pathlib

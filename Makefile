@@ -47,7 +47,7 @@ check: setup
 
 # A cut of the tests with a newer Python and the newest versions that there are, deprecations being errors; docs/testing.md.
 NEWEST := .venv-newest
-PYTHON_NEWEST ?= $(firstword $(shell command -v python3.13 || command -v python3.12))
+PYTHON_NEWEST ?= $(shell for each in python3.13 python3.12; do $$each -c "" 2>/dev/null && echo $$each && break; done)
 CUT := tests/core tests/engine/test_devices.py tests/engine/test_equations.py tests/engine/test_sweep.py tests/test_imports.py tests/test_doctests.py
 
 check-newest: export PYTHONDONTWRITEBYTECODE :=

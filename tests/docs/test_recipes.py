@@ -13,7 +13,8 @@ pytestmark = pytest.mark.job
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "recipes.md").read_text()
-BLOCK = re.compile(r"^```python\n# (\S+?)(?:, (?:below `([^`\n]*)`|(at its end)))?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+HEAD = r"# (\S+?)(?:, (?:below `([^`\n]*)`|(at its end)))?\n"
+BLOCK = re.compile(rf"^```python\n{HEAD}(.*?)^```", re.MULTILINE | re.DOTALL)
 ALIKE = ["tests/test_doctests.py", "tests/test_arguments.py", "tests/test_structure.py"]
 # section: files of tests besides, and which of all of them
 RECIPES = {

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: setup fast test jobs verify costs check check-newest convergence experiments throughput oracle onnx clean
+.PHONY: setup fast test jobs verify costs check check-newest convergence experiments throughput oracle onnx docs clean
 
 setup: $(VENV)/installed
 
@@ -69,5 +69,11 @@ onnx: setup  # every operator of ours against ONNX's cases and reference evaluat
 	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt onnx==1.23.2
 	$(RUN) -m tests.onnx
 
+docs: setup  # the site, in docs/_build/html; reads no network. Warnings are errors
+	rm -rf docs/_build/html docs/_build/extra
+	if $(RUN) -m experiments --help | grep -q atlas; then $(RUN) -m experiments atlas --output docs/_build/extra/atlas; fi
+	$(RUN) -m sphinx -b html -W --keep-going -n -q -d docs/_build/doctrees docs docs/_build/html
+	$(RUN) docs/check.py docs/_build/html
+
 clean:
-	rm -rf $(VENV) $(NEWEST) results
+	rm -rf $(VENV) $(NEWEST) results docs/_build docs/api/generated

@@ -1,0 +1,106 @@
+"""How the site is built: `make docs` writes it to `docs/_build/html`, without a network."""
+
+import os
+import pathlib
+import re
+import sys
+
+DOCS = pathlib.Path(__file__).parent
+ROOT = DOCS.parent
+sys.path[:0] = [str(ROOT), str(DOCS)]
+
+import reference  # noqa: E402  needs the path above
+
+project = "dlcore"
+author = "The dlcore authors"
+release = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx_copybutton"]
+exclude_patterns = ["_build", "examples", "figures", "**.ipynb_checkpoints"]
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", ".*")]  # annotations name types of libraries whose pages are not asked for
+
+# Text. A single backtick is code, in docstrings as in Markdown.
+default_role = "code"
+myst_heading_anchors = 4
+myst_enable_extensions = ["colon_fence", "deflist"]
+suppress_warnings = ["config.cache"]  # functions below are in no cache; nothing of a page
+
+# Notebooks are executed in the build; one that fails, fails it.
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(DOCS / "_build" / "notebooks")
+nb_execution_raise_on_error = True
+nb_execution_timeout = 60
+nb_ipywidgets_js = {}  # would be loaded from a network
+
+# The API.
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints_format = "short"
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+napoleon_custom_sections = ["Fields", "Reference", "References"]
+python_maximum_signature_line_length = 80
+python_use_unqualified_type_names = True
+add_module_names = False
+toc_object_entries = False
+
+# How it looks; the theme brings its fonts and icons.
+html_theme = "pydata_sphinx_theme"
+html_title = "dlcore"
+html_static_path = ["_static"]
+html_css_files = ["dlcore.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_sidebars = {"index": []}
+html_theme_options = {
+    "navbar_align": "left",
+    "header_links_before_dropdown": 6,
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "show_prev_next": False,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+copyright = "The dlcore authors, Apache License 2.0"
+copybutton_exclude = ".linenos, .gp, .go"
+html_extra_path = ["_build/extra"] if (DOCS / "_build" / "extra").is_dir() else []  # the atlas, where it was made
+
+# Files outside docs/ that are pages of the site, by the name of the page.
+ELSEWHERE = {"benchmarks": ROOT / "benchmarks" / "README.md", "experiments": ROOT / "experiments" / "README.md"}
+LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#|/)([^)#\s]+)(#[^)\s]*)?(?=\))")
+
+
+def read_page(app, name, source):
+    """Take pages from outside docs/, and lead links between files of the checkout to pages."""
+    path = pathlib.Path(app.env.doc2path(name))
+    if path.suffix != ".md":
+        return
+    if name in ELSEWHERE:
+        path, source[0] = ELSEWHERE[name], ELSEWHERE[name].read_text()
+        app.env.note_dependency(str(path))
+    if name == "atlas" and html_extra_path:
+        source[0] += '\n<p><a href="atlas/index.html">Open the atlas</a></p>\n'
+    here = (DOCS / name).parent
+    source[0] = LINK.sub(lambda link: page_of(path.parent, here, link), source[0])
+
+
+def page_of(folder, here, link):
+    """The target of a link as a file in `folder` has it, written for a page in `here`."""
+    file = (folder / link[1]).resolve()
+    for name, path in ELSEWHERE.items():
+        if file in (path, path.parent):
+            file = DOCS / f"{name}.md"
+    if not file.exists():
+        return link[0]  # the build says that it is not there
+    return pathlib.Path(os.path.relpath(file, here)).as_posix() + (link[2] or "")
+
+
+def setup(app):
+    """Register what is above."""
+    reference.write_pages(DOCS / "api" / "generated")
+    app.connect("source-read", read_page)
+    app.connect("autodoc-process-docstring", reference.before_napoleon, priority=100)
+    app.connect("autodoc-process-docstring", reference.after_napoleon, priority=900)
+    app.connect("autodoc-skip-member", reference.skip)

@@ -1,0 +1,144 @@
+"""The pages of the API reference: one for each public package, one for each public name in it.
+
+A name is public if it stands in the `__all__` of dlcore, or of a package that dlcore names.
+"""
+
+import inspect
+import pathlib
+import re
+import sys
+
+import dlcore as dl
+
+PACKAGES = (
+    *("", "activations", "data", "evidence", "executors", "generation", "initializers", "losses", "metrics", "models"),
+    *("optimizers", "plots", "probes", "tasks", "textbook"),
+)
+MODULES = {name: getattr(dl, name) if name else dl for name in PACKAGES}
+for _name, _module in MODULES.items():  # autodoc and viewcode import what they show by the name users know
+    sys.modules.setdefault(f"dlcore.{_name}".rstrip("."), _module)
+
+
+def public_names():
+    """Path below `dlcore`, such as "losses.focal", to the object."""
+    return {
+        f"{package}.{name}".lstrip("."): getattr(module, name)
+        for package, module in MODULES.items()
+        for name in module.__all__
+        if not inspect.ismodule(getattr(module, name))
+    }
+
+
+def page_name(path):
+    """The page of a public name; names that differ only by case get two even where file systems ignore it."""
+    twins = [other for other in public_names() if other.lower() == path.lower()]
+    return path + ("-class" if len(twins) > 1 and inspect.isclass(public_names()[path]) else "")
+
+
+def write_pages(folder):
+    """Write all pages; those that did not change keep their time, so that a second build is short."""
+    pages = {}
+    names = public_names()
+    for package, module in MODULES.items():
+        title = f"dlcore.{package}".rstrip(".")
+        mine = {path: names[path] for path in names if path.rpartition(".")[0] == package}
+        pages[f"package-{package or 'dlcore'}"] = package_page(title, module, mine)
+        pages |= {page_name(path): object_page(path, value) for path, value in mine.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in set(folder.glob("*.rst")) - {folder / f"{name}.rst" for name in pages}:
+        stale.unlink()
+    for name, text in pages.items():
+        file = pathlib.Path(folder, f"{name}.rst")
+        if not file.exists() or file.read_text() != text:
+            file.write_text(text)
+
+
+def package_page(title, module, names):
+    """What a package is, and a table of its names."""
+    lines = [title, "=" * len(title), "", *plain(inspect.getdoc(module)), ""]
+    lines += [".. list-table::", "   :widths: 30 70", "   :class: api-table", ""]
+    for path, value in names.items():
+        lines += [f"   * - :doc:`{path.rpartition('.')[2]} <{page_name(path)}>`", f"     - {summary(value)}"]
+    lines += ["", ".. toctree::", "   :hidden:", ""]
+    lines += [f"   {path.rpartition('.')[2]} <{page_name(path)}>" for path in names]
+    return "\n".join(lines) + "\n"
+
+
+def object_page(path, value):
+    """The page of a function, a class or a value."""
+    name = f"dlcore.{path}"
+    lines = [name, "=" * len(name), ""]
+    own = str(getattr(value, "__module__", "")).startswith("dlcore")
+    if inspect.isclass(value):
+        lines += [f".. autoclass:: {name}", "   :members:", "   :undoc-members:"]
+    elif inspect.isfunction(inspect.unwrap(value)) and own:
+        lines += [f".. autofunction:: {name}"]
+    elif inspect.isfunction(value):
+        module, _, short = name.rpartition(".")
+        lines += [f".. py:function:: {short}{inspect.signature(value)}", f"   :module: {module}", ""]
+        lines += [f"   {escaped(summary(value))} From `{value.__module__.removeprefix('jax._src.')}` of JAX."]
+    else:
+        module, _, short = name.rpartition(".")
+        lines += [f".. py:data:: {short}", f"   :module: {module}", "", f"   {described(value)}"]
+    return "\n".join(lines) + "\n"
+
+
+def described(value):
+    """A value that is neither a function nor a class, in a sentence."""
+    if isinstance(value, dict):
+        return "A dictionary with the keys " + ", ".join(f"`{key}`" for key in value) + "."
+    if hasattr(value, "expected"):
+        return f"The constraint on a parameter: {escaped(value.expected)}."
+    if isinstance(value, tuple | int | float | str):
+        return f"The value `{value!r}`."
+    if "Callable" in type(value).__name__:
+        return f"A type: `{re.sub(r'(?:[a-z_]+[.])+', '', str(value))}`."
+    return f"A `{type(value).__name__}`. {summary(type(value))}"
+
+
+def summary(value):
+    """The first sentence of what a name says about itself."""
+    if not (inspect.isclass(value) or callable(value)) or "Callable" in type(value).__name__:
+        return described(value)
+    text = (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " ")
+    return escaped(text)
+
+
+def plain(text):
+    """Lines of a module's docstring: paragraphs, indented examples as code."""
+    lines = []
+    for paragraph in (text or "").split("\n\n"):
+        first = paragraph.splitlines()
+        if all(line.startswith("    ") for line in first if line):
+            lines += ["::", "", *first, ""]
+        else:
+            lines += [*map(escaped, first), ""]
+    return lines
+
+
+def escaped(text):
+    """Text in which what RST would read as markup outside backticks stays what it is."""
+    pieces = re.split(r"(`[^`]*`)", text)
+    return "".join(p if p.startswith("`") and p.endswith("`") else re.sub(r"([*|]|_(?!\w))", r"\\\1", p) for p in pieces)
+
+
+def before_napoleon(app, what, name, value, options, lines):
+    """Keep plain text plain: stars and bars are no markup, fields of tuples say nothing that the class does not."""
+    if lines and lines[0].startswith("Alias for field number"):
+        lines[:] = []
+    lines[:] = [line if line.lstrip().startswith((">>>", "...")) else escaped(line) for line in lines]
+
+
+def after_napoleon(app, what, name, value, options, lines):
+    """Add what each parameter may be, from the constraints that the function checks."""
+    constraints = getattr(value, "constraints", None)
+    if what in ("function", "method") and constraints:
+        lines += ["", ".. rubric:: What each parameter may be", "", ".. list-table::", "   :class: constraints", ""]
+        for parameter, constraint in constraints.items():
+            lines += [f"   * - `{parameter}`", f"     - {escaped(constraint.expected)}"]
+        lines.append("")
+
+
+def skip(app, what, name, value, skipped, options):
+    """Methods that every tuple has are not shown."""
+    return True if name in ("count", "index", "__init__") or name.startswith("_") else None

@@ -9,7 +9,15 @@ import sys
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
-LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "audio": "src", "video": "src", "link": "href"}
+LOADS = {
+    "script": "src",
+    "img": "src",
+    "iframe": "src",
+    "source": "src",
+    "audio": "src",
+    "video": "src",
+    "link": "href",
+}
 NO_LOAD = {"canonical", "next", "prev", "search", "index", "author", "copyright", "up"}
 
 

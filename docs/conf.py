@@ -23,7 +23,7 @@ nitpick_ignore_regex = [("py:.*", ".*")]  # annotations name types of libraries 
 default_role = "code"
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist"]
-suppress_warnings = ["config.cache"]  # functions below are in no cache; nothing of a page
+suppress_warnings = ["config.cache", "toc.empty_glob"]  # nothing of a page; a folder without guides or notebooks yet
 
 # Notebooks are executed in the build; one that fails, fails it.
 nb_execution_mode = "cache"
@@ -38,6 +38,7 @@ autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True
 napoleon_custom_sections = ["Fields", "Reference", "References"]
 python_maximum_signature_line_length = 80
 python_use_unqualified_type_names = True

@@ -119,14 +119,30 @@ def plain(text):
 def escaped(text):
     """Text in which what RST would read as markup outside backticks stays what it is."""
     pieces = re.split(r"(`[^`]*`)", text)
-    return "".join(p if p.startswith("`") and p.endswith("`") else re.sub(r"([*|]|_(?!\w))", r"\\\1", p) for p in pieces)
+    return "".join(
+        p if p.startswith("`") and p.endswith("`") else re.sub(r"([*|]|_(?!\w))", r"\\\1", p) for p in pieces
+    )
 
 
 def before_napoleon(app, what, name, value, options, lines):
     """Keep plain text plain: stars and bars are no markup, fields of tuples say nothing that the class does not."""
     if lines and lines[0].startswith("Alias for field number"):
         lines[:] = []
+    if what in ("class", "exception"):
+        lines[:] = with_fields(lines)
     lines[:] = [line if line.lstrip().startswith((">>>", "...")) else escaped(line) for line in lines]
+
+
+def with_fields(lines):
+    """The lines of a class's docstring; paragraphs of "field: what it is" as lists."""
+    field = re.compile(r"\w+(, \w+)*: \S")
+    result = []
+    for paragraph in "\n".join(lines).split("\n\n"):
+        rows = paragraph.splitlines()
+        if rows and all(field.match(row) or row.startswith("  ") for row in rows) and field.match(rows[0]):
+            rows = [re.sub(r"^([^:]*):", r"- `\1`:", row) if field.match(row) else f"  {row.strip()}" for row in rows]
+        result += [*rows, ""]
+    return result
 
 
 def after_napoleon(app, what, name, value, options, lines):

@@ -1,0 +1,52 @@
+"""The check of the built site finds what it is there to find; every public name is given a page."""
+
+import importlib
+import pathlib
+import sys
+
+import pytest
+from examples import public_functions
+
+pytestmark = pytest.mark.job
+
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """Imports a module of docs/, and forgets what that changed."""
+    monkeypatch.syspath_prepend(str(DOCS))
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    return importlib.import_module
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('<a href="b.html">', "links to b.html, which is not there"),
+        ('<a href="#nowhere">', "has no such anchor"),
+        ('<script src="https://example.org/x.js">', "from a network"),
+        ('<link rel="stylesheet" href="//example.org/x.css">', "from a network"),
+        ('<img src="x.png">', "loads x.png, which is not there"),
+    ],
+)
+def test_problems_are_found(tmp_path, module, text, problem):
+    """Catches a check that passes a broken link or anchor, or a resource of a network."""
+    (tmp_path / "a.html").write_text(text)
+    (found,) = module("check").problems(tmp_path)
+    assert problem in found
+
+
+def test_sound_pages_pass(tmp_path, module):
+    """Catches a check that refuses links outside, or anchors that are there."""
+    (tmp_path / "a.html").write_text('<a id="b" href="#b"></a><a href="https://example.org">x</a>')
+    assert not [*module("check").problems(tmp_path)]
+
+
+def test_every_function_gets_a_page(tmp_path, module):
+    """Catches a package that the reference does not know, and a name whose page is missing."""
+    reference = module("reference")
+    reference.write_pages(tmp_path)
+    for path in public_functions():
+        assert (tmp_path / f"{reference.page_name(path)}.rst").exists(), path
+    assert len([*module("check").uncovered(tmp_path)]) == len(reference.public_names())  # nothing is built

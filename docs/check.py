@@ -1,6 +1,7 @@
 """Check a built site: `python docs/check.py docs/_build/html`. Says what is wrong, and exits with 1 if anything is.
 
-A public name without a page; a link to a file or an anchor that is not there; a resource that a page would load from a network.
+Wrong are a public name without a page, a link to a file or an anchor that is not there, and a resource that a page
+would load from a network.
 """
 
 import functools

@@ -64,7 +64,7 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-copyright = "The dlcore authors, Apache License 2.0"
+copyright = "The dlcore authors, Apache License 2.0"  # noqa: A001  the name that Sphinx reads
 copybutton_exclude = ".linenos, .gp, .go"
 html_extra_path = ["_build/extra"] if (DOCS / "_build" / "extra").is_dir() else []  # the atlas, where it was made
 

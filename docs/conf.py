@@ -93,6 +93,8 @@ def page_of(folder, here, link):
     for name, path in ELSEWHERE.items():
         if file in (path, path.parent):
             file = DOCS / f"{name}.md"
+    if file.is_dir():  # a site has no page for a folder; its first file stands for it
+        file = next((each for each in sorted(file.iterdir()) if each.is_file()), file)
     if not file.exists():
         return link[0]  # the build says that it is not there
     return pathlib.Path(os.path.relpath(file, here)).as_posix() + (link[2] or "")

@@ -49,7 +49,7 @@ def read(file):
 
 def problems(site):
     """What is wrong with the pages in a folder, a line each."""
-    for file in sorted(site.rglob("*.html")):
+    for file in sorted(set(site.rglob("*.html")) - set((site / "_static").rglob("*.html"))):  # templates of the theme
         page, where = read(file), file.relative_to(site)
         for address in page.resources:
             if urlsplit(address).netloc:

@@ -10,6 +10,7 @@ import os
 import pathlib
 from typing import Any
 
+import jax
 from jax._src import compiler
 
 from dlcore.engine import executables
@@ -18,56 +19,50 @@ TESTS = pathlib.Path(__file__).parent
 BITS = {f"engine/{name}.py" for name in ("test_sweep", "test_devices", "test_mesh_processes")}
 BITS |= {"engine/distributed/test_studies_on_workers.py"}  # other processes compile as users do
 BITS |= {"docs/test_examples.py", "docs/test_guides.py", "test_readme.py"}
-QUICK = 0
-_level: int | None = None  # of programs compiled from now on
-_compile = compiler.backend_compile_and_load
-_from_text = executables.from_text
+NOTHING = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}  # is optimized
 
 
-def level_of(path: pathlib.Path, as_users: bool = False) -> int | None:
-    """XLA's level of optimization for the tests of that file; None for users' own. as_users: so in core and engine."""
+_flags = ""  # of XLA, users' own
+_options: dict[str, Any] = {}  # of programs compiled from now on
+_compile, _from_text = compiler.backend_compile_and_load, executables.from_text
+
+
+def begin() -> None:
+    """Start JAX, with the flags that users have, and compile what comes after it as told."""
+    global NOTHING, _flags
+    given = os.environ.get("XLA_FLAGS", "").split()  # some of them by the process of tests that has started this one
+    _flags = " ".join(flag for flag in given if flag.lstrip("-").partition("=")[0] not in NOTHING)
+    os.environ["XLA_FLAGS"] = _flags
+    jax.devices()  # XLA reads its flags once
+    # A flag that XLA does not have (jaxlib 0.12 has lost the second) ends the process.
+    NOTHING = executables.accepted(NOTHING)
+    compiler.backend_compile_and_load = _compile_as_told
+    executables.from_text = _from_text_as_told
+
+
+def as_users_do(path: pathlib.Path, core_and_engine: bool = False) -> bool:
+    """Whether the programs of the tests in that file are optimized. core_and_engine: those of these packages are."""
     name = path.relative_to(TESTS).as_posix()
-    folder = name.partition("/")[0]
-    return None if name in BITS or (as_users and folder in ("core", "engine")) else QUICK
+    return name in BITS or (core_and_engine and name.partition("/")[0] in ("core", "engine"))
 
 
-def optimize(level: int | None) -> bool:
-    """Compile what comes from now on at that level, in processes started from now on too; whether that is a change."""
-    global _level
-    before, _level = _level, level
+def optimize(optimized: bool) -> bool:
+    """Compile so what comes from now on, in processes started from now on too; whether that is a change."""
+    global _options
+    before, _options = _options, {} if optimized else NOTHING
     os.environ["XLA_FLAGS"] = f"{_flags} {flags()}".strip()
-    return before != level
+    return before != _options
 
 
 def flags() -> str:
     """The same as XLA's flags, for processes."""
-    return " ".join(f"--{name}={str(value).lower()}" for name, value in _options().items())
-
-
-def _options() -> dict[str, Any]:
-    return {} if _level is None else _quick(_level)
-
-
-def _users_flags() -> str:
-    """Without those that a process that started this one has added."""
-    ours = {f"--{name}={str(value).lower()}" for name, value in _quick(QUICK).items()}
-    return " ".join(flag for flag in os.environ.get("XLA_FLAGS", "").split() if flag not in ours)
-
-
-def _quick(level: int) -> dict[str, Any]:
-    # A flag that XLA does not have (jaxlib 0.12 has lost the second) ends the process.
-    return executables.accepted({"xla_backend_optimization_level": level, "xla_cpu_use_fusion_emitters": False})
+    return " ".join(f"--{name}={str(value).lower()}" for name, value in _options.items())
 
 
 def _compile_as_told(backend: Any, module: Any, devices: Any, options: Any, callbacks: Any) -> Any:
-    options.env_option_overrides = list((dict(options.env_option_overrides) | _options()).items())
+    options.env_option_overrides = list((dict(options.env_option_overrides) | _options).items())
     return _compile(backend, module, devices, options, callbacks)
 
 
 def _from_text_as_told(text: Any, device: Any, options: dict[str, Any] | None) -> Any:
-    return _from_text(text, device, {**(options or {}), **_options()})
-
-
-compiler.backend_compile_and_load = _compile_as_told
-executables.from_text = _from_text_as_told
-_flags = os.environ["XLA_FLAGS"] = _users_flags()
+    return _from_text(text, device, {**(options or {}), **_options})

@@ -2,6 +2,7 @@
 
 import signal
 
+import compiles
 import costs
 import hypothesis
 import jax
@@ -14,10 +15,8 @@ from dlcore.engine import devices
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 dlcore.setup(num_devices=2, cache=False)
-jax.devices()  # XLA reads its flags once; those of the tests' programs are not for all of this process
-import compiles  # noqa: E402 - reads the flags that setup has set
-
-compiles.optimize(compiles.QUICK)  # what modules compute while they are imported
+compiles.begin()
+compiles.optimize(False)  # what modules compute while they are imported
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -37,9 +36,9 @@ MOST_PROGRAMS = 1500  # kept in memory, about a gigabyte
 @pytest.fixture(autouse=True, scope="module")
 def _programs(request):
     """Programs of one file are of use to the next where they are compiled alike, but they take memory."""
-    level = compiles.level_of(request.path, request.config.getoption("as_users"))
+    optimized = compiles.as_users_do(request.path, request.config.getoption("as_users"))
     many = len(jax.devices()[0].client.live_executables()) > MOST_PROGRAMS
-    if compiles.optimize(level) or many or level is None:
+    if compiles.optimize(optimized) or many or optimized:
         jax.clear_caches()
         devices.forget_programs()
 
@@ -55,8 +54,8 @@ def pytest_collection_modifyitems(config, items):
     known = costs.read()
 
     def place(item):
-        level, file = compiles.level_of(item.path, config.getoption("as_users")), item.nodeid.partition("::")[0]
-        return (level is not None, -known["files"].get(file, 1e3))
+        optimized, file = compiles.as_users_do(item.path, config.getoption("as_users")), item.nodeid.partition("::")[0]
+        return (not optimized, -known["files"].get(file, 1e3))
 
     items.sort(key=place)
     if config.getoption("fast"):

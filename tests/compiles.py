@@ -2,16 +2,20 @@
 
 Nearly all of the time of the tests goes into compiling. The laws of bits (a lane does not see its neighbors, any number
 of devices gives the same) are tested with programs compiled as users' are. The rest is compared with oracles to a
-tolerance, or does the same twice, and trains tiny networks: its programs are not optimized, which compiles several
-times as fast. `make verify` compiles core and engine as users do.
+tolerance, or does the same twice, and trains tiny networks: its programs are not optimized, which compiles twice as
+fast. `make verify` compiles core and engine as users do. Outside of these two packages programs stay on disk, for the
+next time the tests are run.
 """
 
 import os
 import pathlib
+import threading
 from typing import Any
 
 import jax
-from jax._src import compiler
+import jaxlib
+from jax._src import compiler, lru_cache
+from jax.experimental.compilation_cache import compilation_cache
 
 from dlcore.engine import executables
 
@@ -38,6 +42,9 @@ def begin() -> None:
     NOTHING = executables.accepted(NOTHING)
     compiler.backend_compile_and_load = _compile_as_told
     executables.from_text = _from_text_as_told
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    lru_cache.LRUCache.put = _put
 
 
 def as_users_do(path: pathlib.Path, core_and_engine: bool = False) -> bool:
@@ -54,6 +61,15 @@ def optimize(optimized: bool) -> bool:
     return before != _options
 
 
+def stay_on_disk(path: pathlib.Path, folder: pathlib.Path) -> None:
+    """Keep what comes from now on in `folder`, where the bits of the tests in that file are not the point."""
+    name = path.relative_to(TESTS).as_posix()
+    there = None if name in BITS or name.partition("/")[0] in ("core", "engine") else str(folder / jaxlib.__version__)
+    if jax.config.jax_compilation_cache_dir != there:
+        jax.config.update("jax_compilation_cache_dir", there)
+        compilation_cache.reset_cache()
+
+
 def flags() -> str:
     """The same as XLA's flags, for processes."""
     return " ".join(f"--{name}={str(value).lower()}" for name, value in _options.items())
@@ -66,3 +82,12 @@ def _compile_as_told(backend: Any, module: Any, devices: Any, options: Any, call
 
 def _from_text_as_told(text: Any, device: Any, options: dict[str, Any] | None) -> Any:
     return _from_text(text, device, {**(options or {}), **_options})
+
+
+def _put(cache: Any, key: str, program: bytes) -> None:
+    """Write it whole: two processes share the folder, and JAX locks it only where it makes room."""
+    path = cache.path / f"{key}{lru_cache._CACHE_SUFFIX}"
+    if not path.exists():
+        part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
+        part.write_bytes(program)
+        part.replace(path)

@@ -37,6 +37,7 @@ MOST_PROGRAMS = 1500  # kept in memory, about a gigabyte
 def _programs(request):
     """Programs of one file are of use to the next where they are compiled alike, but they take memory."""
     optimized = compiles.as_users_do(request.path, request.config.getoption("as_users"))
+    compiles.stay_on_disk(request.path, request.config.rootpath / ".pytest_cache" / "programs")
     many = len(jax.devices()[0].client.live_executables()) > MOST_PROGRAMS
     if compiles.optimize(optimized) or many or optimized:
         jax.clear_caches()

@@ -18,6 +18,7 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 @pytest.mark.parametrize("path", sorted(FUNCTIONS))
+@pytest.mark.job
 def test_example_in_the_docstring(path, tmp_path, monkeypatch):
     """Catches a docstring without an example, and one that shows what is no longer so."""
     monkeypatch.chdir(tmp_path)  # examples may write files

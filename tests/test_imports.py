@@ -30,6 +30,7 @@ print(json.dumps({{"loaded": loaded, "names": dir(dlcore)}}))
     assert set(dlcore.__all__) <= set(found["names"])
 
 
+@pytest.mark.job
 def test_the_first_study_waits_for_no_library_that_it_does_not_need():
     """Catches scikit-learn imported for its digits or their split, and xarray before XLA has anything to compile."""
     loaded = told("""

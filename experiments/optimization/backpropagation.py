@@ -21,7 +21,7 @@ from dlcore.plots.style import COLORS, MARKERS
 
 LOSSES = {"softmax_cross_entropy": 3, "binary_cross_entropy": 1, "squared_error": 3}  # outputs of each
 SMOOTH, KINKED, FEW = ("tanh", "sigmoid", "gelu"), ("relu", "leaky_relu"), ("tanh", "relu")
-STEPS = 10.0 ** np.arange(-9, -0.75, 0.5)
+STEPS = np.array([10.0 ** (half / 2) for half in range(-18, -1)])  # by Python: NumPy's powers differ between processors
 ROUNDED, CUT = STEPS < 2e-7, STEPS > 2e-3  # where rounding rules in float64, and where h^2 does
 NETWORKS = {  # and shapes of their inputs
     "1 hidden layer": (lambda: dl.models.mlp([64, 64, 10]), (256, 64)),

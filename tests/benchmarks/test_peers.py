@@ -35,6 +35,7 @@ else:
 """
 
 
+@pytest.mark.job
 def test_all_libraries_that_are_there_do_the_same_work(monkeypatch):
     """Catches a library that trains something else, and one missing library that costs all the others."""
     monkeypatch.setitem(turns.MODULES, "keras_jax", "a_library_that_nobody_has")

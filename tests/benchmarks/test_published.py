@@ -45,6 +45,7 @@ def losses(measured, rate, epoch):
     return measured.test_loss.sel(learning_rate=rate, method="nearest").isel(step=epoch)
 
 
+@pytest.mark.job
 def test_it_is_the_published_problem(measured):
     """Catches another Hessian, other data or another start."""
     problem = PROBLEMS["noisy_quadratic"]()

@@ -78,6 +78,7 @@ def start(*words, shell="", **environment):
         ("> /dev/full", {}),
     ],
 )
+@pytest.mark.job
 def test_results_are_written_whatever_reads_the_output(tmp_path, shell, environment):
     """Catches hours of measurement lost to `| head -1`, to a console that has no check mark, to a full log."""
     process = start("work", "--path", tmp_path / "r", "--lines", 1000, shell=shell, **environment)
@@ -88,6 +89,7 @@ def test_results_are_written_whatever_reads_the_output(tmp_path, shell, environm
     assert int(dl.load(tmp_path / "r").a) == 1
 
 
+@pytest.mark.job
 def test_exit_codes_and_messages():
     """Catches tracebacks for users' mistakes, and faults of ours that look like theirs."""
     started = {name: start(name, PYTHONIOENCODING="ascii") for name in ("refuse", "nonsense", "break")}
@@ -156,6 +158,7 @@ def run_experiment(folder, *words):
     return subprocess.run(**script, capture_output=True, text=True, timeout=240, check=False)
 
 
+@pytest.mark.job
 def test_an_experiment_with_a_failing_run(tmp_path):
     """Catches an exit code of 0, results that look complete, and other runs that are lost."""
     failed = run_experiment(tmp_path, "fails")
@@ -205,6 +208,7 @@ def foreign(path):
         pytest.param("benchmarks", ["throughput"], ".", marks=pytest.mark.job),
     ],
 )
+@pytest.mark.job
 def test_the_output_is_checked_before_anything_is_measured(tmp_path, program, command, path):
     """Catches `--output` that is refused, or overwritten, after minutes."""
     foreign(tmp_path / "out" / path)

@@ -277,6 +277,7 @@ LARGE_RECORDS = """
     [(LARGE_DATA, 190), (LARGE_RECORDS, 200)],  # megabytes; the data set has 200, the records 160
     ids=["data", "records"],
 )
+@pytest.mark.job
 def test_memory(script, most):
     """Catches a copy of the data a program and device, and lanes that do not look at the size of a record."""
     done = subprocess.run(**script_of(PEAK + script), capture_output=True, text=True, check=False)

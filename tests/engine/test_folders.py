@@ -196,6 +196,7 @@ def test_a_disk_that_is_really_full(tmp_path):
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
+@pytest.mark.job
 def test_two_processes_save_to_one_path(tmp_path):
     """Catches temporary folders that processes share, and results mixed from two saves."""
     path = tmp_path / "r"
@@ -214,6 +215,7 @@ def check_whole_unless_replaced(path):
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.heavy)])
+@pytest.mark.job
 def test_a_killed_save_leaves_whole_results(tmp_path, kills):
     """Catches a moment in which the old results are gone and the new ones are not there."""
     path, moments = tmp_path / "r", random.Random(0)

@@ -58,6 +58,7 @@ def in_four(*cases):
     return json.loads(done.stdout)
 
 
+@pytest.mark.job
 def test_four_devices():
     """Catches a batch normalization of each share, and devices that all compute the whole batch."""
     found = in_four("batch_norm")
@@ -150,6 +151,7 @@ def last_line(printed):
     return json.loads(printed[0].splitlines()[-1])
 
 
+@pytest.mark.job
 def test_two_processes(tmp_path):
     """Catches processes that call different programs, results that one of them lacks, data that each has its own of."""
     printed = outputs(two_processes(RUNS, tmp_path))

@@ -33,6 +33,7 @@ def check(row: interval_coverage.Row, slack: float) -> None:
         assert min(row.below, row.above) > 0.015 - slack, row
 
 
+@pytest.mark.job
 def test_of_normal_runs():
     """Catches one tail for two, degrees of freedom off by more than one, a censored run dropped."""
     rows = list(interval_coverage.table(2_000, laws=("normal",), counts=(8,), censored=(0.1,)))
@@ -41,6 +42,7 @@ def test_of_normal_runs():
         check(row, slack=0.014)  # 4 standard errors
 
 
+@pytest.mark.job
 def test_of_skewed_costs():
     """Catches ratios of costs, as claims are judged by them, that are right for log-normal costs only."""
     rows = list(interval_coverage.table(2_000, laws=("skewed costs",), counts=(8,), censored=(0.1,)))

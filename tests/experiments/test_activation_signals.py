@@ -45,6 +45,7 @@ def test_verdicts(measured, expected):
     assert [verdict.outcome for verdict in experiment.judge(measured)] == expected
 
 
+@pytest.mark.job
 def test_signals_are_those_of_theory():
     """Catches another deviation, slopes of one piece only, a mean of sizes: of normal z they have closed forms."""
     found = {

@@ -19,6 +19,7 @@ def two_parts(monkeypatch):
     monkeypatch.setattr(job, "PARTS", design.PARTS)
 
 
+@pytest.mark.job
 def test_what_the_main_job_has_written_is_read(two_parts, tmp_path, monkeypatch):
     """Catches results of another plan or other seeds, measured twice or judged in another way than the job does."""
     monkeypatch.setattr(batch_stochastic, "OUTPUT", tmp_path / "job")

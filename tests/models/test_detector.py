@@ -32,6 +32,7 @@ class TestGridDetector(ModelContract):
             num_steps=200,
         )
     }
+    test_overfits_in_a_sweep = pytest.mark.heavy(ModelContract.test_overfits_in_a_sweep)  # compiles for 10 s
 
 
 @pytest.mark.heavy

@@ -133,6 +133,7 @@ def fitted(task, optimizer, num_steps=300, seed=0):
     return float(history.test_loss[-1]), *dl.final_params(history, task.model)
 
 
+@pytest.mark.heavy
 def test_experts_beat_one_on_a_piecewise_linear_function():
     """Catches a gate that does not learn: |x| is two lines, and one line explains nothing of it."""
     rng = np.random.default_rng(0)
@@ -147,6 +148,7 @@ def test_experts_beat_one_on_a_piecewise_linear_function():
     assert len(set(weights.argmax(axis=1).tolist())) == 2
 
 
+@pytest.mark.heavy
 def test_networks_trained_apart_solve_a_problem_together():
     """Catches trained params that get lost on the way in, and frozen ones that the optimizer changes."""
     rng = np.random.default_rng(0)

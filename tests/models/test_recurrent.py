@@ -347,6 +347,7 @@ def test_token_prediction_leaves_padding_out():
     np.testing.assert_allclose(metrics["accuracy"], right.mean(), rtol=1e-6)
 
 
+@pytest.mark.heavy
 def test_learns_to_add():
     """Catches a network that cannot carry a number over many steps: always answering 1 has error 1/6."""
     train, test = (dl.data.adding_problem(jax.random.key(i), n, length=12) for i, n in enumerate((512, 256)))

@@ -299,6 +299,7 @@ def test_framed():
 # Learning
 
 
+@pytest.mark.heavy
 def test_learns_dates_it_has_not_seen():
     """Catches labels moved by one, a decoder that sees its answer, a search that does not use what was learnt."""
     made = dl.data.dates(jax.random.key(0), 400, formats=("{day2}/{month2}/{year}",))
@@ -319,6 +320,7 @@ def test_learns_dates_it_has_not_seen():
     assert (np.diff(found.scores, axis=1) <= 0).all()
 
 
+@pytest.mark.heavy
 def test_density_of_pen_digits_beats_one_gaussian():
     """Catches a density that does not learn, or that learns from the point it is to predict."""
     data = dl.data.from_pen_strokes(needs_shared_data() / "pendigits" / "pendigits.tra", test=0.2)

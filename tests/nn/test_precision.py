@@ -25,13 +25,14 @@ def test_built_in_models_are_double_under_x64(name):
     """Catches parameters or running averages of single precision under x64, and a state that changes its dtype."""
     build, shape = MODELS[name]
     key, model = jax.random.key(0), build()
-    single = model.init(key)
+    init = jax.jit(model.init)
+    single = init(key)
     assert dtypes(single) == {"float32"}
     x = np.random.default_rng(0).normal(size=shape)
     with jax.enable_x64(True):
-        double = model.init(key)
+        double = init(key)
         assert dtypes(double) == {"float64"}
-        output, state = model.apply(*double, x, key=key, train=True)
+        output, state = jax.jit(model.apply, static_argnames="train")(*double, x, key=key, train=True)
         assert dtypes((output, state)) == {"float64"}
     jax.tree.map(np.testing.assert_array_equal, single, double)
 

@@ -70,12 +70,12 @@ def test_weights_of_sequences(name):
     else:
         columns, make = (POINTS, None), dl.tasks.strokes
         model = dl.models.mixture_density(1, num_units=4)
-    params, state = model.init(jax.random.key(0))
+    params, state = jax.jit(model.init)(jax.random.key(0))
     both, second = (
         make(model, dl.data.Dataset(split))
         for split in ((*columns, [0, 1]), dl.data.Split(*columns).select(slice(1, 2)))
     )
-    losses = [float(task.objective(params, state, task.data.train)[0]) for task in (both, second)]
+    losses = [float(jax.jit(task.objective)(params, state, task.data.train)[0]) for task in (both, second)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 

@@ -103,6 +103,7 @@ def elsewhere(names):
 
 
 @pytest.mark.parametrize("name", QUICK)
+@pytest.mark.job
 def test_another_process_computes_the_same(name):
     """Catches what holds a lock, a trace or a function of one process, and numbers that depend on the process."""
     assert computed(fit_of(name)) == elsewhere(QUICK)[name]

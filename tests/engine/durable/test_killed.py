@@ -167,6 +167,7 @@ def test_a_run_killed_between_its_parts(tmp_path, capsys):
     assert {kill.event for kill in kills if kill.event} <= set(where)
 
 
+@pytest.mark.job
 def test_killed_thrice(tmp_path):
     """Catches, in a moment, what the others catch: a part half written, one without its state, a claim of the dead."""
     kills = [Kill("states: linked"), Kill("parts: half written"), Kill("parts: on disk", 2)]

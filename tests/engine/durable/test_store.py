@@ -358,6 +358,7 @@ def test_folders_that_are_no_stores(tmp_path):
         dl.studies(tmp_path / "nothing")
 
 
+@pytest.mark.job
 def test_two_processes_share_the_work(tmp_path):
     """Catches a cell that both compute, one that neither does, and waiting for one that was killed."""
     script = """

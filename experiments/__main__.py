@@ -1,4 +1,4 @@
-"""`python -m experiments list | run NAME | all | reproduce DIR | agreement DIR ... | map`: the command line."""
+"""`python -m experiments list | run NAME | all | reproduce DIR | agreement DIR ... | map | atlas`: the command line."""
 
 import os
 import pathlib
@@ -22,6 +22,7 @@ from dlcore.evidence.experiments import MOST_BLOCKS, Scale
 from dlcore.evidence.pages import check_page, update_page
 from dlcore.evidence.tables import signed
 from experiments import page, reproduction
+from experiments.atlas import write_atlas
 from experiments.catalog import load, names
 from experiments.execution import VERDICT, Ran, answer, write
 from experiments.execution import run as measured
@@ -189,7 +190,8 @@ def _show(ran: Ran, verdicts: Sequence[Verdict], console: Console) -> None:
 
 def main() -> None:
     """Entry point."""
-    commands = {"list": list_, "run": run, "all": all_, "reproduce": reproduce, "agreement": agreement, "map": draw_map}
+    commands = {"list": list_, "run": run, "all": all_, "reproduce": reproduce, "agreement": agreement}
+    commands |= {"map": draw_map, "atlas": write_atlas}
     run_subcommands(commands, "python -m experiments")
 
 

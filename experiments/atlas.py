@@ -30,7 +30,7 @@ PLAIN = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)  # names of files that any s
 
 
 class Question(NamedTuple):
-    """A question with what the first folder of results says of it. files: of verdicts, one for each block that has it."""
+    """A question with what the first folder of results says of it. files: of verdicts, by block."""
 
     name: str
     part: str
@@ -136,12 +136,11 @@ def _question(name: str, part: str, files: Mapping[str, pathlib.Path]) -> Questi
         document = json.loads(file.read_text(encoding="utf-8"))
         edited = document["plan_digest"] != digest_of(document["plan"])
         taken: collections.Counter[str] = collections.Counter()
-        groups = {group: document[group] for group in ("claims", "theory")}
         answers = document.get("answers", {})
         statements = [
             _statement(claim, group, answers.get(claim["name"], ""), taken)
-            for group in groups
-            for claim in groups[group]
+            for group in ("claims", "theory")
+            for claim in document[group]
         ]
         question = Question(name, part, document, statements, files, None)
         assert isinstance(question.text, str)

@@ -13,6 +13,7 @@ DECADES = 1.7  # from here on what is positive is drawn on a logarithmic axis: a
 PADDING = 0.06  # of the axis on either side, where nothing is measured
 LARGEST = 1e300  # beyond it an end is not drawn: differences would overflow
 TICKS = 5
+BEYOND = 5.0  # percent from the end of the axis, less than PADDING leaves: marker of a number that lies beyond it
 CHARACTER, GAP = 2.2, 2.0  # percent of the narrowest figure, 300 pixels, that a character of a tick and a gap take
 
 
@@ -45,8 +46,8 @@ class Tick(NamedTuple):
 class Mark(NamedTuple):
     """A condition as it is drawn, places in percent of the width.
 
-    begin, end: of the line. center: of the marker; None where there is no estimate. left, right: it goes on beyond the
-    axis, which an arrow shows. shape: of the marker.
+    begin, end: of the line. center: of the marker, which is the bound where only that is known; None where nothing is.
+    left, right: it goes on beyond the axis, which an arrow shows. shape: of the marker.
     """
 
     begin: float
@@ -58,7 +59,7 @@ class Mark(NamedTuple):
 
 
 class Plot(NamedTuple):
-    """All conditions of a sub-claim on one axis. region: from, to; edges: of it; limits: where it is refuted."""
+    """All conditions of a sub-claim on one axis. region: from, to; edges: of it; limits: from where it is refuted."""
 
     axis: Axis
     region: tuple[float, float]
@@ -88,8 +89,8 @@ def region(found: Mapping[str, Any]) -> Region:
 def plot(holds: Region, intervals: Sequence[Interval], outcomes: Sequence[str]) -> Plot:
     """Where all of it lies."""
     edges = [edge for edge in (holds.low, holds.high) if math.isfinite(edge)]
-    limits = [] if holds.margin == 1 else [edge for edge in (holds.low / holds.margin, holds.high * holds.margin)]
-    limits = [edge for edge in limits if math.isfinite(edge)]
+    limits = [edge for edge in (holds.low / holds.margin, holds.high * holds.margin) if math.isfinite(edge)]
+    limits = limits if holds.margin != 1 else []
     axis = axis_of(edges + limits, intervals)
     marks = [mark(axis, *each) for each in zip(intervals, outcomes, strict=True)]
     places = axis.clipped(holds.low), axis.clipped(holds.high)
@@ -120,10 +121,12 @@ def mark(axis: Axis, found: Interval, outcome: str) -> Mark | None:
         return None
     low, high = _ends(found)
     begin, end = axis.place(low), axis.place(high)
-    center = axis.place(found.estimate) if found.bound in ("two-sided", "exact") else math.nan
     shape = outcome if outcome in ("supported", "refuted") else "inconclusive"
-    inside = axis.clipped(found.estimate) if not math.isnan(center) else None
-    return Mark(axis.clipped(low), axis.clipped(high), inside, begin < 0, end > 100, shape)
+    center = None if math.isnan(_center(found)) else min(100 - BEYOND, max(BEYOND, axis.place(_center(found))))
+    first, last = axis.clipped(low), axis.clipped(high)
+    if center is not None:  # of a number beyond the axis: the marker stands beside the arrow
+        first, last = min(first, center), max(last, center)
+    return Mark(first, last, center, begin < 0, end > 100, shape)
 
 
 def ticks(axis: Axis, edges: Sequence[float]) -> tuple[Tick, ...]:

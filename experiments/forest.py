@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlcore.evidence.claims import Region
-from dlcore.evidence.intervals import Interval
+from dlcore.evidence.intervals import Interval, digits
 
 DECADES = 1.7  # from here on what is positive is drawn on a logarithmic axis: a factor of 50
 PADDING = 0.06  # of the axis on either side, where nothing is measured
@@ -133,7 +133,7 @@ def ticks(axis: Axis, edges: Sequence[float]) -> tuple[Tick, ...]:
     """The edges of the region and round numbers, none of which touches another."""
     found: list[tuple[float, float, Tick]] = []
     for value in [*edges, *round_numbers(axis)]:
-        place, text = axis.place(value), f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+        place, text = axis.place(value), digits(value).replace("e-0", "e-").replace("-", "\N{MINUS SIGN}")
         if not 0 <= place <= 100:
             continue
         wide = CHARACTER * len(text)

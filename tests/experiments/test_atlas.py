@@ -1,6 +1,7 @@
-"""The atlas: what its pages say, on the committed results and on made-up verdicts; its figures; how the command ends."""
+"""The atlas: what its pages say, on the committed results and on made-up verdicts; its figures; what it refuses."""
 
 import html.parser
+import itertools
 import json
 import math
 import sys
@@ -15,7 +16,7 @@ from experiments import __main__ as commands
 from experiments import atlas, forest
 
 ODD = "<script>alert('&')</script> \"x\" | {{ y }} \N{GREEK SMALL LETTER ALPHA}"
-LINKS, EMPTY = ("href", "src"), {"meta", "link", "input", "path", "line", "rect", "circle", "br"}
+LINKS, POSITIVE = ("href", "src"), above(0.0)
 
 
 class Page(html.parser.HTMLParser):
@@ -39,7 +40,7 @@ class Page(html.parser.HTMLParser):
         return [attributes[name] for _, attributes in self.elements if name in attributes]
 
 
-def part(name, region=above(0.0), statement="On average."):
+def part(name, region=POSITIVE, statement="On average."):
     return SubClaim(name, statement, f"unit of {name}", region)
 
 
@@ -56,8 +57,7 @@ def made_up():
         ODD: (part(ODD, above(2.0, margin=2.0), ODD), [Evidence(ODD, censored, ODD)]),
         "none": (part("f"), []),
     }
-    verdicts = [Verdict(Claim(name, f"It {name}.", (sub,)), {sub.name: found}) for name, (sub, found) in cases.items()]
-    return verdicts
+    return [Verdict(Claim(name, f"It {name}.", (sub,)), {sub.name: found}) for name, (sub, found) in cases.items()]
 
 
 def save(folder, verdicts, question="Is it <so>?", block=1):
@@ -99,7 +99,7 @@ def check(folder):
         headings = [int(tag[1]) for tag, _ in page.elements if tag in ("h1", "h2", "h3", "h4")]
         assert headings[0] == 1
         assert headings.count(1) == 1
-        assert all(after <= before + 1 for before, after in zip(headings, headings[1:], strict=False)), file
+        assert all(after <= before + 1 for before, after in itertools.pairwise(headings)), file
         for tag, attributes in page.elements:
             if tag == "svg" and "strip" in attributes.get("class", ""):
                 assert attributes["role"] == "img"
@@ -173,7 +173,7 @@ def test_what_it_refuses(results, tmp_path):
 
 
 def test_places_on_an_axis():
-    """Catches a figure that is not true to its numbers: a wrong scale, an end that is cut off unseen, sides exchanged."""
+    """Catches a figure that is not true to its numbers: a wrong scale, an end cut off unseen, sides exchanged."""
     found = [Interval(1.0, 0.5, 2.0, 4), Interval(1000.0, 900.0, 1100.0, 4), exact(0.0)]
     plot = forest.plot(Region(low=10.0), found, ["refuted", "supported", "refuted"])
     assert plot.axis.logarithmic

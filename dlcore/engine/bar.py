@@ -1,8 +1,9 @@
-"""The progress bar as it is drawn, by rich."""
+"""The progress bar as it is drawn: by rich in a terminal, as HTML in a notebook."""
 
 import contextlib
-import importlib.util
+import io
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
@@ -19,6 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 COMPILING = "compiling"  # of runs, before the first of them moves
+REFRESH = 0.25  # seconds between two pictures of the bar in a notebook
 
 
 class _Speed(ProgressColumn):
@@ -43,8 +45,10 @@ class _Time(ProgressColumn):
 def drawn(num_runs: int, *, shown: bool | None, label: str, compiled: bool) -> Iterator[Callable[[float], None]]:
     """Yields `advance(runs)`, as `progress_bar` does. compiled: whether what is counted is compiled before it moves."""
     console = Console(file=sys.stderr)
-    widgets = importlib.util.find_spec("ipywidgets") is not None  # in the extra [notebook]; rich warns without it
-    watched = widgets if console.is_jupyter else console.is_terminal
+    if console.is_jupyter:
+        with _in_notebook(num_runs, label=label, compiled=compiled) as advance:
+            yield advance
+        return
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -53,6 +57,53 @@ def drawn(num_runs: int, *, shown: bool | None, label: str, compiled: bool) -> I
         _Speed(),
         _Time(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not (watched if shown is None else shown)) as bar:
+    watched = console.is_terminal if shown is None else shown
+    with Progress(*columns, console=console, transient=True, disable=not watched) as bar:
         task = bar.add_task(COMPILING if compiled else label, total=num_runs)
         yield lambda runs: bar.update(task, advance=runs, description=label)
+
+
+@contextlib.contextmanager
+def _in_notebook(num_runs: int, *, label: str, compiled: bool) -> Iterator[Callable[[float], None]]:
+    """One output of the cell, replaced as runs are done and empty at the end.
+
+    Rich draws by a widget of ipywidgets, and without it not at all; what is kept of a widget in a saved notebook is the
+    line "Output()" for each study. A display with an id is known to Jupyter, VS Code and Colab, and needs nothing.
+    """
+    from IPython.display import display, update_display
+
+    counted = Progress(_Speed(), _Time(), console=Console(file=io.StringIO()), disable=True)  # not drawn: it only counts
+    task = counted.add_task(COMPILING if compiled else label, total=num_runs)
+
+    def picture() -> dict[str, str]:
+        return _picture(counted.tasks[0])
+
+    name = display(picture(), raw=True, display_id=True).display_id
+    over = threading.Event()
+
+    def refresh():
+        shown = None
+        while not over.wait(REFRESH):
+            if (new := picture()) != shown:
+                update_display(new, raw=True, display_id=name)
+                shown = new
+
+    thread = threading.Thread(target=refresh, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield lambda runs: counted.update(task, advance=runs, description=label)
+    finally:
+        over.set()
+        thread.join()
+        update_display({"text/plain": "", "text/html": ""}, raw=True, display_id=name)
+
+
+def _picture(task: Task) -> dict[str, str]:
+    """A task as text, and as HTML that needs no style of its own in a light or a dark notebook."""
+    counts = f"{task.completed:.0f}/{task.total:.0f}"
+    told = "  ".join(filter(None, (counts, _Speed().render(task).plain, _Time().render(task).plain)))
+    value = f' value="{task.completed:g}"' if task.description != COMPILING else ""  # without a value it moves
+    style = "vertical-align: middle; width: 20em; max-width: 50%"
+    bar = f'<progress max="{task.total:g}"{value} aria-label="{task.description}" style="{style}"></progress>'
+    text = f"{task.description}  {told}"
+    return {"text/plain": text, "text/html": f"<div>{task.description} {bar} {told}</div>"}

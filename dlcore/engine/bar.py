@@ -72,7 +72,7 @@ def _in_notebook(num_runs: int, *, label: str, compiled: bool) -> Iterator[Calla
     """
     from IPython.display import display, update_display
 
-    counted = Progress(_Speed(), _Time(), console=Console(file=io.StringIO()), disable=True)  # not drawn: it only counts
+    counted = Progress(console=Console(file=io.StringIO()), disable=True)  # it only counts, and is not drawn
     task = counted.add_task(COMPILING if compiled else label, total=num_runs)
 
     def picture() -> dict[str, str]:

@@ -64,13 +64,13 @@ def notebook(monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(display=module))
     monkeypatch.setitem(sys.modules, "IPython.display", module)
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    monkeypatch.setattr(bar, "Console", lambda **options: Console(force_jupyter="file" in options, **options))
+    monkeypatch.setattr(bar, "Console", lambda **options: Console(force_jupyter=True, **options))
     monkeypatch.setattr(bar, "REFRESH", 0.001)
     return found
 
 
 def test_bar_of_a_notebook_is_one_output_that_ends_empty(notebook):
-    """Catches an output for each picture of the bar, and a bar (or the name of a widget) that stays in saved notebooks."""
+    """Catches an output for each picture of the bar, and a bar or a widget that stays in saved notebooks."""
     with progress.progress_bar(3, shown=True) as advance:
         (pictures,) = notebook.shown.values()
         assert "compiling" in pictures[0]["text/plain"]

@@ -81,8 +81,6 @@ def read_page(app, name, source):
     if name in ELSEWHERE:
         path, source[0] = ELSEWHERE[name], ELSEWHERE[name].read_text()
         app.env.note_dependency(str(path))
-    if name == "atlas" and html_extra_path:
-        source[0] += '\n<p><a href="atlas/index.html">Open the atlas</a></p>\n'
     here = (DOCS / name).parent
     source[0] = LINK.sub(lambda link: page_of(path.parent, here, link), source[0])
 

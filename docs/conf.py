@@ -23,7 +23,7 @@ nitpick_ignore_regex = [("py:.*", ".*")]  # annotations name types of libraries 
 default_role = "code"
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist"]
-suppress_warnings = ["config.cache", "toc.empty_glob"]  # nothing of a page; a folder without guides or notebooks yet
+suppress_warnings = ["config.cache"]  # nothing of a page
 
 # Notebooks are executed in the build; one that fails, fails it.
 nb_execution_mode = "cache"

@@ -47,7 +47,7 @@ class Question(NamedTuple):
     @property
     def agreeing(self) -> str:
         """How many items the blocks agree on; nothing where there is one block."""
-        return "" if self.table is None else f"{int(self.table['agrees'].sum())} of {len(self.table)}"
+        return "" if self.table is None else f"{sum(self.table['agrees'].tolist())} of {len(self.table)}"
 
     @property
     def command(self) -> str:
@@ -74,8 +74,9 @@ class Question(NamedTuple):
         if self.table is None:
             return
         for (_, claim, part, condition), row in self.table.iterrows():  # pyright: ignore
-            if whole != bool(part) and (whole or not row["agrees"]):
-                yield (claim, part, condition), [str(outcome) for outcome in row.iloc[:-1]]
+            *outcomes, agrees = row.tolist()
+            if whole != bool(part) and (whole or not agrees):
+                yield (claim, part, condition), outcomes
 
 
 def write_atlas(results: tuple[pathlib.Path, ...] = (), /, *, output: pathlib.Path = OUTPUT) -> None:

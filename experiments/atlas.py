@@ -161,8 +161,9 @@ def _statement(claim: Mapping[str, Any], group: str, answer: str, taken: collect
     taken[slug] += 1
     anchor = f"statement-{slug}" if taken[slug] == 1 else f"statement-{slug}--{taken[slug]}"
     parts = [_part(part) for part in claim["parts"]]
+    may_be_wrong = any(row["bound"] != "exact" for part in parts for row in part["rows"])
     shown = {"anchor": anchor, "group": group, "parts": parts, "answer": answer, "outcome": Outcome(claim["outcome"])}
-    return {**claim, **shown, "share": _share(claim), "checks": claim["checks"]}
+    return {**claim, **shown, "share": _share(claim), "checks": claim["checks"], "may_be_wrong": may_be_wrong}
 
 
 def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:

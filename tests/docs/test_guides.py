@@ -24,6 +24,7 @@ pytestmark = pytest.mark.job
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
 PAGES = sorted(page for page in (REPOSITORY / "docs" / "guides").glob("*.md") if page.name != "index.md")
+QUICK = {"first-study", "hand-written-trainings", "own-data", "reading-results"}  # `make jobs` runs these
 BLOCK = re.compile(r"^```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 NUMBER = re.compile(r"[+-]?\d+\.\d*(?:e[+-]?\d+)?")
@@ -92,7 +93,9 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=page.stem, marks=[pytest.mark.heavy] * (page.stem not in QUICK)) for page in PAGES]
+)
 def test_code_runs_and_prints_what_the_page_says(page, tmp_path, cache):
     """Catches a block that uses a name or an argument that is not there, and an output that is no longer so."""
     blocks = blocks_of(page.read_text())

@@ -33,6 +33,7 @@ def test_all_recipes_are_tried():
     assert len(BLOCK.findall(PAGE)) == len(re.findall(r"^```python", PAGE, re.MULTILINE))
 
 
+@pytest.mark.heavy  # each collects the tests of a copy
 @pytest.mark.parametrize("title", RECIPES)
 def test_the_example_of_a_recipe(title, tmp_path):
     """Catches a step that is missing or outdated: a name that is not exported, arguments that no test has."""

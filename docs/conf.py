@@ -5,6 +5,8 @@ import pathlib
 import re
 import sys
 
+from docutils import nodes
+
 DOCS = pathlib.Path(__file__).parent
 ROOT = DOCS.parent
 sys.path[:0] = [str(ROOT), str(DOCS)]
@@ -98,10 +100,33 @@ def page_of(folder, here, link):
     return pathlib.Path(os.path.relpath(file, here)).as_posix() + (link[2] or "")
 
 
+PUBLIC, FILE = re.compile(r"dl\.([\w.]+)(\(.*\))?"), re.compile(r"([a-z_]+(?:/\w+)+)\.py")
+
+
+def link_code(app, doctree, name):
+    """Let names in running text, `dl.sweep` and `core/update.py`, lead to their pages, of the API and of the source."""
+    for literal in list(doctree.findall(nodes.literal)):
+        if isinstance(literal.parent, nodes.reference | nodes.title):
+            continue
+        public, file = PUBLIC.fullmatch(literal.astext()), FILE.fullmatch(literal.astext())
+        pages = []
+        if public:
+            pages = [f"api/generated/{public[1]}{kind}" for kind in ("", "-class")]
+        elif file and f"dlcore.{file[1].replace('/', '.')}" in getattr(app.env, "_viewcode_modules", {}):
+            pages = [f"_modules/dlcore/{file[1]}"]
+        for page in pages:
+            if page != name and (page in app.env.found_docs or page.startswith("_modules")):
+                link = nodes.reference("", "", internal=True, refuri=app.builder.get_relative_uri(name, page))
+                literal.replace_self(link)
+                link += literal
+                break
+
+
 def setup(app):
     """Register what is above."""
     reference.write_pages(DOCS / "api" / "generated")
     app.connect("source-read", read_page)
+    app.connect("doctree-resolved", link_code)
     app.connect("autodoc-process-docstring", reference.before_napoleon, priority=100)
     app.connect("autodoc-process-docstring", reference.after_napoleon, priority=900)
     app.connect("autodoc-skip-member", reference.skip)

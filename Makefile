@@ -71,7 +71,7 @@ onnx: setup  # every operator of ours against ONNX's cases and reference evaluat
 
 docs: setup  # the site, in docs/_build/html; reads no network. Warnings are errors
 	rm -rf docs/_build/html docs/_build/extra
-	$(RUN) -m experiments atlas --output docs/_build/extra/atlas
+	$(RUN) -m experiments atlas --output docs/_build/extra/atlas --home ../index.html
 	$(RUN) -m sphinx -b html -W --keep-going -n -q -d docs/_build/doctrees docs docs/_build/html
 	$(RUN) docs/check.py docs/_build/html
 

@@ -79,18 +79,19 @@ class Question(NamedTuple):
                 yield (claim, part, condition), outcomes
 
 
-def write_atlas(results: tuple[pathlib.Path, ...] = (), /, *, output: pathlib.Path = OUTPUT) -> None:
+def write_atlas(results: tuple[pathlib.Path, ...] = (), /, *, output: pathlib.Path = OUTPUT, home: str = "") -> None:
     """Write all verdicts as HTML pages, which need neither a network nor a server: open OUTPUT/index.html.
 
     Args:
       results: folders of `all`, one for each block of seeds; experiments/results/block-1 to block-3 by default. The
         first one is shown, the others are compared with it.
       output: folder for the pages; it replaces an earlier atlas only.
+      home: where the site that the atlas is part of begins, as seen from OUTPUT; each page then has a link there.
     """
     check_output(output)
     questions = read(results or RESULTS)
     with replacing(output) as new:
-        write_pages(questions, new)
+        write_pages(questions, new, home)
     statements = sum(len(question.statements) for question in questions)
     print(f"{len(questions)} questions, {statements} statements: {output / 'index.html'}")
 
@@ -189,7 +190,7 @@ def _p_text(condition: Mapping[str, Any]) -> str:
     return f"< {SMALLEST_P:g}" if value < SMALLEST_P else f"{value:.2g}"
 
 
-def write_pages(questions: Sequence[Question], folder: pathlib.Path) -> None:
+def write_pages(questions: Sequence[Question], folder: pathlib.Path, home: str = "") -> None:
     """All pages, with the data and the files that they link to."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PAGES),
@@ -201,6 +202,7 @@ def write_pages(questions: Sequence[Question], folder: pathlib.Path) -> None:
     environment.filters["compact"] = lambda value: value if isinstance(value, str) else json.dumps(value)
     environment.filters["percent"] = lambda value: f"{value:.2f}%"
     environment.globals.update(signs={str(outcome): sign for outcome, sign in SIGNS.items()}, outcomes=list(Outcome))  # pyright: ignore
+    environment.globals["home"] = home
     parts = [part for part in (*PARTS, OTHER) if any(question.part == part for question in questions)]
     missing = [name for name in names() if name not in {question.name for question in questions}]
     counts = collections.Counter(str(each["outcome"]) for question in questions for each in question.statements)

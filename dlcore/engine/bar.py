@@ -70,7 +70,7 @@ def _in_notebook(num_runs: int, *, label: str, compiled: bool) -> Iterator[Calla
     Rich draws by a widget of ipywidgets, and without it not at all; what is kept of a widget in a saved notebook is the
     line "Output()" for each study. A display with an id is known to Jupyter, VS Code and Colab, and needs nothing.
     """
-    from IPython.display import display, update_display
+    from IPython.display import DisplayHandle
 
     counted = Progress(console=Console(file=io.StringIO()), disable=True)  # it only counts, and is not drawn
     task = counted.add_task(COMPILING if compiled else label, total=num_runs)
@@ -78,14 +78,15 @@ def _in_notebook(num_runs: int, *, label: str, compiled: bool) -> Iterator[Calla
     def picture() -> dict[str, str]:
         return _picture(counted.tasks[0])
 
-    name = display(picture(), raw=True, display_id=True).display_id
+    handle = DisplayHandle()
+    handle.display(picture(), raw=True)
     over = threading.Event()
 
     def refresh():
         shown = None
         while not over.wait(REFRESH):
             if (new := picture()) != shown:
-                update_display(new, raw=True, display_id=name)
+                handle.update(new, raw=True)
                 shown = new
 
     thread = threading.Thread(target=refresh, name="progress", daemon=True)
@@ -95,7 +96,7 @@ def _in_notebook(num_runs: int, *, label: str, compiled: bool) -> Iterator[Calla
     finally:
         over.set()
         thread.join()
-        update_display({"text/plain": "", "text/html": ""}, raw=True, display_id=name)
+        handle.update({"text/plain": "", "text/html": ""}, raw=True)
 
 
 def _picture(task: Task) -> dict[str, str]:

@@ -150,6 +150,15 @@ def test_blocks_that_differ(tmp_path):
         atlas.read((folders[0], tmp_path / "block-3"))
 
 
+def test_the_way_home(results, tmp_path):
+    """Catches a link to the site that leads elsewhere from the pages of questions, and one where there is no site."""
+    questions = atlas.read(results)
+    for home in ("../index.html", ""):
+        atlas.write_pages(questions, tmp_path, home)
+        for page, link in (("index.html", "../index.html"), ("questions/mine.html", "../../index.html")):
+            assert (f'<a href="{link}">dlcore</a>' in (tmp_path / page).read_text()) == bool(home)
+
+
 def test_what_it_refuses(results, tmp_path):
     """Catches a damaged, edited or missing file that becomes a page, and a folder of somebody else that is replaced."""
     with pytest.raises(dl.ArgumentError, match=r"no folder with a verdict.json; expects the output of"):

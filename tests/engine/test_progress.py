@@ -44,23 +44,26 @@ class _Notebook:
     def __init__(self):
         self.shown = {}
 
-    def display(self, data, *, raw, display_id):
-        assert raw
-        assert display_id is True
+    def handle(self):
+        """As IPython's `DisplayHandle`."""
         name = f"display {len(self.shown)}"
-        self.shown[name] = [data]
-        return types.SimpleNamespace(display_id=name)
 
-    def update_display(self, data, *, raw, display_id):
-        assert raw
-        self.shown[display_id].append(data)
+        def display(data, *, raw):
+            assert raw
+            self.shown.setdefault(name, []).append(data)
+
+        def update(data, *, raw):
+            assert raw
+            self.shown[name].append(data)
+
+        return types.SimpleNamespace(display=display, update=update)
 
 
 @pytest.fixture
 def notebook(monkeypatch):
     """A notebook's frontend, without ipywidgets."""
     found = _Notebook()
-    module = types.SimpleNamespace(display=found.display, update_display=found.update_display)
+    module = types.SimpleNamespace(DisplayHandle=found.handle)
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(display=module))
     monkeypatch.setitem(sys.modules, "IPython.display", module)
     monkeypatch.setitem(sys.modules, "ipywidgets", None)

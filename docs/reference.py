@@ -130,7 +130,16 @@ def before_napoleon(app, what, name, value, options, lines):
         lines[:] = []
     if what in ("class", "exception"):
         lines[:] = with_fields(lines)
+    lines[:] = [row for line in lines for row in one_error_a_line(line)]
     lines[:] = [line if line.lstrip().startswith((">>>", "...")) else escaped(line) for line in lines]
+
+
+def one_error_a_line(line):
+    """A line of "Raises:", which may name several errors, as one line for each."""
+    if not re.match(r" +\w+Error: ", line):
+        return [line]
+    indent = line[: len(line) - len(line.lstrip())]
+    return [indent + each.strip() for each in re.split(r"(?<=\.) (?=\w+Error: )", line)]
 
 
 def with_fields(lines):

@@ -158,7 +158,7 @@ def browsed(html, folder, size):
 
 @in_browser
 @pytest.mark.parametrize("size", ["1280,800", "420,760"])
-@pytest.mark.job
+@pytest.mark.heavy  # frames that a loaded machine is late with
 def test_in_a_browser(tmp_path, size):
     """Catches a page that shows nothing, shows it upside down, or does not answer to mouse, fingers, keys, buttons."""
     found = browsed(page(), tmp_path, size)

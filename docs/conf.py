@@ -71,7 +71,11 @@ copybutton_exclude = ".linenos, .gp, .go"
 html_extra_path = ["_build/extra"] if (DOCS / "_build" / "extra").is_dir() else []  # the atlas, where it was made
 
 # Files outside docs/ that are pages of the site, by the name of the page.
-ELSEWHERE = {"benchmarks": ROOT / "benchmarks" / "README.md", "experiments": ROOT / "experiments" / "README.md"}
+ELSEWHERE = {
+    "benchmarks": ROOT / "benchmarks" / "README.md",
+    "contributing": ROOT / "CONTRIBUTING.md",
+    "experiments": ROOT / "experiments" / "README.md",
+}
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#|/)([^)#\s]+)(#[^)\s]*)?(?=\))")
 
 
@@ -91,7 +95,7 @@ def page_of(folder, here, link):
     """The target of a link as a file in `folder` has it, written for a page in `here`."""
     file = (folder / link[1]).resolve()
     for name, path in ELSEWHERE.items():
-        if file in (path, path.parent):
+        if file == path or (path.name == "README.md" and file == path.parent):
             file = DOCS / f"{name}.md"
     if file.is_dir():  # a site has no page for a folder; its first file stands for it
         file = next((each for each in sorted(file.iterdir()) if each.is_file()), file)

@@ -1,8 +1,10 @@
 """Which activation function trains best?
 
-Command: `python -m experiments run activations`; about 25 s on 2 CPU cores.
-Seen: sigmoid takes as many steps as ReLU with one hidden layer and over 3 times as many with three; tanh 0.67 times as
-many. A sigmoid that is not centered takes 1.9 and 4.1 times as many as one that is. ELU and maxout save a quarter.
+Command: `python -m experiments run activations`; about half a minute on 2 CPU cores.
+Seen on 400 images of digits, in steps of momentum on batches of 32, three blocks of seeds: sigmoid takes as many as
+ReLU with one hidden layer (1.0 to 1.2 times) and over 3 times as many with three; tanh fewer, 0.6 to 0.7 times. A
+sigmoid that is not centered takes 2.2 and 4.6 times as many as one that is. ReLU takes 1.3 to 1.7 times as many as
+ELU, 1.2 to 1.6 times as many as maxout, and as many as leaky ReLU (1.0 to 1.1).
 """
 
 from collections.abc import Mapping

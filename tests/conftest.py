@@ -1,5 +1,6 @@
 """Two CPU devices for every test, no compiled programs kept on disk, and no silent rank promotion."""
 
+import gc
 import signal
 
 import compiles
@@ -63,6 +64,13 @@ def pytest_collection_modifyitems(config, items):
         slow = [item for item in items if item.nodeid.partition("[")[0] in known["slow"]]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item.nodeid.partition("[")[0] not in known["slow"]]
+
+
+def pytest_collection_finish():
+    """Look for garbage seldom, and not among modules and tests: tracing makes many objects that refer to each other."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 def pytest_generate_tests(metafunc):

@@ -1,5 +1,6 @@
 """How the site is built: `make docs` writes it to `docs/_build/html`, without a network."""
 
+import json
 import os
 import pathlib
 import re
@@ -87,8 +88,20 @@ def read_page(app, name, source):
     if name in ELSEWHERE:
         path, source[0] = ELSEWHERE[name], ELSEWHERE[name].read_text()
         app.env.note_dependency(str(path))
+    if name == "atlas":
+        source[0] += questions(ROOT / "experiments" / "results" / "block-1")
     here = (DOCS / name).parent
     source[0] = LINK.sub(lambda link: page_of(path.parent, here, link), source[0])
+
+
+def questions(results):
+    """A list of what the atlas answers: the search of the site does not look into its pages."""
+    lines = []
+    for file in sorted(results.glob("*/verdict.json")):
+        plan, address = json.loads(file.read_text())["plan"], f"atlas/questions/{file.parent.name}.html"
+        statements = " ".join(claim["statement"] for claim in plan["claims"])
+        lines.append(f'- <a href="{address}">{plan["question"]}</a> {statements}\n')
+    return "\n## Questions and statements\n\n" + "".join(lines)
 
 
 def page_of(folder, here, link):

@@ -126,6 +126,7 @@ def training(
 
     Args:
       key: a typed key, `jax.random.key(seed)`; consumed. Initialization, data order and noise depend on nothing else.
+      task: data, model and loss; see `dlcore.tasks`.
       optimizer: any optax transformation; built from traced hyperparameters inside a sweep.
       batch_size: examples per step, or "full" for the whole train split, unsampled.
       num_epochs, num_steps: the length; exactly one of them. The last record comes at the end.
@@ -141,7 +142,8 @@ def training(
         with the rest; see `dlcore.labeled` for dimensions with names.
       evaluate_params: `evaluate_params(State) -> params`: what is evaluated in place of the parameters, e.g. their
         average.
-      keep_best: the record by which `final_params` keeps the parameters of the best record in place of the last ones.
+      keep_best: the record by which `final_params` keeps the parameters of the best record in place of the last ones:
+        its name, or (name, "min" or "max"); by default what the name says, as in `early_stopping`.
       stop: ends a run early; see `early_stopping`.
       mesh: devices over which the examples of each step, and of each split that is evaluated, are split, for one large
         run by `dlcore.run`: `jax.make_mesh((4,), ("data",))`. All have the data, the parameters and the optimizer's

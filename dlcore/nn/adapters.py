@@ -130,7 +130,7 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module], *, parts: Sequence[str] = 
     Args:
       build: `build(rngs) -> module`, with `module(x)` the forward pass; a class or a function, not a module. It is
         called for init and whenever the model is applied or traced, so that what it reads may change in between. What
-        it builds must not depend on random values except through the module's arrays. `nnx.Param`s become `params`,
+        it builds must not depend on random values except through the module's arrays. Each `nnx.Param` is in `params`,
         all else but random streams `state`.
       parts: further methods of the module, of one argument each (any pytree); each becomes a part of the model.
 

@@ -1,4 +1,4 @@
-"""The code in docs/trainings.md runs as it stands, and does what the page says."""
+"""The trainings in docs/trainings.md and its guide run as they stand, and do what the pages say."""
 
 import doctest
 import pathlib
@@ -10,25 +10,26 @@ from sklearn.linear_model import LogisticRegression
 
 pytestmark = pytest.mark.job
 
-PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "trainings.md").read_text()
-START, *SECTIONS = PAGE.split("\n## ")
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+PAGE, GUIDE = ((DOCS / name).read_text() for name in ("trainings.md", "guides/hand-written-trainings.md"))
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def run(title):
-    """The names that a section of the page defines."""
-    (section,) = [section for section in SECTIONS if section.startswith(title)]
+def run(title, page=GUIDE):
+    """The names that a section of the page defines, after the imports of its first block."""
+    sections = page.split("\n## ")
+    (section,) = [section for section in sections if section.startswith(title)]
     names = {}
-    for code in (*BLOCK.findall(START), *BLOCK.findall(section)):
-        exec(compile(code, "docs/trainings.md", "exec"), names)
+    for code in (BLOCK.findall(page)[0], *BLOCK.findall(section)):
+        exec(compile(code, "docs", "exec"), names)
     return names
 
 
 def test_adversarial_network():
     """Catches networks that do not train: drawn points cover the data, and the discriminator is at a loss."""
     runs = run("A generative adversarial network")["runs"]
-    assert runs.sizes == {"seed": 2, "learning_rate": 2, "step": 11}
+    assert runs.sizes == {"seed": 4, "learning_rate": 2, "step": 11}
     distance = runs.distance.mean(["seed", "learning_rate"])
     assert distance[-1] < 0.5 * distance[0]
     assert np.abs(runs.discriminator_loss.isel(step=-1).mean() - np.log(4)) < 0.1
@@ -37,7 +38,7 @@ def test_adversarial_network():
 
 def test_bandit():
     """Catches an agent that does not explore, or does not learn from it; published: about 80 % and a third."""
-    runs = run("A bandit")["runs"]
+    runs = run("A multi-armed bandit")["runs"]
     best = runs.best_arm.isel(step=-1).mean("seed")
     assert 0.7 < best.sel(epsilon=0.1, method="nearest") < 0.9
     assert 0.2 < best.sel(epsilon=0.0) < 0.5
@@ -59,7 +60,7 @@ def test_newton():
 
 def test_several_devices():
     """Catches another run than that on one device, or one that learns nothing."""
-    names = run("One run on several devices")
+    names = run("One run on several devices", PAGE)
     np.testing.assert_allclose(names["together"].train_loss, names["alone"].train_loss, atol=1e-3)
     assert names["together"].attrs["mesh"] == "data 2"
     assert names["together"].test_accuracy[-1] > 0.9
@@ -69,7 +70,7 @@ def test_several_devices():
 def test_messages(position):
     """Catches a check that is gone, or says something else than the page."""
     text = re.findall(r"^```pycon\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[position]
-    test = doctest.DocTestParser().get_doctest(text, run("What is checked"), "docs/trainings.md", None, 0)
+    test = doctest.DocTestParser().get_doctest(text, run("What is checked", PAGE), "docs/trainings.md", None, 0)
     assert test.examples
     report: list[str] = []
     doctest.DocTestRunner(optionflags=OPTIONS).run(test, out=report.append)

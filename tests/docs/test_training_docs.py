@@ -29,7 +29,7 @@ def run(title, page=GUIDE):
 def test_adversarial_network():
     """Catches networks that do not train: drawn points cover the data, and the discriminator is at a loss."""
     runs = run("A generative adversarial network")["runs"]
-    assert runs.sizes == {"seed": 4, "learning_rate": 2, "step": 11}
+    assert runs.distance.sizes == {"seed": 4, "learning_rate": 2, "step": 11}
     distance = runs.distance.mean(["seed", "learning_rate"])
     assert distance[-1] < 0.5 * distance[0]
     assert np.abs(runs.discriminator_loss.isel(step=-1).mean() - np.log(4)) < 0.1

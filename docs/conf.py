@@ -55,7 +55,7 @@ html_static_path = ["_static"]
 html_css_files = ["dlcore.css"]
 html_show_sourcelink = False
 html_copy_source = False
-html_sidebars = {"index": []}
+html_sidebars = {"index": [], "atlas": []}
 html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
@@ -89,15 +89,18 @@ def read_page(app, name, source):
         path, source[0] = ELSEWHERE[name], ELSEWHERE[name].read_text()
         app.env.note_dependency(str(path))
     if name == "atlas":
-        source[0] += questions(ROOT / "experiments" / "results" / "block-1")
+        verdicts = sorted((ROOT / "experiments" / "results" / "block-1").glob("*/verdict.json"))
+        source[0] += questions(verdicts)
+        for file in (DOCS / "conf.py", *verdicts):
+            app.env.note_dependency(str(file))
     here = (DOCS / name).parent
     source[0] = LINK.sub(lambda link: page_of(path.parent, here, link), source[0])
 
 
-def questions(results):
+def questions(verdicts):
     """A list of what the atlas answers: the search of the site does not look into its pages."""
     lines = []
-    for file in sorted(results.glob("*/verdict.json")):
+    for file in verdicts:
         plan, address = json.loads(file.read_text())["plan"], f"atlas/questions/{file.parent.name}.html"
         statements = " ".join(claim["statement"] for claim in plan["claims"])
         lines.append(f'- <a href="{address}">{plan["question"]}</a> {statements}\n')

@@ -94,8 +94,8 @@ def points(*dim: str, **parameters: Any) -> Points:
       ArgumentError: different numbers of values, or values that are none.
 
     Example:
-      >>> random = np.random.default_rng(0)
-      >>> dl.points(learning_rate=10 ** random.uniform(-3, 0, 20), weight_decay=10 ** random.uniform(-5, -2, 20))
+      >>> exponents = np.random.default_rng(0).uniform([-3, -5], [0, -2], (20, 2))  # a row for each point
+      >>> dl.points(learning_rate=10 ** exponents[:, 0], weight_decay=10 ** exponents[:, 1])
       20 points of learning_rate, weight_decay
     """
     return Points(dim[0] if dim else "point", parameters)

@@ -1,4 +1,4 @@
-"""Two CPU devices for every test, no compiled programs kept on disk, and no silent rank promotion."""
+"""Two CPU devices for every test, programs compiled as `compiles` says, and no silent rank promotion."""
 
 import gc
 import signal

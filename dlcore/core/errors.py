@@ -47,7 +47,8 @@ def suggest(name: object, known: Iterable[str]) -> str:
     known = sorted(known)
     lower = {each.lower(): each for each in reversed(known)}
     more = f", and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else ""
-    near = difflib.get_close_matches(str(name).lower(), lower, n=1)
+    parts = [each for each in lower if each.endswith(f"_{name}".lower())]  # "auc" of "validation_auc"
+    near = difflib.get_close_matches(str(name).lower(), lower, n=1) or parts[-1:]
     return f"did you mean {lower[near[0]]!r}?" if near else f"known: {', '.join(known[:MOST_NAMES])}{more}."
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from dlcore.core.arguments import NONE, arguments, integer, number, one_of, text
 from dlcore.core.errors import ArgumentError, suggest
 
-BETTER = {"min": ("loss", "error"), "max": ("accuracy", "r2", "f1", "precision", "recall")}
+BETTER = {"min": ("loss", "error", "perplexity"), "max": ("accuracy", "auc", "r2", "f1", "precision", "recall")}
 
 
 class EarlyStopping(NamedTuple):
@@ -38,8 +38,8 @@ def early_stopping(
       record: name of a record of one number, e.g. "validation_loss".
       patience: records without improvement that end the run.
       min_change: what counts as an improvement is by more than this, in the record's unit; may be traced.
-      mode: whether less ("min") or more ("max") is better; by default what the name says: of a loss or an error less,
-        of an accuracy, r2, f1, precision or recall more.
+      mode: whether less ("min") or more ("max") is better; by default what the name says: of a loss, an error
+        or a perplexity less, of an accuracy, auc, r2, f1, precision or recall more.
 
     Raises:
       ArgumentError: no mode for a record whose name does not say it.

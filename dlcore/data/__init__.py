@@ -21,7 +21,7 @@ from dlcore.data.prepare.vocabulary import Vocabulary, characters, mask, pad, wo
 from dlcore.data.read.aligned_text import from_aligned_text
 from dlcore.data.read.cifar import from_cifar
 from dlcore.data.read.csv import from_csv
-from dlcore.data.read.frame import from_frame
+from dlcore.data.read.frame import from_frame, inputs_from_frame
 from dlcore.data.read.idx import from_idx, read_idx
 from dlcore.data.read.images import from_image_folder, stream_image_folder
 from dlcore.data.read.npz import from_npz, stream_npz
@@ -109,6 +109,7 @@ __all__ = [
     "from_text_classes",
     "grouped",
     "in_training",
+    "inputs_from_frame",
     "iris",
     "load_position",
     "mask",

@@ -31,8 +31,20 @@ class Threshold(NamedTuple):
 def roc_auc(scores: jax.Array, same: jax.Array) -> jax.Array:
     """Area under the ROC curve: the probability that a same pair scores above a different one; ties count half.
 
-    >>> dl.metrics.roc_auc(jnp.array([0.9, 0.1, 0.4]), jnp.array([1, 0, 0]))
-    Array(1., dtype=float32)
+    Of pairs, or of examples of any two classes. Of a network with two logits, the score is the second minus the first.
+
+    Args:
+      scores: [N], higher for what should be the same (class 1). same: [N], 0 or 1, or truth values.
+
+    Returns:
+      [], from 0 to 1.
+
+    Raises:
+      DataError: scores that are not [N], labels of only one kind; where the labels are traced, NaN.
+
+    Example:
+      >>> dl.metrics.roc_auc(jnp.array([0.9, 0.1, 0.4]), jnp.array([1, 0, 0]))
+      Array(1., dtype=float32)
     """
     curve = _curve("roc_auc", scores, same)
     # Steps of integers: differences of rates would cancel where there are many pairs.

@@ -124,8 +124,10 @@ def test_step_0_is_nobodys_turn_to_improve():
         ({"keep_best": ("grade", "most")}, "keep_best is .'grade', 'most'."),
         (
             {"keep_best": "valid_loss"},
-            "keep_best watches 'valid_loss', the records are .*did you mean 'train_loss'|known",
+            "keep_best watches 'valid_loss', the records are .*did you mean '[a-z]+_loss'",
         ),
+        ({"keep_best": "accuracy"}, "keep_best watches 'accuracy', the records are .*did you mean 'test_accuracy'"),
+        ({"keep_best": "auc"}, "keep_best watches 'auc', the records are .*known: .*test_loss"),
         ({"stop": 3}, "stop is 3; expects an EarlyStopping, e.g. dl.early_stopping"),
         ({"stop": dl.early_stopping("valid_loss", patience=1)}, "stop watches 'valid_loss', the records are"),
     ],

@@ -299,3 +299,36 @@ def test_categories_that_look_alike(twins):
     words["word"] = words["word"].str.normalize("NFC").str.replace(r"[\u00ad\u200b-\u200f\u2060\ufeff]", "", regex=True)
     words["word"] = words["word"].str.split().str.join(" ")
     assert dl.data.from_frame(words, "word", drop=["kind"]).train.targets.tolist() == [0, 0, 1]
+
+
+def test_new_rows_get_the_columns_of_the_data_set():
+    """Catches columns in another order, a category that shifts its neighbors, one that is silently nothing."""
+    table = pd.DataFrame({"x": [1, 5, 4], "place_size": [1, 2, 3], "place": ["sea", "wood", "sea"], "kind": KINDS})
+    raw = dl.data.from_frame(table, "kind", one_hot=["place"])
+    assert raw.input_names == ("x", "place_size", "place_sea", "place_wood")
+    again = dl.data.inputs_from_frame(table, raw, one_hot=["place"])
+    np.testing.assert_array_equal(again, raw.train.inputs)
+    new = pd.DataFrame({"place": ["wood"], "note": ["n"], "place_size": [7.5], "x": [2]})
+    np.testing.assert_array_equal(dl.data.inputs_from_frame(new, raw, one_hot=["place"]), [[2, 7.5, 0, 1]])
+    standardized = dl.data.standardize(raw)
+    np.testing.assert_array_equal(dl.data.inputs_from_frame(new, standardized, one_hot=["place"]), [[2, 7.5, 0, 1]])
+    for rows, options, text in (
+        (new, {}, r"no column 'place_sea', an input of unnamed; they have .* one_hot=\('place',\)"),
+        (new.drop(columns="x"), {"one_hot": ["place"]}, "no column 'x'.*Add it"),
+        (new.drop(columns="place_size"), {"one_hot": ["place"]}, "no column 'place_size'.*Add it"),
+        (new.assign(place="lake"), {"one_hot": ["place"]}, "make an input 'place_lake'.*place_sea, place_wood"),
+        (new.assign(x=np.nan), {"one_hot": ["place"]}, "row 0, column 'x' is missing"),
+        (new, {"one_hot": ["plac"]}, "no column 'plac'; did you mean 'place'"),
+    ):
+        with raises(text):
+            dl.data.inputs_from_frame(rows, raw, **options)
+    with raises("has no input_names"):
+        dl.data.inputs_from_frame(new, dl.data.from_arrays(np.ones((2, 1)), [0, 1]))
+
+
+def test_a_separator_is_one_character(tmp_path):
+    """Catches pandas' other parser, with its warning and its reading of patterns."""
+    path = write(tmp_path / "a.csv", "x::kind\n1::a\n2::b\n")
+    for separator in ("::", "", "\u2028"):
+        with pytest.raises(dl.ArgumentError, match=r"one character of ASCII.*sep='::', engine='python'"):
+            dl.data.from_csv(path, "kind", separator=separator)

@@ -181,6 +181,12 @@ EXAMPLES = {
         "max_bytes": 10_000,
         **DESCRIBED,
     },
+    "inputs_from_frame": lambda: {
+        "frame": frame(),
+        "dataset": dl.data.from_frame(frame(), "kind"),
+        "one_hot": [],
+        "max_bytes": 10_000,
+    },
     "from_idx": lambda: {
         "images": files() / "rows.idx",
         "labels": files() / "labels.idx",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlcore.core.arguments import arguments, boolean, path, text
+from dlcore.core.arguments import Constraint, RefusedError, arguments, boolean, path
 from dlcore.core.dataset import Dataset
 from dlcore.core.errors import DataError
 from dlcore.data.read.columns import CODE
@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@arguments(path=path, target=TARGET, header=boolean, separator=text, options=OPTIONS)
+def _accept_separator(value: Any) -> Any:
+    if not (isinstance(value, str) and value.isascii() and len(value) == 1):
+        raise RefusedError(
+            "Read others in pandas: dl.data.from_frame(pd.read_csv(path, sep='::', engine='python'), ...)."
+        )
+    return value
+
+
+SEPARATOR = Constraint("a string of one character of ASCII, e.g. ';'", _accept_separator)
+
+
+@arguments(path=path, target=TARGET, header=boolean, separator=SEPARATOR, options=OPTIONS)
 def from_csv(
     path: PathLike, target: Column | Sequence[Column], *, header: bool = True, separator: str = ",", **options: Any
 ) -> Dataset:
@@ -32,7 +43,7 @@ def from_csv(
         007 are text where they are classes, groups or in one_hot.
       target: column to predict, by name or by position (-1 is the last); or several columns of numbers.
       header: whether the first line holds names; without it columns are called "0", "1", ...
-      separator: between cells, e.g. a tab.
+      separator: between cells, one character, e.g. a tab.
       options: as in `from_frame`; `max_bytes` is also the most that the file may hold when unpacked, and that its cells
         may take as numbers of 8 bytes.
 
@@ -49,7 +60,7 @@ def from_csv(
     library("pandas", "reading CSV")
     max_bytes = options.get("max_bytes", MAX_TABLE)
     text = decoded(read_bytes(path, max_bytes=max_bytes), path)
-    cells = text.count(separator or "\n") + text.count("\n") + 1
+    cells = text.count(separator) + text.count("\n") + 1
     if 8 * cells > max_bytes:
         raise DataError(f"{path} holds {cells} cells; expects at most max_bytes={max_bytes}, 8 bytes each. Raise it.")
     data = text.encode()  # a text stream would take four times as much memory

@@ -18,10 +18,10 @@ from dlcore.core.arguments import (
     sequence,
     text,
 )
-from dlcore.core.dataset import FIELDS, Dataset
+from dlcore.core.dataset import FIELDS, Dataset, one_array
 from dlcore.core.errors import ArgumentError, DataError
 from dlcore.data.arrange.splits import from_arrays
-from dlcore.data.parameters import BYTES, DESCRIBED, SPLITTING, keywords
+from dlcore.data.parameters import BYTES, DATASET, DESCRIBED, SPLITTING, check_in_memory, keywords
 from dlcore.data.read.columns import check_missing_text, check_twins, classes, is_numeric, numbers, refuse_others
 from dlcore.data.read.files import MAX_TABLE, PathLike, library
 from dlcore.data.read.leaks import check_classes_once, check_numbers_once
@@ -138,6 +138,82 @@ def from_frame(
         groups=_group_values(rows[groups]) if groups else None,
         **fields | described,
     )
+
+
+@arguments(frame=FRAME, dataset=DATASET, one_hot=COLUMNS, max_bytes=BYTES)
+def inputs_from_frame(
+    frame: "pd.DataFrame", dataset: Dataset, *, one_hot: Sequence[str] = (), max_bytes: int = MAX_TABLE
+) -> np.ndarray:
+    """Inputs of new rows, in the columns of a data set that was made from a table: for predictions.
+
+    They are not normalized: apply what was fitted to the train split, as in the example.
+
+    Args:
+      frame: the columns of that table that are inputs, in any order; other columns are left out.
+      dataset: as `from_frame` or `from_csv` made it, whose `input_names` say the columns.
+      one_hot: as it was given there; a value that no new row has becomes a column of 0.
+      max_bytes: most that the inputs may take.
+
+    Returns:
+      float32 [N, columns].
+
+    Raises:
+      DataError: a data set without input_names, a column that is not there, a value of a category that was not there,
+        cells as in `from_frame`.
+
+    Example:
+      >>> import pandas as pd
+      >>> frame = pd.DataFrame({"size": [1.0, 3.0], "color": ["red", "blue"], "kind": ["a", "b"]})
+      >>> data = dl.data.from_frame(frame, "kind", one_hot=["color"])
+      >>> data.input_names
+      ('size', 'color_blue', 'color_red')
+      >>> new = dl.data.inputs_from_frame(pd.DataFrame({"color": ["red"], "size": [2.0]}), data, one_hot=["color"])
+      >>> new.tolist()
+      [[2.0, 0.0, 1.0]]
+      >>> normalizer = dl.data.z_score()
+      >>> normalizer.apply(normalizer.fit(data.train.inputs), new).tolist()
+      [[0.0, -1.0, 1.0]]
+    """
+    if not dataset.input_names:
+        raise DataError(
+            f"{dataset.name} has no input_names; expects a data set of a table. Make it by dl.data.from_frame, or say "
+            "Dataset(..., input_names=...)."
+        )
+    check_in_memory("inputs_from_frame", dataset)
+    found = table(frame)
+    encoded = list(dict.fromkeys(found.column(name) for name in one_hot))
+    plain = [name for name in dataset.input_names if name in found.frame.columns and name not in encoded]
+    flags = _of_categories(dataset, encoded)
+    for name in dataset.input_names:
+        if name not in plain and name not in flags:
+            near = [each for each in found.frame.columns if name.startswith(f"{each}_") and each not in encoded]
+            advice = f"Encode the column as that data set did, one_hot=({near[0]!r},)." if near else "Add it."
+            raise DataError(
+                f"the new rows have no column {name!r}, an input of {dataset.name}; they have "
+                f"{', '.join(found.frame.columns)}. {advice}"
+            )
+    chosen: Any = found.frame[[*plain, *encoded]]
+    _check_missing(chosen)
+    values, names = _inputs(chosen, encoded, max_bytes)
+    for name in names:
+        if name not in dataset.input_names:
+            raise DataError(
+                f"the new rows make an input {name!r}; {dataset.name} has {', '.join(dataset.input_names)}. Leave the "
+                "rows of that value out, or train with such rows."
+            )
+    columns = dict(zip(names, values.T, strict=True))
+    absent = np.zeros(len(chosen), np.float32)
+    return np.stack([columns.get(name, absent) for name in dataset.input_names], axis=1)
+
+
+def _of_categories(dataset: Dataset, encoded: Sequence[str]) -> list[str]:
+    """Inputs that say whether a column of categories has a value: called after it, and of two values."""
+    inputs = one_array(dataset, "inputs", "inputs_from_frame")
+    return [
+        name
+        for name, column in zip(dataset.input_names, np.moveaxis(inputs, -1, 0), strict=True)
+        if name.startswith(tuple(f"{each}_" for each in encoded)) and len(np.unique(column)) <= 2
+    ]
 
 
 def described(path: PathLike, kind: str) -> dict[str, Any]:

@@ -77,6 +77,7 @@ ELSEWHERE = {
     "contributing": ROOT / "CONTRIBUTING.md",
     "experiments": ROOT / "experiments" / "README.md",
 }
+QUESTION = re.compile(r"\[([^\]]+)\]\((?:\w+/)(\w+)\.py\)")  # a link to what measures it; the site has the atlas
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#|/)([^)#\s]+)(#[^)\s]*)?(?=\))")
 
 
@@ -88,6 +89,8 @@ def read_page(app, name, source):
     if name in ELSEWHERE:
         path, source[0] = ELSEWHERE[name], ELSEWHERE[name].read_text()
         app.env.note_dependency(str(path))
+    if name == "experiments":
+        source[0] = QUESTION.sub(r'<a href="atlas/questions/\2.html">\1</a>', source[0])
     if name == "atlas":
         verdicts = sorted((ROOT / "experiments" / "results" / "block-1").glob("*/verdict.json"))
         source[0] += questions(verdicts)
@@ -120,6 +123,23 @@ def page_of(folder, here, link):
     return pathlib.Path(os.path.relpath(file, here)).as_posix() + (link[2] or "")
 
 
+NOT_BROKEN = re.compile(
+    r"(?<=\d) (?=\d{3}\b)|(?<=[<>]=) (?=\d)|(?<=[<>]) (?=\d)|(?<=[✓✗±?]) (?=\w)|(?<=\d) (?=(?:%|ms|us|GB|MB)\b)"
+)
+
+
+def shape_lines(app, doctree, name):
+    """Keep 262 144, >= 4 and 13 ms in one line, and mark figures that a telephone should not shrink."""
+    for text in list(doctree.findall(nodes.Text)):
+        if not isinstance(text.parent, nodes.literal | nodes.literal_block | nodes.raw | nodes.title):
+            text.parent.replace(text, nodes.Text(NOT_BROKEN.sub("\u00a0", text)))
+    for image in doctree.findall(nodes.image):
+        file = pathlib.Path(app.srcdir, image["uri"])
+        if file.suffix == ".png" and file.is_file() and int.from_bytes(file.read_bytes()[16:20]) > WIDE:
+            image["classes"].append("wide")
+
+
+WIDE = 1000  # pixels
 PUBLIC, FILE = re.compile(r"dl\.([\w.]+)(\(.*\))?"), re.compile(r"([a-z_]+(?:/\w+)+)\.py")
 
 
@@ -147,6 +167,7 @@ def setup(app):
     reference.write_pages(DOCS / "api" / "generated")
     app.connect("source-read", read_page)
     app.connect("doctree-resolved", link_code)
+    app.connect("doctree-resolved", shape_lines)
     app.connect("autodoc-process-docstring", reference.before_napoleon, priority=100)
     app.connect("autodoc-process-docstring", reference.after_napoleon, priority=900)
     app.connect("autodoc-skip-member", reference.skip)

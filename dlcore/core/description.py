@@ -33,15 +33,16 @@ class Description(NamedTuple):
 
     def html(self) -> str:
         """For a notebook: the head and what stands by itself, above a table of the other rows."""
-        cell = "<td style='text-align: left; vertical-align: top; padding: 0 1em 0 0'>"
+        style = "text-align: left; vertical-align: top; padding: 0 1em 0 0"
         alone = "".join(f"<br>{html.escape(text)}" for label, text in self.rows if not label)
         rows = "".join(
-            f"<tr>{cell}{html.escape(label)}</td>{cell}{html.escape(text)}</td></tr>"
+            f"<tr><td style='{style}; white-space: nowrap'>{html.escape(label)}</td>"
+            f"<td style='{style}'>{html.escape(text)}</td></tr>"
             for label, text in self.rows
             if label
         )
         title, head = html.escape(self.title), html.escape(self.head)
-        return f"<div><b>{title}</b>: {head}{alone}<table>{rows}</table></div>"
+        return f"<div><b>{title}</b>: {head}{alone}<table style='margin: 0'>{rows}</table></div>"
 
 
 def model(value: Any) -> Description:

@@ -8,7 +8,7 @@ import functools
 import pathlib
 import sys
 from html.parser import HTMLParser
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 LOADS = {
     "script": "src",
@@ -19,6 +19,7 @@ LOADS = {
     "video": "src",
     "link": "href",
 }
+FILTERS = {"verdict", "part", "text"}  # of the atlas, in its addresses after the "#"
 NO_LOAD = {"canonical", "next", "prev", "search", "index", "author", "copyright", "up"}
 
 
@@ -63,6 +64,9 @@ def problems(site):
             to = target(site, file, address)
             if not to.exists():
                 yield f"{where} links to {address}, which is not there"
+            elif to == site / "atlas" / "index.html" and "=" in parts.fragment:
+                if unknown := set(parse_qs(parts.fragment, keep_blank_values=True)) - FILTERS:
+                    yield f"{where} links to {address}: the atlas does not filter by {', '.join(sorted(unknown))}"
             elif parts.fragment and to.suffix == ".html" and unquote(parts.fragment) not in read(to).anchors:
                 yield f"{where} links to {address}: {to.relative_to(site)} has no such anchor"
     for file in sorted(site.rglob("*.css")):

@@ -1,5 +1,7 @@
 """What does the learning rate do to the curvature of the loss that a network comes to?
 
+Setting: 256 digits, squared error; networks with one hidden layer of 64 tanh or ReLU units; full-batch gradient
+descent, 2000 steps, at four fixed rates from 0.125 to 1; 5 seeds.
 Command: `python -m experiments run edge_of_stability`; about 15 s on 2 CPU cores.
 Seen: from rates of 0.5 on the sharpness ends within 6 % of 2 / rate, while the loss goes on falling.
 """

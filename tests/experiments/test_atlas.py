@@ -213,6 +213,7 @@ def test_ticks_stay_inside():
             plot = forest.plot(above(edge), found, ["inconclusive"] * 2)
             assert plot.axis.place(edge) in [tick.place for tick in plot.ticks]
             for tick in plot.ticks:
+                assert tick.anchor == "middle" or tick.place == plot.axis.place(edge)
                 wide = forest.CHARACTER * len(tick.text)
                 begin = tick.place - {"start": 0.0, "middle": wide / 2, "end": wide}[tick.anchor]
                 assert forest.MARGIN <= begin <= begin + wide <= 100 - forest.MARGIN, (low, high, tick)

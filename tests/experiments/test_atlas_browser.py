@@ -131,8 +131,8 @@ def test_headings_stand_above_their_columns(pages, browser):
     """Catches a heading beside what it is of, and columns that differ between the tables of a page."""
     lefts = """[...document.querySelectorAll('table')].map((table) => {
       const text = (node) => { const range = document.createRange(); range.selectNodeContents(node); return range; };
-      const badge = table.querySelector('td .badge');
-      return [...table.querySelectorAll('thead th'), badge.lastChild].map((node) => text(node).getBoundingClientRect().x);
+      const word = table.querySelector('td .badge').lastChild;
+      return [...table.querySelectorAll('thead th'), word].map((node) => text(node).getBoundingClientRect().x);
     })"""
     browser.open((pages / "questions" / "clipping.html").as_uri())
     tables = browser.evaluate(lefts)

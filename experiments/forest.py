@@ -15,7 +15,7 @@ LARGEST = 1e300  # beyond it an end is not drawn: differences would overflow
 TICKS = 5
 BEYOND = 5.0  # percent from the end of the axis, less than PADDING leaves: marker of a number that lies beyond it
 CHARACTER, GAP = 2.2, 2.0  # percent of the narrowest figure, 300 pixels, that a character of a tick and a gap take
-MARGIN = 1.0  # percent that a tick stays away from the ends of the axis
+MARGIN = 0.9  # percent that a tick stays away from the ends of the axis: four characters fit where an edge may lie
 
 
 class Axis(NamedTuple):

@@ -27,6 +27,7 @@ RESULTS = tuple(HERE / "results" / f"block-{block}" for block in (1, 2, 3))
 OUTPUT = pathlib.Path("results/atlas")
 OTHER = "other"  # part of what the catalog does not know
 PLAIN = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)  # names of files that any server and system can hold
+SETTING = re.compile(r"^Setting: (.+?)(?:\n(?=Command:|Seen\b|\n)|\Z)", re.DOTALL | re.MULTILINE)  # in a docstring
 
 
 class Question(NamedTuple):
@@ -64,10 +65,19 @@ class Question(NamedTuple):
         return file if file.is_file() else None
 
     @property
+    def setting(self) -> str:
+        """On what it was measured, in words; nothing where its file does not say it."""
+        found = SETTING.search(self._docstring)
+        return " ".join(found[1].split()) if found else ""
+
+    @property
     def words(self) -> str:
-        """What its file says of itself, without the question."""
-        text = ast.get_docstring(ast.parse(self.source.read_text(encoding="utf-8"))) if self.source else None
-        return (text or "").partition("\n\n")[2]
+        """What its file says of itself besides, without the question."""
+        return SETTING.sub("", self._docstring).partition("\n\n")[2].strip()
+
+    @property
+    def _docstring(self) -> str:
+        return ast.get_docstring(ast.parse(self.source.read_text(encoding="utf-8"))) or "" if self.source else ""
 
     def rows(self, *, whole: bool) -> Iterator[tuple[tuple[str, ...], list[str]]]:
         """Names and outcomes by block: of statements, or of what is in them and differs."""

@@ -15,6 +15,7 @@ LARGEST = 1e300  # beyond it an end is not drawn: differences would overflow
 TICKS = 5
 BEYOND = 5.0  # percent from the end of the axis, less than PADDING leaves: marker of a number that lies beyond it
 CHARACTER, GAP = 2.2, 2.0  # percent of the narrowest figure, 300 pixels, that a character of a tick and a gap take
+MARGIN = 0.9  # percent that a tick stays away from the ends of the axis: four characters fit where an edge may lie
 
 
 class Axis(NamedTuple):
@@ -130,14 +131,20 @@ def mark(axis: Axis, found: Interval, outcome: str) -> Mark | None:
 
 
 def ticks(axis: Axis, edges: Sequence[float]) -> tuple[Tick, ...]:
-    """The edges of the region and round numbers, none of which touches another."""
+    """The edges of the region and round numbers, none of which touches another, and none an end of the axis.
+
+    Near an end the text of an edge stands beside its place; a round number is left out.
+    """
     found: list[tuple[float, float, Tick]] = []
     for value in [*edges, *round_numbers(axis)]:
         place, text = axis.place(value), digits(value).replace("e-0", "e-").replace("-", "\N{MINUS SIGN}")
         if not 0 <= place <= 100:
             continue
         wide = CHARACTER * len(text)
-        anchor = "start" if place < wide / 2 else "end" if place > 100 - wide / 2 else "middle"
+        room = wide / 2 + MARGIN
+        anchor = "start" if place < room else "end" if place > 100 - room else "middle"
+        if anchor != "middle" and value not in edges:
+            continue
         begin = place - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
         if all(begin > right + GAP or begin + wide < left - GAP for left, right, _ in found):
             found.append((begin, begin + wide, Tick(place, text, anchor)))

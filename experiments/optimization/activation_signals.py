@@ -1,5 +1,7 @@
 """What does an activation function do to the signals of a network?
 
+Setting: nothing is trained. Random normal inputs, 32 rows, through one or two hidden layers of 256 units with random
+weights; bend, slope and mean of the outputs of each of 8 activation functions, in 48 networks.
 Command: `python -m experiments run activation_signals`; about 5 s on 2 CPU cores.
 Seen: sigmoid keeps 0.37 of its mean slope where pre-activations have grown to 4, tanh 0.20, ReLU all, ELU 0.62.
 The mean of the outputs is 0.01 of their root mean square for tanh, 0.20 for ELU, 0.56 for ReLU, 0.92 for sigmoid.

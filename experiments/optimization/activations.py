@@ -1,5 +1,7 @@
 """Which activation function trains best?
 
+Setting: 400 digits; networks with one or three hidden layers of 32 units; SGD with momentum 0.9 on batches of 32, 300
+steps. Each function has its own learning rate, chosen on 8 seeds and judged on 20 others.
 Command: `python -m experiments run activations`; about half a minute on 2 CPU cores.
 Seen on 400 images of digits, in steps of momentum on batches of 32, three blocks of seeds: sigmoid takes as many as
 ReLU with one hidden layer (1.0 to 1.2 times) and over 3 times as many with three; tanh fewer, 0.6 to 0.7 times. A

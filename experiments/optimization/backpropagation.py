@@ -1,5 +1,7 @@
 """Are error signals, sent back layer by layer, the gradient; how is that checked, and what does it cost?
 
+Setting: random inputs and targets, 32 rows, and networks of up to ten hidden layers that are not trained, 16 of each
+kind: explicit error signals and differences of 17 steps h against autodiff. Costs: two perceptrons and an LSTM.
 Command: `python -m experiments run backpropagation`; about 15 s on 2 CPU cores.
 Seen: signals equal autodiff; differences leave 1e-10 at h = 1e-5 in float64 (at 1e-6 rounding, eps / h, is 2e-9),
 1e-4 in float32, and are wrong at kinks; a backward pass costs 1.9 forward passes of four hidden layers, 1.1 of one.

@@ -1,5 +1,7 @@
 """Does clipping gradients cure their explosion, and what does it cost where nothing explodes?
 
+Setting: descent on x^4 at rate 0.1; 32 recurrent units adding numbers in 2000 sequences of 20 steps, SGD at 0.5;
+a 64-32-10 network on 1258 digits, SGD at the best of 10 rates for each clipping, tuned on 8 seeds, judged on 16.
 Command: `python -m experiments run clipping`; about 20 s on 2 CPU cores.
 Seen: clipped it arrives where plain descent is thrown away; retuned it is as good, else 2 to 5 times behind.
 """

@@ -1,5 +1,7 @@
 """Do units die in training?
 
+Setting: 400 digits; networks with two hidden layers of 32 units; SGD on batches of 32, 200 steps, at two fixed learning
+rates: 0.25, a good one, and 0.8, a large one. 16 networks of each of four activation functions.
 Command: `python -m experiments run dead_units`; about 10 s on 2 CPU cores.
 Seen: at a good learning rate no network of 16 loses a fifth of its units. At three times that rate all networks of ReLU
 do, and those of ELU, whose slope vanishes too; leaky ReLU loses none.

@@ -1,5 +1,8 @@
 """Do deep networks need fewer units than shallow ones?
 
+Setting: a sawtooth of up to 256 points, by networks made by hand and trained ones (layers of 8 units, Adam, the best of
+4 rates); 512 drawn examples and 1258 digits, deep and shallow networks of equal size, Adam, rates tuned on 4 seeds. 16
+runs.
 Command: `python -m experiments run depth`; about 20 s on 2 CPU cores.
 Seen: of a sawtooth, which a deep network represents with 16 units and a shallow one with no fewer than 254, yes. But
 training does not find it, and with as many parameters depth helps where functions are nested, not where they are sums.

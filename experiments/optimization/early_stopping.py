@@ -1,5 +1,8 @@
 """Do too many epochs overfit, does early stopping prevent it, and what may it look at?
 
+Setting: 400 digits to train on, 200 for validation, 50 to test, the other 1147 as new examples; none or 40 % of the
+labels wrong. A 64-128-10 network; Adam at 0.003, not tuned, on batches of 20, 40 epochs; 32 seeds, each with its own
+split.
 Command: `python -m experiments run early_stopping`; about 15 s on 2 CPU cores.
 Seen: with 40 % of the labels wrong 0.07 of accuracy is lost after the best epochs, with clean labels nothing.
 """

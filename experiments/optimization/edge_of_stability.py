@@ -1,5 +1,7 @@
 """What does the learning rate do to the curvature of the loss that a network comes to?
 
+Setting: 256 digits, squared error; networks with one hidden layer of 64 tanh or ReLU units; full-batch gradient
+descent, 2000 steps, at four fixed rates from 0.125 to 1; 5 seeds.
 Command: `python -m experiments run edge_of_stability`; about 15 s on 2 CPU cores.
 Seen: from rates of 0.5 on the sharpness ends within 6 % of 2 / rate, while the loss goes on falling.
 """
@@ -97,7 +99,7 @@ def draw(measured: Measured) -> list[ev.Picture]:
 
 
 CAPTION = (
-    "Full-batch descent of a network with two hidden layers on 256 digits, mean squared error, means over seeds. Left "
+    "Full-batch descent of a network with one hidden layer on 256 digits, mean squared error, means over seeds. Left "
     "and middle: largest eigenvalue of the Hessian over 2 / rate; the dotted line is where a quadratic would begin to "
     "diverge. Right: train loss of the first network, at the rates of the left panel."
 )
@@ -113,6 +115,13 @@ ANSWERS = {
     },
 }
 QUESTION = "What does the learning rate do to the curvature that a network comes to?"
-DESIGN = {"activations": ACTIVATIONS, "rates": RATES, "steps": 2000, "examples": 256, "hidden": [64, 64]}
-HISTORY = ev.piloted("2026-11-26")
+DESIGN = {"activations": ACTIVATIONS, "rates": RATES, "steps": 2000, "examples": 256, "layers": [64, 64, 10]}
+HISTORY = (
+    *ev.piloted("2026-11-26"),
+    ev.Revision(
+        2,
+        "2026-11-27",
+        "The design names all layers, inputs first; it read as two hidden ones. Nothing is measured anew.",
+    ),
+)
 EXPERIMENT = ev.Experiment(QUESTION, CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

@@ -1,5 +1,7 @@
 """Why do gradients vanish or explode over time in a recurrent network?
 
+Setting: nothing is trained. Recurrent networks of 64 units with random weights of three sizes, linear without inputs or
+tanh with random ones; the gradient is followed back over 400 steps, in double precision, in 64 networks.
 Command: `python -m experiments run exploding_vanishing`; about 5 s on 2 CPU cores.
 Seen: where units are linear the log of the gradient changes by that of the spectral radius at every step, to 0.0003;
 the log of the size of the weights is off by 0.055. In tanh units with inputs it vanishes even at weights of size 1.25.

@@ -1,5 +1,7 @@
 """Do gates keep gradients over time?
 
+Setting: nothing is trained. LSTMs of 32 units with random weights, random inputs and a forget bias of 0, 1 or 5, beside
+tanh units; the gradient is followed back over 100 steps, in double precision, in 64 networks.
 Command: `python -m experiments run gates`; about 3 s on 2 CPU cores.
 Seen: of an LSTM whose gates are half open a step back keeps 0.63 of the gradient, of tanh units 0.61; with a forget
 bias of 1 0.82, with 5 1.03.

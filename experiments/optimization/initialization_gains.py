@@ -1,5 +1,7 @@
 """Which sizes of weights keep signals and gradients through many layers?
 
+Setting: nothing is trained. A random signal goes forward, and a random gradient back, through 10 layers of 256 units
+with normal weights; bisection finds the gain that keeps each, for 6 activation functions, in 64 networks.
 Command: `python -m experiments run initialization_gains`; about 10 s on 2 CPU cores.
 Seen: the gains of Glorot and He keep both to 1 % for linear units, ReLU and leaky ReLU. Tanh's of 5/3 is 5 % too large
 for signals and 25 % for gradients, sigmoid's of 1 is 1.9 and 9 times too small, SELU's of 3/4 by a quarter and more.

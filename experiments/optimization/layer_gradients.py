@@ -1,5 +1,7 @@
 """Do early layers learn slower than later ones?
 
+Setting: nothing is trained. Sigmoid networks with 2, 3 or 4 hidden layers of 30 units and random weights; the gradient
+of their loss on 300 digits, by layer, in 32 networks of each depth.
 Command: `python -m experiments run layer_gradients`; about 5 s on 2 CPU cores.
 Seen: in front of every layer of 30 sigmoid units the gradient is five times smaller, as in Nielsen's networks.
 """

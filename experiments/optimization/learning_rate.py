@@ -1,5 +1,7 @@
 """What is the learning rate, what values can it take, and what happens when it is too low or too high?
 
+Setting: three parabolas, 100 steps; softmax regression and a 64-32-10 network on 1258 digits whose pixels go to 1/16, 1
+or 16; SGD on batches of 32, 12 epochs, at 20 rates by factors of 2. 16 seeds choose a rate, 16 others are judged.
 Command: `python -m experiments run learning_rate`; about 15 s on 2 CPU cores.
 Seen: best rates from 0.01 to 500 for one model, by the scale of its inputs; an eighth of the best is 5 times slower.
 """

@@ -1,5 +1,7 @@
 """Which is stronger, a linear network of two layers or a decision tree of depth 2?
 
+Setting: 400 points of a square in four patterns, and three tables, 70 % to train on; linear networks with 8 hidden
+units, full-batch Adam at 0.03, not tuned, 600 steps; scikit-learn's trees of depth 2. 64 draws or splits.
 Command: `python -m experiments run linear_or_tree`; about 20 s on 2 CPU cores.
 Seen: neither. Lines win where classes are divided by a slanted line, cuts where they are divided along the axes. XOR
 needs two cuts, but greedy growth does not find them among points that fill a square: the first gains nothing.

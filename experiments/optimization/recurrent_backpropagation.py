@@ -1,5 +1,7 @@
 """How is a network with a loop trained, and how far back does what it learns reach?
 
+Setting: 512 sequences of 12 steps, of which two marked numbers are to be added; 16 recurrent units, Adam on batches of
+32, 400 steps, best of four rates by 3 seeds, 12 others judged. Jacobians: 12 untrained networks of 8 units.
 Command: `python -m experiments run recurrent_backpropagation`; about 20 s on 2 CPU cores.
 Seen: products of Jacobians agree to 1e-14; all steps back, the error is 0.02 of a guess's; cut off, it stays at 1 if
 states forget and falls to 0.2 if not: the forward pass carries the past over the cut.

@@ -1,5 +1,7 @@
 """What is left of a signal after thirty layers of ReLU?
 
+Setting: nothing is trained. A random signal goes through 30 layers of 128 ReLU units with LeCun's or He's normal
+weights; its mean square after each layer, in 256 networks of each.
 Command: `python -m experiments run relu_variance`; about 5 s on 2 CPU cores.
 Seen: with LeCun's weights the mean square halves in each layer, with He's it is kept; but only on average: from
 network to network its log has the variance 5 x layers / units.

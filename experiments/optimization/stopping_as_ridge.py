@@ -1,5 +1,7 @@
 """On least squares, is stopping early like a penalty on the weights?
 
+Setting: formulas for the expected error of gradient flow and ridge on inputs with three spectra, two made up and that
+of the diabetes data, 200 examples; full-batch descent on 354 patients at a fixed rate of 0.005, 400 steps, 8 seeds.
 Command: `python -m experiments run stopping_as_ridge`; about 3 s on 2 CPU cores.
 Seen: at no time more than 1.61 times the risk of ridge, at the best time at most 1.03 times.
 """

@@ -1,5 +1,7 @@
 """What helps against vanishing gradients?
 
+Setting: 400 digits; eight kinds of networks with ten hidden layers of 32 units; SGD with momentum 0.9 on batches of 32,
+150 steps, at rates of 1/256, 1/64 and 1/16, of which the best counts; 14 networks of each.
 Command: `python -m experiments run vanishing_cures`; about 20 s on 2 CPU cores.
 Seen: in front of ten sigmoid layers 2e-6 of the gradient is left, and no network trains. With batch norm, skip
 connections, tanh or ReLU 0.18 and more, and all train; orthogonal weights and clipping do not help sigmoid units.

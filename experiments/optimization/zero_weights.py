@@ -1,5 +1,8 @@
 """May weights and biases be zero, or all equal, when training starts?
 
+Setting: wine (142 examples) and breast cancer (455); 16 hidden units of nine activation functions; full-batch descent,
+400 steps, at rates of 0.3 and 1, of which the best counts; 12 seeds. Linear models, on diabetes too: at 0.2, with a
+penalty.
 Command: `python -m experiments run zero_weights`; about 30 s on 2 CPU cores.
 Seen: from zero 7 of 9 activations stay at the entropy of the class shares; sigmoid and softplus, not 0 at 0, train as
 one unit would. Equal units stay equal to the bit.

@@ -156,7 +156,7 @@ def test_the_way_home(results, tmp_path):
     for home in ("../index.html", ""):
         atlas.write_pages(questions, tmp_path, home)
         for page, link in (("index.html", "../index.html"), ("questions/mine.html", "../../index.html")):
-            assert (f'<a href="{link}">dlcore</a>' in (tmp_path / page).read_text()) == bool(home)
+            assert (f'<a href="{link}">dlcore: documentation</a>' in (tmp_path / page).read_text()) == bool(home)
 
 
 def test_what_it_refuses(results, tmp_path):
@@ -205,6 +205,20 @@ def test_places_on_an_axis():
     assert linear.marks[0].shape == "inconclusive"
 
 
+def test_ticks_stay_inside():
+    """Catches a text at the end of an axis that touches the next column, and an edge that loses its number for it."""
+    for low, high in ((-0.5, 0.401), (0.0, 0.4), (0.4, 0.801), (1e-9, 1e4)):
+        found = [Interval((low + high) / 2, low, high, 4), Interval(high, high, high, 4)]
+        for edge in (low, high):
+            plot = forest.plot(above(edge), found, ["inconclusive"] * 2)
+            assert plot.axis.place(edge) in [tick.place for tick in plot.ticks]
+            for tick in plot.ticks:
+                assert tick.anchor == "middle" or tick.place == plot.axis.place(edge)
+                wide = forest.CHARACTER * len(tick.text)
+                begin = tick.place - {"start": 0.0, "middle": wide / 2, "end": wide}[tick.anchor]
+                assert forest.MARGIN <= begin <= begin + wide <= 100 - forest.MARGIN, (low, high, tick)
+
+
 @pytest.mark.parametrize("bound", ["two-sided", "at least", "at most", "exact", "none"])
 @pytest.mark.parametrize("values", [(math.nan, math.nan, math.nan), (1.0, -math.inf, math.inf), (1e300, -1e300, 1e308)])
 def test_whatever_an_interval_is(bound, values):
@@ -214,6 +228,48 @@ def test_whatever_an_interval_is(bound, values):
     numbers = [*plot.region, *(tick.place for tick in plot.ticks)]
     numbers += [value for mark in plot.marks if mark for value in (mark.begin, mark.end, mark.center or 0.0)]
     assert all(0 <= value <= 100 for value in numbers)
+
+
+@pytest.fixture(scope="module")
+def questions():
+    return {question.name: question for question in atlas.read(atlas.RESULTS[:1])}
+
+
+@pytest.mark.parametrize("name", commands.names())
+def test_the_setting_of_a_question(name, questions, tmp_path):
+    """Catches a question whose page does not say what was measured on what, says it twice, or too much of it."""
+    question = questions[name]
+    assert question.setting.endswith(".")
+    assert 80 <= len(question.setting) <= 260
+    assert not {"Setting:", "Command:", "Seen"} & set(question.setting.split())
+    assert question.words.startswith("Command: ")
+    assert "\nSeen" in question.words
+    atlas.write_pages([question], tmp_path)
+    page = Page((tmp_path / "questions" / f"{name}.html").read_text(encoding="utf-8"))
+    assert page.text.count(question.setting) == page.text.count("Setting:") == 1
+    assert page.text.index(question.setting) < page.text.index(question.statements[0]["answer"])
+    assert ("a", {"href": "#design"}) in page.elements
+
+
+@pytest.mark.parametrize(
+    ("docstring", "setting", "words"),
+    [
+        ("Q?\n\nSetting: a b\nc.\nCommand: `x`\nSeen: y.", "a b c.", "Command: `x`\nSeen: y."),
+        ("Q?\n\nCommand: `x`\nSetting: a.\n\nMore.", "a.", "Command: `x`\n\nMore."),
+        ("Q?\n\nCommand: `x`\nSetting: a.", "a.", "Command: `x`"),
+        ("Q?\n\nThe Setting: of others.", "", "The Setting: of others."),
+        ("Q?", "", ""),
+    ],
+)
+def test_settings_of_others(docstring, setting, words, results, tmp_path, monkeypatch):
+    """Catches a line of an experiment that is lost, or taken for its setting; a page that needs one."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.py").write_text(f'"""{docstring}\n"""\n')
+    monkeypatch.setattr(atlas, "HERE", tmp_path)
+    (question,) = atlas.read(results[:1])
+    assert (question.setting, question.words) == (setting, words)
+    atlas.write_pages([question], tmp_path / "out")
+    assert ("Setting:</span>" in (tmp_path / "out" / "questions" / "mine.html").read_text()) == bool(setting)
 
 
 @pytest.mark.job

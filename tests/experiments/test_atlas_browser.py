@@ -114,15 +114,32 @@ def test_nothing_is_wider_than_a_telephone(pages, browser):
 
 
 def test_labels_of_axes_do_not_touch(pages, browser):
-    """Catches ticks that are written over each other, or beyond the page, at the width of a telephone."""
+    """Catches ticks that are written over each other, or beyond their axis, where the next column begins."""
     touching = """[...document.querySelectorAll('svg.scale')].filter((scale) => {
-      if (!scale.getBoundingClientRect().width) return false;
+      const {left, right, width} = scale.getBoundingClientRect();
+      if (!width) return false;
       const boxes = [...scale.querySelectorAll('text')].map((text) => text.getBoundingClientRect());
-      return boxes.some((box, i) => box.right > innerWidth || box.left < 0 || (i && boxes[i - 1].right > box.left));
+      return boxes.some((box, i) => box.right > right || box.left < left || (i && boxes[i - 1].right > box.left));
     }).map((scale) => scale.textContent)"""
     for name in ("index.html", "questions/batch_stochastic.html", "questions/backpropagation.html"):
-        browser.open((pages / name).as_uri(), width=390, height=844)
-        assert browser.evaluate(touching) == []
+        for width in (390, 1001, 1400):
+            browser.open((pages / name).as_uri(), width=width, height=844)
+            assert browser.evaluate(touching) == [], (name, width)
+
+
+def test_headings_stand_above_their_columns(pages, browser):
+    """Catches a heading beside what it is of, and columns that differ between the tables of a page."""
+    lefts = """[...document.querySelectorAll('table')].map((table) => {
+      const text = (node) => { const range = document.createRange(); range.selectNodeContents(node); return range; };
+      const word = table.querySelector('td .badge').lastChild;
+      return [...table.querySelectorAll('thead th'), word].map((node) => text(node).getBoundingClientRect().x);
+    })"""
+    browser.open((pages / "questions" / "clipping.html").as_uri())
+    tables = browser.evaluate(lefts)
+    assert len(tables) == 3
+    for found in tables:
+        assert found == pytest.approx(tables[0], abs=0.5)
+        assert found[1] == pytest.approx(found[-1], abs=2)
 
 
 def test_filters_are_in_the_address(pages, browser):

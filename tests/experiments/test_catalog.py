@@ -8,7 +8,7 @@ from dlcore.evidence import Scale
 from experiments.catalog import load, names, names_of
 
 ROOT = pathlib.Path(__file__).parents[2]
-MOST_LINES = 150
+MOST_LINES = 145  # below the docstring
 MAIN_JOB = "batch_stochastic"  # reads the main job, whose judges are tested in tests/benchmarks
 
 
@@ -16,8 +16,9 @@ MAIN_JOB = "batch_stochastic"  # reads the main job, whose judges are tested in 
 def test_it_says_what_it_does_in_one_file(name):
     """Catches files that grow, that need each other, with a wrong command, with words for claims that are not there."""
     text = next((ROOT / "experiments").glob(f"*/{name}.py")).read_text()
-    assert text.count("\n") < MOST_LINES
-    assert f"python -m experiments run {name}" in text.split('"""')[1]
+    _, words, code = text.split('"""', 2)
+    assert code.count("\n") <= MOST_LINES
+    assert f"python -m experiments run {name}" in words
     assert "from experiments" not in text
     assert "import experiments" not in text
     experiment = load(name)

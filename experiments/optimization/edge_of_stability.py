@@ -121,7 +121,7 @@ HISTORY = (
     ev.Revision(
         2,
         "2026-11-27",
-        "The design names all layers, inputs first; it read as two hidden ones. Nothing is measured anew.",
+        "The design names all layers, inputs first; it read as two hidden ones.",
     ),
 )
 EXPERIMENT = ev.Experiment(QUESTION, CLAIMS, DESIGN, measure, judge, draw, ANSWERS, HISTORY)

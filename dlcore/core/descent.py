@@ -96,8 +96,9 @@ class Descent(NamedTuple):
         step = int(state.step)
         if self.stop and state.watch.ended:
             raise ArgumentError(
-                f"start is the state of a run that was stopped at step {step}; expects one that has not ended. Leave "
-                "out stop, in both runs, to go on from there."
+                f"start is the state of a run that was stopped at step {step}; expects one that has not ended. To "
+                "train on, take it for a training without stop and keep_best, and start that one: "
+                "dl.run(training, start=dl.final_state(results, training))."
             )
         unit = self.length.epoch if self.length.keeps_rest else math.gcd(self.length.alignment, self.length.epoch)
         if step % unit:

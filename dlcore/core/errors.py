@@ -1,7 +1,8 @@
 """The errors dlcore raises itself. Each message says what was got, what is expected and how to fix it."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -50,6 +51,18 @@ def suggest(name: object, known: Iterable[str]) -> str:
     parts = [each for each in lower if each.endswith(f"_{name}".lower())]  # "auc" of "validation_auc"
     near = difflib.get_close_matches(str(name).lower(), lower, n=1) or parts[-1:]
     return f"did you mean {lower[near[0]]!r}?" if near else f"known: {', '.join(known[:MOST_NAMES])}{more}."
+
+
+@contextlib.contextmanager
+def noted(text: Callable[[], str]) -> Iterator[None]:
+    """Whatever the user's own code raises inside, as it is, with a line of ours below it; errors of ours pass."""
+    try:
+        yield
+    except DlcoreError:
+        raise
+    except Exception as error:
+        error.add_note(text())
+        raise
 
 
 def described(tree: Any) -> str:

@@ -15,6 +15,11 @@ ModelState = Any  # a pytree of arrays: what the forward pass changes (running m
 NEEDS_KEY = "this model draws random numbers in training (dropout, noise): pass key=jax.random.key(...)."
 
 
+def called(inputs: Any, keywords: str) -> str:
+    """How a model was called that failed, for the note below its error."""
+    return f"dlcore called the model as apply(params, state, x, {keywords}), x being {description.arrays(inputs)}."
+
+
 class Apply(Protocol):
     """The forward pass. `x` is [B, ...]; returns the output [B, ...] and the next model state."""
 

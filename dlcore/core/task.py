@@ -10,8 +10,8 @@ from dlcore.core import description
 from dlcore.core.arguments import NONE, Constraint, RefusedError, arguments, function, instance, mapping, number
 from dlcore.core.dataset import Dataset, Split
 from dlcore.core.dtypes import in_single
-from dlcore.core.errors import DataError, described, shown
-from dlcore.core.model import Model, ModelState, Params
+from dlcore.core.errors import DataError, described, noted, shown
+from dlcore.core.model import Model, ModelState, Params, called
 
 Penalty = Callable[[Params], jax.Array]
 Metric = Callable[[Any, Any], jax.Array]
@@ -76,7 +76,8 @@ def supervised_task(
     """What `dl.tasks.supervised` makes, of targets that are checked already."""
 
     def forward(params, state, batch, *, key=None, train=False):
-        output, state = model.apply(params, state, batch.inputs, key=key, train=train)
+        with noted(lambda: called(batch.inputs, f"key={'key' if train else None}, train={train}")):
+            output, state = model.apply(params, state, batch.inputs, key=key, train=train)
         if described(output) == "nothing":
             raise DataError(f"supervised: the model's output is {shown(output)}; expects arrays [B, ...].")
         return output, state

@@ -78,7 +78,7 @@ class Training(NamedTuple):
 def _accept_best(value: Any) -> Any:
     if isinstance(value, str):
         if (mode := mode_of(value)) is None:
-            raise RefusedError("Whether less or more is better is not in the name: say keep_best=('NAME', 'max').")
+            raise RefusedError(f"Whether less or more is better is not in the name: say keep_best=({value!r}, 'max').")
         return value, mode
     record, mode = when(lambda pair: isinstance(pair, tuple | list) and len(pair) == 2)(value)
     return text.accept(record), one_of("min", "max").accept(mode)

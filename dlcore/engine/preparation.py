@@ -171,10 +171,11 @@ def _going_on(traced: Traced, start: Any) -> tuple[Any, Mapping[str, np.ndarray]
     given, expected = by_path(start), by_path(traced.state)
     for name in {**expected, **given}:
         if described(given.get(name)) != described(expected.get(name)):
+            there, wanted = (described(state[name]) if name in state else "none" for state in (given, expected))
             raise ArgumentError(
-                f"start holds {described(given.get(name))} as {name!r}, a state of this training "
-                f"{described(expected.get(name))}. Take it from dl.final_state(results, training) of a run with the "
-                "same model, optimizer, keep_best and stop."
+                f"start has {there} as {name!r}; this training expects {wanted}. Take the state for the training that "
+                "goes on, dl.run(training, start=dl.final_state(results, training)), with the model and optimizer that "
+                "ran; it may leave out stop and keep_best."
             )
     if jax.tree.structure(start) != jax.tree.structure(traced.state):
         raise ArgumentError(f"start is a {type(start).__name__}; expects a {type(traced.state).__name__}.")

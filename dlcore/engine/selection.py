@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from dlcore.core.arguments import NONE, arguments, instance, one_of, text
+from dlcore.core.arguments import NONE, Constraint, RefusedError, arguments, instance, one_of, text
 from dlcore.core.errors import ArgumentError, suggest
 from dlcore.core.watching import mode_of
 from dlcore.engine.later import xr
@@ -40,7 +42,13 @@ def last_record(results: xr.Dataset) -> xr.Dataset:
     return results.isel({along: (known * number).argmax(along)})
 
 
-@arguments(results=RESULTS, by=text, mode=one_of("min", "max") | NONE)
+def _accept_record(value: Any) -> Any:
+    if isinstance(value, tuple) and len(value) == 2:
+        raise RefusedError(f"Say dl.best_record(results, {value[0]!r}, mode={value[1]!r}).")
+    return text.accept(value)
+
+
+@arguments(results=RESULTS, by=Constraint(text.expected, _accept_record), mode=one_of("min", "max") | NONE)
 def best_record(results: xr.Dataset, by: str, mode: str | None = None) -> xr.Dataset:
     """The record of each run at which `by` is best; of equals the first.
 

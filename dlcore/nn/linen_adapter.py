@@ -10,7 +10,7 @@ from flax import linen
 from flax.errors import FlaxError, InvalidRngError
 
 from dlcore.core.arguments import NONE, Constraint, RefusedError, arguments, array, boolean, instance, mapping, text
-from dlcore.core.errors import ArgumentError, DataError, suggest
+from dlcore.core.errors import ArgumentError, DataError, noted, suggest
 from dlcore.core.model import NEEDS_KEY, Model
 from dlcore.nn.adapters import like
 from dlcore.nn.inputs import entered
@@ -37,6 +37,10 @@ INPUTS = Constraint(
 )
 # Name of a keyword argument of a Linen module that switches to training, to its value in training.
 SWITCHES = {"train": True, "training": True, "is_training": True, "deterministic": False, "use_running_average": False}
+TOLD = (
+    "Of a Linen module: Dropout and BatchNorm have to be told whether they are in training. Give __call__ an argument "
+    "`train`, and them deterministic=not train and use_running_average=not train."
+)
 
 
 @arguments(module=instance(linen.Module), example_inputs=INPUTS, switch=text | mapping(boolean) | NONE)
@@ -70,7 +74,8 @@ def from_linen(module: linen.Module, example_inputs: Any, *, switch: str | Mappi
 
     def init(key):
         inputs = _zeros(example_inputs)
-        variables = dict(module.init(key, inputs, **mode(train=False)))
+        with noted(lambda: TOLD):
+            variables = dict(module.init(key, inputs, **mode(train=False)))
         return variables.pop("params", {}), variables
 
     def apply(params, state, x, *, key=None, train=False):
@@ -79,7 +84,8 @@ def from_linen(module: linen.Module, example_inputs: Any, *, switch: str | Mappi
         rngs = {} if key is None else {"dropout": key, "params": jax.random.fold_in(key, 1)}
         variables = {"params": params, **state}
         if not train:
-            return module.apply(variables, x, rngs=rngs, **mode(train)), state
+            with noted(lambda: TOLD):
+                return module.apply(variables, x, rngs=rngs, **mode(train)), state
         try:
             with linen.intercept_methods(_checked_batch):
                 output, changed = module.apply(variables, x, rngs=rngs, mutable=list(state), **mode(train))

@@ -6,8 +6,8 @@ import jax
 
 from dlcore.core import description
 from dlcore.core.dataset import Dataset
-from dlcore.core.errors import DataError, described, shown
-from dlcore.core.model import Model
+from dlcore.core.errors import DataError, described, noted, shown
+from dlcore.core.model import Model, called
 
 
 def two_rows(data: Dataset) -> Any:
@@ -20,10 +20,12 @@ def output_of(model: Model, data: Dataset, inputs: Any = None) -> jax.ShapeDtype
     inputs = two_rows(data) if inputs is None else inputs
 
     def forward(x):
-        initial = model.init(jax.random.key(0))
+        with noted(lambda: "dlcore called the model as init(key)."):
+            initial = model.init(jax.random.key(0))
         if not isinstance(initial, tuple) or len(initial) != 2:
             raise DataError(f"the model's init gave {shown(initial)}; expects the pair (params, state).")
-        result = model.apply(*initial, x, key=None, train=False)
+        with noted(lambda: called(x, "key=None, train=False")):
+            result = model.apply(*initial, x, key=None, train=False)
         if not isinstance(result, tuple) or len(result) != 2:
             raise DataError(f"the model's apply gave {shown(described(result))}; expects the pair (output, state).")
         return result[0]

@@ -69,7 +69,7 @@ def test_saved_index_of_a_csv_is_no_input(tmp_path):
         dl.data.from_csv(path, "kind")
     assert dl.data.from_csv(path, "kind", drop=("Unnamed: 0",)).input_names == ("x",)
     path = write(tmp_path / "b.csv", "x,kind,\n1,a,\n2,b,\n")  # a separator at the end of each line
-    with raises(r"column 'Unnamed: 2' is missing in all rows; .* drop=\('Unnamed: 2',\)"):
+    with raises(r"column 'Unnamed: 2' is missing in all rows\. .* drop=\('Unnamed: 2',\)"):
         dl.data.from_csv(path, "kind")
     assert dl.data.from_csv(path, "kind", drop=("Unnamed: 2",)).input_names == ("x",)
 
@@ -132,7 +132,7 @@ def test_csv_as_people_write_it(tmp_path):
         ({"t": [2**53, 2**53 + 1, 4]}, {}, "9007199254740992 and 9007199254740993, which are one number in float32"),
         ({"t": pd.array([2**25, 2**25 + 1, 4], dtype="Int64")}, {}, "33554432 and 33554433, which are one number"),
         ({"t": [1e9, 1e9 + 0.5, 1e9 + 0.7]}, {}, r"1000000000 to 1000000000\.7, where float32 has steps of 64"),
-        ({"n": [None, None, None]}, {}, r"column 'n' is missing in all rows; .*drop=\('n',\)"),
+        ({"n": [None, None, None]}, {}, r"column 'n' is missing in all rows\. .*drop=\('n',\)"),
     ],
 )
 def test_columns_that_are_refused(columns, options, message):

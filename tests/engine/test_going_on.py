@@ -65,7 +65,7 @@ def test_states_that_do_not_fit():
     state = dl.final_state(runs, fit())
     with pytest.raises(
         dl.ArgumentError,
-        match=r"start holds int32\[\] as 'opt_state.0.count', a state of this training nothing. .*dl.final_state",
+        match=r"start has int32\[\] as 'opt_state.0.count'; this training expects none. .*dl.final_state",
     ):
         dl.run(fit(optimizer=optax.sgd(0.1)), start=state)
     odd = dl.run(fit(num_epochs=None, num_steps=3), final_state=True)
@@ -94,12 +94,27 @@ def test_keys_in_a_state():
     np.testing.assert_array_equal(np.concatenate([first.x, second.x]), whole.x)
 
 
+def test_a_stopped_run_goes_on_without_its_rule():
+    """Catches a state that is of no use once the run was stopped, another state than that at its end."""
+    stop = dl.early_stopping("test_loss", patience=1, min_change=1.0)
+    first = dl.run(fit(num_epochs=9, stop=stop, keep_best="test_loss"), final_state=True)
+    more = dl.run(fit(), start=dl.final_state(first, fit()))
+    whole = dl.run(fit(num_epochs=4))
+    assert more.step.values.tolist() == whole.step.values[2:].tolist()
+    np.testing.assert_array_equal(more.train_loss, whole.train_loss[2:])
+    with pytest.raises(dl.ArgumentError, match=r"start has none as 'watch.best'; this training expects .*leave out"):
+        dl.run(fit(keep_best="test_loss"), start=dl.final_state(first, fit()))
+
+
 def test_a_run_that_was_stopped_is_over():
     """Catches one more record than the longer run has."""
     options = {"num_epochs": 9, "stop": dl.early_stopping("test_loss", patience=1, min_change=1.0)}
     first = dl.run(fit(**options), final_state=True)
     assert first.ended_at == 4
-    with pytest.raises(dl.ArgumentError, match="start is the state of a run that was stopped at step 4"):
+    with pytest.raises(
+        dl.ArgumentError,
+        match=r"stopped at step 4; .* for a training without stop",
+    ):
         dl.run(fit(**options), start=dl.final_state(first, fit(**options)))
     with pytest.raises(dl.ArgumentError, match=r"start is a Dataset of results; .*dl.final_state"):
         dl.run(fit(), start=first)

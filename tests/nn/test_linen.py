@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import optax
 import pytest
 from flax import linen
 
@@ -75,3 +76,35 @@ def test_a_dropout_that_is_off_in_training_is_refused(module):
     """Catches a network that trains without the dropout that stands in it."""
     with pytest.raises(dl.ArgumentError, match=r"in training the Dropout \w+ is deterministic, so that it never drops"):
         dl.from_linen(module, X, switch={})
+
+
+class Untold(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        return linen.BatchNorm()(x)
+
+
+def test_what_fails_in_a_model_of_the_user_says_how_it_was_called():
+    """Catches an error that leaves the caller to guess, and one of another type than the user's code raised."""
+    data = dl.data.from_arrays(jnp.ones((4, 3)), [0, 1, 0, 1])
+
+    def fails(model):
+        with pytest.raises(Exception, match=r"\w") as found:
+            dl.tasks.classification(model, data)
+        return type(found.value), "".join(found.value.__notes__)
+
+    kind, note = fails(dl.Model(lambda key: ({}, {}), lambda params, state, x, train=False: (x, state)))
+    assert kind is TypeError
+    assert note.startswith(
+        "dlcore called the model as apply(params, state, x, key=None, train=False), x being float32[N, 3]."
+    )
+    assert "init(key)" in fails(dl.Model(lambda: ({}, {}), lambda *_, **__: None))[1]
+    assert "use_running_average=not train" in fails(dl.from_linen(Untold(), data.train.inputs))[1]
+
+    def apply(params, state, x, *, key=None, train=False):
+        return x @ jnp.ones((7, 2)) if train else jnp.ones((len(x), 2)), state
+
+    task = dl.tasks.classification(dl.Model(lambda key: ({"a": jnp.ones(1)}, {}), apply), data)
+    with pytest.raises(TypeError) as found:
+        dl.run(dl.training(jax.random.key(0), task, optax.sgd(0.1), batch_size=2, num_steps=1))
+    assert "key=key, train=True), x being float32[N, 3]" in "".join(found.value.__notes__)

@@ -186,14 +186,15 @@ def inputs_from_frame(
     flags = _of_categories(dataset, encoded)
     for name in dataset.input_names:
         if name not in plain and name not in flags:
-            near = [each for each in found.frame.columns if name.startswith(f"{each}_") and each not in encoded]
+            others = [each for each in found.frame.columns if each not in [*plain, *encoded]]
+            near = [each for each in others if name.startswith(f"{each}_") and not is_numeric(found.frame[each])]
             advice = f"Encode the column as that data set did, one_hot=({near[0]!r},)." if near else "Add it."
             raise DataError(
                 f"the new rows have no column {name!r}, an input of {dataset.name}; they have "
                 f"{', '.join(found.frame.columns)}. {advice}"
             )
     chosen: Any = found.frame[[*plain, *encoded]]
-    _check_missing(chosen)
+    _check_missing(chosen, "Fill them as the rows of the data set were filled, or leave such rows out")
     values, names = _inputs(chosen, encoded, max_bytes)
     for name in names:
         if name not in dataset.input_names:
@@ -274,15 +275,21 @@ def _group_values(column: Any) -> np.ndarray:
     return values if values.dtype.kind in "biufUM" else column.astype(str).to_numpy(str)
 
 
-def _check_missing(frame: "pd.DataFrame") -> None:
+def _check_missing(frame: "pd.DataFrame", advice: str = "") -> None:
     missing = frame.isna().to_numpy()
     empty = [name for name, column in zip(frame.columns, missing.T, strict=True) if column.all()]
     if empty and len(frame) > 1:
-        raise DataError(f"column {empty[0]!r} is missing in all rows; leave it out with drop=({empty[0]!r},).")
+        raise DataError(
+            f"column {empty[0]!r} is missing in all rows. {advice or f'Leave it out with drop=({empty[0]!r},)'}."
+        )
     if missing.any():
         row, column = (int(i) for i in np.argwhere(missing)[0])
+        name, more = frame.columns[column], int(missing.sum()) - 1
+        others = f", and {more} more cell{'s' * (more > 1)}" * (more > 0)
+        advice = advice or (
+            "Fill or drop them in pandas, from_frame(frame.dropna(), ...), or leave the column out with "
+            f"drop=({name!r},)"
+        )
         raise DataError(
-            f"row {row}, column {frame.columns[column]!r} is missing, and {int(missing.sum()) - 1} more cells; rows "
-            "count from 0 without the header. Fill or drop them in pandas, from_frame(frame.dropna(), ...), or leave "
-            f"the column out with drop=({frame.columns[column]!r},)."
+            f"row {row}, column {name!r} is missing{others}; rows count from 0 without the header. {advice}."
         )

@@ -13,6 +13,7 @@ from dlcore.core.arguments import Constraint, RefusedError
 from dlcore.core.errors import ArgumentError, DlcoreError, shown
 
 # State of an optimizer that cannot work here, to what it is and what to write instead.
+MOST_OF_A_TREE = 300  # characters shown
 REFUSED = {
     optax.LookaheadState: (
         "contains optax.lookahead, which expects pairs of fast and slow parameters; a training has one set. Use "
@@ -44,7 +45,7 @@ def checked(optimizer: Any) -> Checked:
     known = _extra_arguments(optimizer.update)
 
     def init(params):
-        with _words(optimizer.init, "init(params)"):
+        with _words(optimizer.init, "init(params)", params):
             state = optimizer.init(params)
         for leaf in jax.tree.leaves(state, is_leaf=lambda node: type(node) in REFUSED):
             if type(leaf) in REFUSED:
@@ -53,7 +54,7 @@ def checked(optimizer: Any) -> Checked:
 
     def update(updates, state, params=None, **extra_args):
         more = {name: value for name, value in extra_args.items() if known is None or name in known}
-        with _words(optimizer.update, f"update(gradient, state, params, {', '.join(more) or 'no more'})"):
+        with _words(optimizer.update, f"update(gradient, state, params, {', '.join(more) or 'no more'})", params):
             result = optimizer.update(updates, state, params, **more)
         if not isinstance(result, tuple) or len(result) != 2:
             raise ArgumentError(f"optimizer gives {shown(result)}; expects the pair (updates, state).")
@@ -89,7 +90,7 @@ def _extra_arguments(update: Callable[..., Any]) -> set[str] | None:
 
 
 @contextlib.contextmanager
-def _words(function: Callable[..., Any], call: str) -> Iterator[None]:
+def _words(function: Callable[..., Any], call: str, params: Any) -> Iterator[None]:
     """Whatever an optimizer raises, as `ArgumentError`; our own errors and those about traced values as they are."""
     try:
         yield
@@ -101,9 +102,13 @@ def _words(function: Callable[..., Any], call: str) -> Iterator[None]:
         hint = (
             " Let sam be the outermost, with clipping in the optimizer inside it." if reason.startswith("sam.") else ""
         )
+        if "pytree" in reason:
+            tree = str(jax.tree.structure(params)).removeprefix("PyTreeDef(").removesuffix(")")
+            tree = tree if len(tree) <= MOST_OF_A_TREE else f"{tree[:MOST_OF_A_TREE]}..."
+            hint = f" A mask or tree of its does not fit the parameters, which are {tree}; give a tree of these keys."
         raise ArgumentError(
-            f"optimizer fails in {name}, called as {call}: {reason.rstrip('.')}.{hint} docs/optimizers.md says what an "
-            "optimizer gets."
+            f"optimizer fails in {name}, called as {call}: {reason.rstrip('.')}.{hint} dlcore's page on optimizers "
+            "(docs/optimizers.md) says what an optimizer gets."
         ) from error
 
 

@@ -39,7 +39,7 @@ def last_record(results: xr.Dataset) -> xr.Dataset:
     there = [variable.notnull().any([dim for dim in variable.dims if dim not in shared]) for variable in records]
     known = results["finite"].notnull() if "finite" in results else xr.concat(there, "record").any("record")
     number = xr.DataArray(np.arange(1, known.sizes[along] + 1), dims=along)
-    return results.isel({along: (known * number).argmax(along)})
+    return _known(results.isel({along: (known * number).argmax(along)}))
 
 
 def _accept_record(value: Any) -> Any:
@@ -78,7 +78,14 @@ def best_record(results: xr.Dataset, by: str, mode: str | None = None) -> xr.Dat
         raise ArgumentError(f"best_record: the name {by!r} does not say what is better; expects mode='min' or 'max'.")
     worst = np.inf if mode == "min" else -np.inf
     values = results[by].fillna(worst)
-    return results.isel({along: values.argmin(along) if mode == "min" else values.argmax(along)})
+    return _known(results.isel({along: values.argmin(along) if mode == "min" else values.argmax(along)}))
+
+
+def _known(record: xr.Dataset) -> xr.Dataset:
+    """The record with `finite` as Boolean again, which became a number beside records that a run has not."""
+    if "finite" in record and record["finite"].dtype != bool and bool(record["finite"].notnull().all()):
+        return record.assign(finite=record["finite"].astype(bool))
+    return record
 
 
 def _time(results: xr.Dataset) -> str:

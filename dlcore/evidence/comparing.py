@@ -7,8 +7,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from dlcore.core.arguments import ANYTHING, NONE, arguments, array, function, instance, integer, number, sequence
-from dlcore.core.errors import ArgumentError
+from dlcore.core.arguments import (
+    ANYTHING,
+    NONE,
+    arguments,
+    array,
+    function,
+    instance,
+    integer,
+    number,
+    result_of,
+    sequence,
+)
+from dlcore.core.errors import ArgumentError, shown
 from dlcore.engine.axes import points
 from dlcore.engine.sweep import sweep
 from dlcore.evidence.tuning import tune
@@ -80,7 +91,17 @@ def at_own_rates(
         axes = {"variant": variants, "learning_rate": learning_rates, "seed": np.asarray(tuning_seeds)}
         return sweep(fit, store=where, progress=False, lane_width=lane_width, **axes)
 
-    tuned = tune(tried, rates, lambda history: score(history).median("seed", skipna=False), max_rounds=max_rounds)
+    def over_seeds(history):
+        scores = result_of("at_own_rates: score", score, history)
+        axes = set(scores.dims) if isinstance(scores, xr.DataArray) else shown(scores)
+        if axes != {"variant", "learning_rate", "seed"}:
+            raise ArgumentError(
+                f"at_own_rates: score gives {axes}; expects one number of each run, a DataArray with the dimensions "
+                "variant, learning_rate and seed, e.g. dl.last_record(history).validation_loss."
+            )
+        return scores.median("seed", skipna=False)
+
+    tuned = tune(tried, rates, over_seeds, max_rounds=max_rounds)
     found = tuned.best.notnull()
     best = tuned.best.fillna(float(rates[0])).values
     judged = sweep(

@@ -84,6 +84,20 @@ def test_first_rows_are_nested_and_leave_the_test_split_alone():
     assert rows(dl.data.first(data, 7), "test") == rows(data, "test")
 
 
+@pytest.mark.parametrize("seed", [None, 3])
+def test_first_rows_of_each_class(seed):
+    """Catches a class that few rows leave out, other shares than the whole has, sets that are not nested."""
+    labels = np.repeat([0, 1, 2], [60, 30, 10])  # sorted by class, as in many files
+    data = dl.data.from_arrays(np.arange(100.0)[:, None], labels)
+    sets = [dl.data.first(data, n, seed=seed, stratify=True).train for n in (10, 50, 100)]
+    assert [np.bincount(each.targets).tolist() for each in sets] == [[6, 3, 1], [30, 15, 5], [60, 30, 10]]
+    for small, large in itertools.pairwise(sets):
+        np.testing.assert_array_equal(small.inputs, large.inputs[: len(small.inputs)])
+    assert (sets[0].inputs[0] == 0) == (seed is None)
+    with pytest.raises(dl.DataError, match="expects one array of labels"):
+        dl.data.first(dl.data.from_arrays(np.ones((4, 1)), None), 2, stratify=True)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -115,7 +129,7 @@ def test_first_rows_are_nested_and_leave_the_test_split_alone():
         (lambda: dl.data.first(made(9), 10), "num_rows is 10; expects 1 to 9, the rows of unnamed.train"),
         (
             lambda: dl.data.first(made(9), 1),
-            "unnamed first 1.train has no row of class 'b'. Take more rows, or shuffle",
+            "unnamed first 1.train has no row of class 'b'. Take more rows, shuffle .* stratify=True",
         ),
     ],
 )

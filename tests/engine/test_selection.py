@@ -31,6 +31,16 @@ def test_the_best_record():
     np.testing.assert_array_equal(dl.best_record(runs, "loss", "max").step, [[1, 1], [1, 1]])
 
 
+def test_finite_is_boolean_where_it_is_known():
+    """Catches `~last.finite` that fails because another run is longer."""
+    runs = dl.sweep(lambda length: curve(length), length=[2, 4])
+    runs = runs.assign(finite=runs.loss.notnull().where(runs.loss.notnull()))
+    assert runs.finite.dtype != bool
+    for record in (dl.last_record(runs), dl.best_record(runs, "loss")):
+        assert record.finite.dtype == bool
+        assert record.finite.all()
+
+
 def test_what_cannot_be_chosen():
     """Catches a record or a time that is not there."""
     runs = dl.run(curve(3))

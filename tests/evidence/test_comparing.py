@@ -55,3 +55,11 @@ def test_seeds_are_tuned_on_or_judged():
     """Catches a rate that was chosen on the runs that it is judged by."""
     with pytest.raises(dl.ArgumentError, match=r"seeds \[2\] are tuned on and returned"):
         dl.evidence.at_own_rates(fit, np.arange(2), RATES, last, tuning_seeds=np.array([1, 2]), seeds=np.array([2, 3]))
+
+
+def test_a_score_is_one_number_of_each_run():
+    """Catches a mean over seeds, of which there is no median, in words about somebody else's function."""
+    with pytest.raises(
+        dl.ArgumentError, match=r"at_own_rates: score gives .*'variant'.*expects one number of each run"
+    ):
+        dl.evidence.at_own_rates(fit, np.arange(2), RATES, lambda history: last(history).mean("seed"), **SEEDS)

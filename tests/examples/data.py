@@ -126,7 +126,7 @@ EXAMPLES = {
     "english": lambda: {"length": 5000, "validation": 0.1, "test": 0.1, "options": {"stride": 5000, "name": "help"}},
     "english_text": dict,
     "fashion_mnist": named,
-    "first": lambda: {"dataset": iris(), "num_rows": 50, "seed": 0},
+    "first": lambda: {"dataset": iris(), "num_rows": 50, "seed": 0, "stratify": True},
     "flatten": lambda: {"inputs": jnp.ones((2, 3, 4))},
     "flip": images,
     "folds": lambda: {"dataset": iris(), "num_folds": 3, "seed": 0, "stratify": False, "groups": np.arange(120) // 4},

@@ -173,13 +173,14 @@ def _fewer_folds(classes: Any) -> str:
     return "Use fewer folds" + (f": a class has {fewest} rows." if classes is not None else ".")
 
 
-@arguments(dataset=DATASET, num_rows=integer(), seed=SEED | NONE)
-def first(dataset: Dataset, num_rows: int, *, seed: int | None = None) -> Dataset:
+@arguments(dataset=DATASET, num_rows=integer(), seed=SEED | NONE, stratify=boolean)
+def first(dataset: Dataset, num_rows: int, *, seed: int | None = None, stratify: bool = False) -> Dataset:
     """The data set with only the first rows of its train split, for learning curves.
 
     Args:
       num_rows: to keep.
       seed: shuffle the rows before; the same order for every `num_rows`, so that smaller sets lie in larger ones.
+      stratify: keep the classes' proportions, for few rows too (integer targets [N]); smaller sets still lie in larger.
 
     Raises:
       DataError: more rows than there are, or rows that leave out a class.
@@ -192,16 +193,26 @@ def first(dataset: Dataset, num_rows: int, *, seed: int | None = None) -> Datase
     if num_rows > total:
         raise DataError(f"num_rows is {num_rows}; expects 1 to {total}, the rows of {dataset.name}.train.")
     order = np.arange(total) if seed is None else np.random.default_rng(seed).permutation(total)
+    if stratify:
+        order = order[_evenly(classes_of(dataset.train.targets, dataset.name)[order])]
     rows = order[:num_rows]
     smaller = dataclasses.replace(
         dataset,
         train=_rows(dataset.train, rows),
         name=f"{dataset.name} first {num_rows}",
     )
-    _check_classes(
-        smaller, dataset, "Take more rows" + (", or shuffle them first with seed=0." if seed is None else ".")
-    )
+    shuffled = "" if seed is not None else ", shuffle them first with seed=0"
+    _check_classes(smaller, dataset, "Take more rows" + shuffled + (" or pass stratify=True." if not stratify else "."))
     return smaller
+
+
+def _evenly(labels: np.ndarray) -> np.ndarray:
+    """An order of the rows in which each class goes by at its own pace, all from the first row to the last."""
+    _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    by_class = np.argsort(classes, kind="stable")
+    ranks = np.empty(len(labels))
+    ranks[by_class] = np.concatenate([(np.arange(count) + 0.5) / count for count in counts])
+    return np.argsort(ranks, kind="stable")
 
 
 def _rows(split: Split, rows: np.ndarray) -> Split:

@@ -123,24 +123,25 @@ def page_of(folder, here, link):
     return pathlib.Path(os.path.relpath(file, here)).as_posix() + (link[2] or "")
 
 
+WIDE = 1000  # pixels
 NOT_BROKEN = re.compile(
     r"(?<=\d) (?=\d{3}\b)|(?<=[<>]=) (?=\d)|(?<=[<>]) (?=\d)|(?<=[✓✗±?]) (?=\w)|(?<=\d) (?=(?:%|ms|us|GB|MB)\b)"
 )
+PUBLIC, FILE = re.compile(r"dl\.([\w.]+)(\(.*\))?"), re.compile(r"([a-z_]+(?:/\w+)+)\.py")
 
 
 def shape_lines(app, doctree, name):
-    """Keep 262 144, >= 4 and 13 ms in one line, and mark figures that a telephone should not shrink."""
+    """Keep 262 144, >= 4 and 13 ms in one line; say of figures where they stand, and which a telephone cannot shrink."""
     for text in list(doctree.findall(nodes.Text)):
         if not isinstance(text.parent, nodes.literal | nodes.literal_block | nodes.raw | nodes.title):
             text.parent.replace(text, nodes.Text(NOT_BROKEN.sub("\u00a0", text)))
-    for image in doctree.findall(nodes.image):
-        file = pathlib.Path(app.srcdir, image["uri"])
-        if file.suffix == ".png" and file.is_file() and int.from_bytes(file.read_bytes()[16:20]) > WIDE:
-            image["classes"].append("wide")
-
-
-WIDE = 1000  # pixels
-PUBLIC, FILE = re.compile(r"dl\.([\w.]+)(\(.*\))?"), re.compile(r"([a-z_]+(?:/\w+)+)\.py")
+    for section in doctree.findall(nodes.section):
+        for image in section.findall(nodes.image):  # inner sections come later, and have the last word
+            file = pathlib.Path(app.srcdir, image["uri"])
+            if image.get("alt", image["uri"]) == image["uri"] or "section" in image:
+                image["alt"], image["section"] = f"Figure: {section.next_node(nodes.title).astext()}", True
+            if file.suffix == ".png" and file.is_file() and int.from_bytes(file.read_bytes()[16:20]) > WIDE:
+                image["classes"] = ["wide"]
 
 
 def link_code(app, doctree, name):

@@ -133,7 +133,7 @@ def normalize(dataset: Dataset, normalizer: Normalizer, *, targets: bool = False
     if isinstance(found, Streamed):
         raise DataError(
             f"{dataset.name}: the inputs are streamed from files; expects arrays in memory. Normalize inside the step: "
-            "dl.data.prepared(model, dl.data.unit_range)."
+            "dl.data.prepared(model, lambda x: (x - mean) / deviation), or dl.data.unit_range for bytes."
         )
     inputs = normalizer.fit(found)
     outputs = normalizer.fit(one_array(dataset, "targets", "normalize")) if targets else None

@@ -131,7 +131,7 @@ PUBLIC, FILE = re.compile(r"dl\.([\w.]+)(\(.*\))?"), re.compile(r"([a-z_]+(?:/\w
 
 
 def shape_lines(app, doctree, name):
-    """Keep 262 144, >= 4 and 13 ms in one line; say of figures where they stand, and which a telephone cannot shrink."""
+    """Keep 262 144, >= 4 and 13 ms in one line; say of figures where they are, and which a telephone cannot shrink."""
     for text in list(doctree.findall(nodes.Text)):
         if not isinstance(text.parent, nodes.literal | nodes.literal_block | nodes.raw | nodes.title):
             text.parent.replace(text, nodes.Text(NOT_BROKEN.sub("\u00a0", text)))

@@ -142,6 +142,22 @@ def test_headings_stand_above_their_columns(pages, browser):
         assert found[1] == pytest.approx(found[-1], abs=2)
 
 
+def test_light_or_dark_as_the_reader_chose_on_the_site(tmp_path, browser):
+    """Catches an atlas that is white in a dark site, and one that cannot follow the system."""
+    folder = tmp_path / "atlas"
+    atlas.write_atlas(output=folder, home="../index.html")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    white, black = "rgb(255, 255, 255)", "rgb(20, 24, 30)"
+    for page in ("index.html", "questions/clipping.html"):
+        browser.open((folder / page).as_uri())
+        for mode, in_light, in_dark in (("auto", white, black), ("dark", black, black), ("light", white, white)):
+            browser.evaluate(f"localStorage.setItem('mode', '{mode}')")
+            for dark in (False, True):
+                browser.open((folder / page).as_uri(), dark=dark)
+                assert browser.evaluate(paper) == (in_dark if dark else in_light), (page, mode, dark)
+    browser.evaluate("localStorage.clear()")
+
+
 def test_filters_are_in_the_address(pages, browser):
     """Catches a filter that shows what it should not, or that a link does not carry."""
     index = (pages / "index.html").as_uri()

@@ -18,7 +18,7 @@ from dlcore.engine.later import pd, xr
 from dlcore.engine.results import FINAL_STATE, Kept, Table, name_of_program
 from dlcore.engine.timeline import Timeline
 
-COLUMNS = ("question", "axes", "finished", "planned", "failed", "last written", "where", "seconds")
+COLUMNS = ("finished", "planned", "failed", "seconds", "last written", "axes", "where", "question")  # narrow ones first
 
 
 @arguments(folder=a_path)
@@ -26,8 +26,8 @@ def studies(folder: str | os.PathLike) -> pd.DataFrame:
     """The stores in a folder and the folders in it, also of studies that run: one row for each, by its path.
 
     Returns:
-      columns: question (of the function's docstring), axes, finished and planned (numbers of cells), failed (of those
-      that are not finished), last written (UTC), where (host and device), seconds (of computing, all devices together).
+      columns: finished and planned (numbers of cells), failed (of those that are not finished), seconds (of computing,
+      all devices together), last written (UTC), axes, where (host and device), question (of the function's docstring).
 
     Raises:
       ArgumentError: there is no such folder.

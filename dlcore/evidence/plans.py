@@ -94,6 +94,9 @@ def verdict_json(
       "plan" and its "plan_digest"; "claims" and "theory", each with its sub-claims and their conditions. "judged" is a
       number of conditions, "supported" how many of them hold. Unknown numbers are None, infinite ones text.
 
+    Raises:
+      ArgumentError: `provenance` or the plan's design holds something other than numbers, text, sequences and mappings.
+
     Example:
       >>> plan = dl.evidence.Plan("Is it so?", (), {"sizes": [1, 8]}, ())
       >>> document = dl.evidence.verdict_json(plan, [], provenance={"block": 1})

@@ -153,6 +153,9 @@ def layer_table(model: Model, x: Any) -> tuple[Layer, ...]:
 def summary(model: Model, x: Any) -> None:
     """Print the layers of a model: shapes, parameters, floating-point operations for inputs `x`; see `layer_table`.
 
+    Raises:
+      DataError: a layer that does not fit its inputs, by name.
+
     Example:
       >>> dl.models.summary(dl.models.mlp([64, 128, 10]), dl.models.symbolic("batch, 64"))
       layer ...

@@ -97,7 +97,10 @@ def test_first_rows_are_nested_and_leave_the_test_split_alone():
         (lambda: made(8, num_classes=8, test=0.5), r"unnamed.train has no row of class '.'.*\. Pass stratify=True"),
         (lambda: made(9, num_classes=6, test=0.5, stratify=True), "smaller fractions: 3 rows can be held out"),
         (lambda: made(8, num_classes=8, test=0.2, groups=range(8)), "another seed=, or drop"),
-        (lambda: dl.data.folds(made(9), 10), "cannot be split into 10 folds: it has 9 rows; .* Use fewer folds, at most 9"),
+        (
+            lambda: dl.data.folds(made(9), 10),
+            "cannot be split into 10 folds: it has 9 rows; .* Use fewer folds, at most 9",
+        ),
         (lambda: dl.data.folds(made(9), 1), "folds: num_folds is 1; expects an integer, 2 or more"),
         (
             lambda: dl.data.folds(made(9), 5, stratify=True),

@@ -157,6 +157,9 @@ def standardize(dataset: Dataset, *, targets: bool = False) -> Dataset:
     Args:
       targets: do the same to the targets (regression).
 
+    Raises:
+      DataError: streamed inputs, several inputs or targets, no targets to standardize.
+
     Example:
       >>> data = dl.data.standardize(dl.data.from_arrays([[1.0], [3.0]], [0, 1]))
       >>> data.train.inputs.tolist()

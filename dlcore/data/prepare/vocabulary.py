@@ -191,6 +191,9 @@ def pad(rows: Sequence[Any], *, length: int | None = None, value: int = PAD) -> 
       length: by default that of the longest row.
       value: what fills up.
 
+    Raises:
+      ArgumentError: more than 2**30 ids in all.
+
     Example:
       >>> dl.data.pad([[4, 5, 6], [7]])
       array([[4, 5, 6],

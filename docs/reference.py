@@ -83,7 +83,7 @@ def object_page(path, value):
 
 
 def hidden_signature(value):
-    """The parameters of a class of which Python knows none: of a Flax module, whose metaclass takes any; else nothing."""
+    """The parameters of a Flax module, whose metaclass hides them from Python; of other classes nothing."""
     if not issubclass(value, nnx.Module):
         return ""
     _, *own = inspect.signature(value.__init__).parameters.values()

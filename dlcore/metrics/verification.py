@@ -21,7 +21,13 @@ SCORES = numbers("scores [N]")
 
 
 class Threshold(NamedTuple):
-    """A threshold on scores, [], and the accuracy that it gives, []."""
+    """A threshold on scores, [], and the accuracy that it gives, [].
+
+    Example:
+      >>> best = dl.metrics.best_threshold(np.array([0.9, 0.1, 0.4]), np.array([1, 0, 0]))
+      >>> float(best.threshold), float(best.accuracy)
+      (0.9, 1.0)
+    """
 
     threshold: jax.Array
     accuracy: jax.Array

@@ -63,6 +63,11 @@ class Layer(NamedTuple):
     inputs, output: dtypes and shapes, as shape-dtype structs. num_params: its own, without those of layers inside it.
     flops: its own multiplications and additions in matrix products and convolutions; an expression of the
       symbolic sizes where shapes are symbolic.
+
+    Example:
+      >>> layer, *_ = dl.models.layer_table(dl.models.mlp([4, 3]), jnp.zeros((2, 4)))
+      >>> layer.path, layer.kind, layer.output.shape, layer.num_params, layer.flops
+      ('layers.0', 'Linear', (2, 3), 15, 48)
     """
 
     path: str

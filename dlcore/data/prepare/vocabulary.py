@@ -64,6 +64,13 @@ class Vocabulary:
       tokens: all of them, the four special ones first.
       unit: "character": code points of the composed form (NFC); or "word": lower-case words by Unicode's rules, and
         single punctuation marks and symbols (docs/data.md).
+
+    Example:
+      >>> vocabulary = dl.data.words(["the cat sat"])
+      >>> len(vocabulary), vocabulary.tokens[4:], vocabulary.ids["cat"]
+      (7, ('cat', 'sat', 'the'), 4)
+      >>> vocabulary.decode(vocabulary.encode("the cat"))
+      'the cat'
     """
 
     tokens: tuple[str, ...]

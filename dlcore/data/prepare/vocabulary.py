@@ -65,6 +65,9 @@ class Vocabulary:
       unit: "character": code points of the composed form (NFC); or "word": lower-case words by Unicode's rules, and
         single punctuation marks and symbols (docs/data.md).
 
+    Raises:
+      ArgumentError: other tokens first, a token twice, or one that no text has in that unit.
+
     Example:
       >>> vocabulary = dl.data.words(["the cat sat"])
       >>> len(vocabulary), vocabulary.tokens[4:], vocabulary.ids["cat"]

@@ -38,6 +38,7 @@ class Streamed:
       rows: numbers of the rows in the source; all by default.
 
     Raises:
+      ArgumentError: a source whose rows are not found by number.
       DataError: no rows, no numbers; rows, 4096 of them or 4 MiB, that float32 does not tell apart.
 
     Example:

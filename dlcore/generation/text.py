@@ -85,7 +85,7 @@ def generate_greedily(model: Model, params: Params, state: ModelState, prompt: A
 
     Raises:
       ArgumentError: a model without steps.
-      DataError: a prompt that is not ids [B, P] of the model's vocabulary, params or state of another model.
+      DataError: a prompt that is not ids [B, P] of the model's vocabulary, params or state of another model or NaN.
 
     Example:
       >>> model = dl.models.recurrent(2, 2, 5, num_tokens=5, output="all")

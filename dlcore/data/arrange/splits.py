@@ -164,7 +164,7 @@ def _check_folds(name: str, num_folds: int, num_rows: int, classes: Any, groups:
     """Raise `DataError` unless each fold can have a row, of each class and of a group of its own."""
     counts = [(num_rows, "it has {} row{}", "Give it more rows.")]
     if groups is not None:
-        counts.append((len(np.unique(groups)), "there are {} group{}", "Pass other groups, or None."))
+        counts.append((len(np.unique(groups)), "it has {} group{}", "Pass other groups, or None."))
     if classes is not None:
         fewest = int(np.unique(classes, return_counts=True)[1].min())
         counts.append((fewest, "a class has {} row{}", "Pass stratify=False, or drop that class."))

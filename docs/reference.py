@@ -8,7 +8,10 @@ import pathlib
 import re
 import sys
 
+from flax import nnx
+
 import dlcore as dl
+from dlcore.core.arguments import ANYTHING
 
 PACKAGES = (
     *("", "activations", "data", "evidence", "executors", "generation", "initializers", "losses", "metrics", "models"),
@@ -68,19 +71,32 @@ def object_page(path, value):
     """The page of a function, a class or a value."""
     name = f"dlcore.{path}"
     lines = [name, "=" * len(name), ""]
-    own = str(getattr(value, "__module__", "")).startswith("dlcore")
     if inspect.isclass(value):
-        lines += [f".. autoclass:: {name}", "   :members:", "   :undoc-members:"]
-    elif inspect.isfunction(inspect.unwrap(value)) and own:
+        lines += [f".. autoclass:: {name}{hidden_signature(value)}", "   :members:", "   :undoc-members:"]
+    elif inspect.isfunction(inspect.unwrap(value)):
         lines += [f".. autofunction:: {name}"]
-    elif inspect.isfunction(value):
-        module, _, short = name.rpartition(".")
-        lines += [f".. py:function:: {short}{inspect.signature(value)}", f"   :module: {module}", ""]
-        lines += [f"   {escaped(summary(value))} From `{value.__module__.removeprefix('jax._src.')}` of JAX."]
     else:
         module, _, short = name.rpartition(".")
         lines += [f".. py:data:: {short}", f"   :module: {module}", "", f"   {described(value)}"]
+        lines += ["", f"   Defined in `{source_of(short, value)}`."]
     return "\n".join(lines) + "\n"
+
+
+def hidden_signature(value):
+    """The parameters of a Flax module, whose metaclass hides them from Python; of other classes nothing."""
+    if not issubclass(value, nnx.Module):
+        return ""
+    _, *own = inspect.signature(value.__init__).parameters.values()
+    return f"({', '.join(str(parameter.replace(annotation=parameter.empty)) for parameter in own)})"
+
+
+def source_of(name, value):
+    """The file that a value is assigned in, below `dlcore`: its page of the source is linked by this name."""
+    for module in [module for key, module in sys.modules.items() if key.startswith("dlcore.")]:
+        file = pathlib.Path(module.__file__)
+        if vars(module).get(name) is value and re.search(rf"^{name}(:.*)? = ", file.read_text(), re.MULTILINE):
+            return file.relative_to(pathlib.Path(dl.__file__).parent).as_posix()
+    raise LookupError(f"no module of dlcore assigns {name}")
 
 
 def described(value):
@@ -155,13 +171,31 @@ def with_fields(lines):
 
 
 def after_napoleon(app, what, name, value, options, lines):
-    """Add what each parameter may be, from the constraints that the function checks."""
-    constraints = getattr(value, "constraints", None)
-    if what in ("function", "method") and constraints:
+    """Add what each parameter may be, from the constraints that the function or the class checks."""
+    constraints = getattr(value.__init__ if what == "class" else value, "constraints", None)
+    if what in ("function", "method", "class") and constraints:
         lines += ["", ".. rubric:: What each parameter may be", "", ".. list-table::", "   :class: constraints", ""]
         for parameter, constraint in constraints.items():
             lines += [f"   * - `{parameter}`", f"     - {escaped(constraint.expected)}"]
-        lines.append("")
+        lines += ["", others_raise(constraints), ""]
+
+
+def others_raise(constraints):
+    """What a value raises that meets no constraint, in a sentence."""
+    errors = {name: constraint.error.__name__ for name, constraint in constraints.items() if constraint != ANYTHING}
+    data = [f"`{name}`" for name, error in errors.items() if error == "DataError"]
+    if not errors:
+        return ""
+    if not data:
+        text = "Other values raise `ArgumentError`"
+    elif len(data) == len(errors):
+        text = "Other values raise `DataError`"
+    else:
+        names = " and ".join(filter(None, [", ".join(data[:-1]), data[-1]]))
+        text = f"Other values raise `ArgumentError`, those of {names} `DataError`"
+    known = " A traced number passes; `dl.sweep` checks the values of its axes."
+    has_domain = any(constraint.has_domain for constraint in constraints.values())
+    return f"{text}, before anything is computed.{known * has_domain}"
 
 
 def skip(app, what, name, value, skipped, options):

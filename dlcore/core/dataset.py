@@ -49,6 +49,12 @@ class Split:
 
     inputs: an array [N, ...], or several of one length in a dictionary or tuple. targets: the same, or None.
     weights: [N], what each example counts in the loss; None where all count the same.
+
+    Example:
+      >>> train = dl.data.iris().train
+      >>> inputs, targets = train
+      >>> inputs.shape, train.num_rows, train.select(slice(2)).inputs.shape
+      ((120, 4), 120, (2, 4))
     """
 
     inputs: Any
@@ -102,6 +108,11 @@ class Dataset:
       DataError: no rows, columns of different length, not numbers, masked values, NaN or inf, different numbers that
         float32 makes one, names that do not fit the columns or the labels, weights below 0 or all 0, splits of
         different shape.
+
+    Example:
+      >>> data = dl.data.Dataset((np.eye(3), np.arange(3)), name="corners", target_names=("x", "y", "z"))
+      >>> data.splits, data.train.num_rows, data.train.targets.tolist()
+      (('train',), 3, [0, 1, 2])
     """
 
     train: Split

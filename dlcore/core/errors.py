@@ -11,19 +11,36 @@ MOST_NAMES = 40  # that are listed where none is near
 
 
 class DlcoreError(Exception):
-    """Base of every error that dlcore raises on purpose."""
+    """Base of every error that dlcore raises on purpose.
+
+    Below it are `ArgumentError` and `DataError`, for what is refused, mostly before anything is computed;
+    `FailedCellsError`, at the end of a study with a store; and two for worker processes that failed or died.
+
+    Example:
+      >>> try:
+      ...     dl.models.mlp([4, 0])
+      ... except dl.DlcoreError as error:
+      ...     print(type(error).__name__, error, sep=": ")
+      ArgumentError: mlp: widths is [4, 0]; expects ...
+    """
 
 
 class ArgumentError(DlcoreError, ValueError):
-    """An argument of a public function is out of its domain."""
+    """An argument of a public function is out of its domain, or does not fit the others; a `ValueError`.
+
+    Below it are errors of a store that holds another study than the one that is to go on.
+    """
 
 
 class DataError(DlcoreError, ValueError):
-    """A data set is not what a task needs: wrong shape, type, range or size."""
+    """Arrays, a data set or files are not what is needed: wrong shape, type, range or size; a `ValueError`.
+
+    Below it are errors of files of a store that are missing or damaged.
+    """
 
 
 class FailedCellsError(DlcoreError, RuntimeError):
-    """Some cells of a study failed, and the others are in its store.
+    """Some cells of a study failed, and the others are in its store; a `RuntimeError`, by `dl.sweep` when all are done.
 
     Attributes:
       results: what `dlcore.sweep` would have returned, the failed cells missing.

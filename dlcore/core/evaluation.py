@@ -26,6 +26,15 @@ class Observation(NamedTuple):
 
     state: with step, params, model_state, opt_state. task: of the training. gradient, updates: those of the last step;
     NaN in the record at step 0, before which there is none.
+
+    Example:
+      >>> def largest_gradient(seen):
+      ...     return jnp.max(jnp.stack([jnp.abs(leaf).max() for leaf in jax.tree.leaves(seen.gradient)]))
+      >>> task = dl.tasks.classification(dl.models.mlp([4, 3]), dl.data.iris())
+      >>> run = dl.training(jax.random.key(0), task, optax.sgd(0.1), batch_size=20, num_epochs=2,
+      ...     observe={"largest": largest_gradient})
+      >>> dl.run(run).largest.dims
+      ('step',)
     """
 
     state: Any

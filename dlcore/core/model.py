@@ -36,6 +36,17 @@ class Model(NamedTuple):
       numbers drawn from `key` (dropout, noise) and batch statistics in `state` updated; evaluation reads them.
     parts: name to a model on the same params and state that computes a part or another function of the network, e.g.
       `autoencoder.parts["encode"].apply(params, state, x)`.
+
+    Example:
+      >>> def init(key):
+      ...     return {"slope": jax.random.normal(key)}, {}
+      >>> def apply(params, state, x, *, key=None, train=False):
+      ...     return params["slope"] * x, state
+      >>> model = dl.Model(init, apply)
+      >>> params, state = model.init(jax.random.key(0))
+      >>> output, state = model.apply(params, state, jnp.ones((2, 1)))
+      >>> output.shape
+      (2, 1)
     """
 
     init: Callable[[jax.Array], tuple[Params, ModelState]]

@@ -23,6 +23,15 @@ class Forward(Protocol):
     """The forward pass of a batch: `(outputs, next model state)`; outputs of one row do not depend on other rows.
 
     In evaluation a split may go through it in pieces, whose outputs are then put together.
+
+    Example:
+      >>> model, data = dl.models.mlp([4, 3]), dl.data.iris()
+      >>> def forward(params, state, batch, *, key=None, train=False):
+      ...     return model.apply(params, state, jnp.tanh(batch.inputs), key=key, train=train)
+      >>> task = dl.tasks.classification(model, data)._replace(forward=forward)
+      >>> outputs, _ = task.forward(*model.init(jax.random.key(0)), data.test)
+      >>> outputs.shape
+      (30, 3)
     """
 
     def __call__(
@@ -31,7 +40,14 @@ class Forward(Protocol):
 
 
 class Task(NamedTuple):
-    """A model, the data it is fitted to, and how a batch is judged; all pure. The functions of `dl.tasks` build one."""
+    """A model, the data it is fitted to, and how a batch is judged; all pure. The functions of `dl.tasks` build one.
+
+    Example:
+      >>> task = dl.tasks.classification(dl.models.linear(4, 3), dl.data.iris())
+      >>> loss, (metrics, state) = task.objective(*task.model.init(jax.random.key(0)), task.data.train)
+      >>> bool(jnp.isclose(loss, jnp.log(3))), list(metrics)  # of zero weights
+      (True, ['accuracy'])
+    """
 
     model: Model
     data: Dataset

@@ -55,6 +55,13 @@ class Training(NamedTuple):
     mesh: devices that execute it together, its state on each of them; None: one device does.
 
     A Boolean record "ended" says that a record is its run's last.
+
+    Example:
+      >>> task = dl.tasks.classification(dl.models.mlp([4, 3]), dl.data.iris())
+      >>> training = dl.training(jax.random.key(0), task, optax.sgd(0.1), batch_size=20, num_epochs=2)
+      >>> state, record = training.advance(training.init())  # what `dl.run` compiles
+      >>> int(state.step), "test_loss" in record
+      (6, True)
     """
 
     init: Callable[[], Any]

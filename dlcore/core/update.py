@@ -22,6 +22,12 @@ class State(NamedTuple):
 
     step: completed optimizer updates, a scalar; opt_state: what optax keeps; watch: what `keep_best` and `stop`
     remember.
+
+    Example:
+      >>> task = dl.tasks.classification(dl.models.mlp([4, 3]), dl.data.iris())
+      >>> state = dl.training(jax.random.key(0), task, optax.sgd(0.1), batch_size="full", num_steps=1).init()
+      >>> int(state.step), state.params["layers"][0]["kernel"].shape
+      (0, (4, 3))
     """
 
     step: jax.Array

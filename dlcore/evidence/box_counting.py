@@ -21,6 +21,11 @@ class BoxCounts(NamedTuple):
     """How many boxes of each size meet a border.
 
     sizes: lengths of the boxes' sides in cells, [k], powers of two. counts: of those that meet it, [k].
+
+    Example:
+      >>> counts = dl.evidence.box_counts(np.eye(8, dtype=bool), min_boxes=2)  # of a line
+      >>> counts.sizes, counts.counts, counts.local_slopes
+      (array([1, 2, 4]), array([8, 4, 2]), array([1., 1.]))
     """
 
     sizes: np.ndarray

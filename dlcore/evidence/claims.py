@@ -18,7 +18,12 @@ MARGIN = number(1)
 
 
 class Outcome(enum.StrEnum):
-    """What the evidence says."""
+    """What the evidence says.
+
+    Example:
+      >>> dl.evidence.Outcome.SUPPORTED == "supported"
+      True
+    """
 
     SUPPORTED = "supported"
     REFUTED = "refuted"
@@ -31,6 +36,13 @@ class Region(NamedTuple):
 
     low, high: it holds from low to high. margin: a factor (of positive quantities) around the region within which
     nothing is refuted, for quantities that are not measured well enough to be told apart from its edge; 1 is none.
+
+    Example:
+      >>> region = dl.evidence.within(0.8, 1.25, margin=2.0)
+      >>> print(region)
+      from 0.8 to 1.25, refuted below 0.4 or above 2.5
+      >>> region.p_supported(dl.evidence.exact(1.0)), region.p_refuted(dl.evidence.exact(1.0))
+      (0.0, 1.0)
     """
 
     low: float = -math.inf
@@ -102,6 +114,11 @@ class SubClaim(NamedTuple):
     name: short. statement: in words. quantity: what is measured, with its unit. holds: where it must lie; the smallest
     effect that matters, written down before the measurement. reads: what an estimate is in a sentence, in place of {};
     empty where it says nothing there.
+
+    Example:
+      >>> part = dl.evidence.SubClaim("speed", "It is faster.", "slow over fast", dl.evidence.above(1.0), "{} times")
+      >>> print(part.holds)
+      above 1
     """
 
     name: str
@@ -112,7 +129,14 @@ class SubClaim(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A statement in the words of its source: the conjunction of its sub-claims."""
+    """A statement in the words of its source: the conjunction of its sub-claims.
+
+    Example:
+      >>> faster = dl.evidence.SubClaim("faster", "It is faster.", "seconds, slow over fast", dl.evidence.above(1.0))
+      >>> claim = dl.evidence.Claim("speed", "The fast one is fast.", (faster,))
+      >>> [part.name for part in claim.parts]
+      ['faster']
+    """
 
     name: str
     statement: str
@@ -123,6 +147,11 @@ class Evidence(NamedTuple):
     """The quantity of a sub-claim, measured under one condition.
 
     note: what a reader has to know of how it was measured, or nothing.
+
+    Example:
+      >>> ratios = dl.evidence.geometric_mean_interval([2.0, 2.2, 1.9])
+      >>> print(dl.evidence.Evidence("two cores", ratios).interval)
+      2.03 [1.69, 2.44] (n=3)
     """
 
     condition: str
@@ -131,7 +160,13 @@ class Evidence(NamedTuple):
 
 
 class Check(NamedTuple):
-    """What is true by definition, and was looked at: it is shown and never counted."""
+    """What is true by definition, and was looked at: it is shown and never counted.
+
+    Example:
+      >>> check = dl.evidence.Check("A run repeats to the bit.", True, "0 of 8 differ")
+      >>> check.holds
+      True
+    """
 
     statement: str
     holds: bool
@@ -154,6 +189,14 @@ class Verdict(NamedTuple):
 
     evidence: name of a sub-claim to its conditions; a sub-claim that is missing was not measured. level: 1 minus the
     probability that any condition of the claim is decided wrongly.
+
+    Example:
+      >>> faster = dl.evidence.SubClaim("faster", "It is faster.", "seconds, slow over fast", dl.evidence.above(1.0))
+      >>> claim = dl.evidence.Claim("speed", "The fast one is fast.", (faster,))
+      >>> ratios = dl.evidence.geometric_mean_interval([2.0, 2.2, 1.9])
+      >>> verdict = dl.evidence.Verdict(claim, {"faster": [dl.evidence.Evidence("two cores", ratios)]})
+      >>> verdict.outcome.value
+      'supported'
     """
 
     claim: Claim

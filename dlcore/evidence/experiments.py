@@ -25,6 +25,11 @@ class Scale(NamedTuple):
     name: "quick" to see it work, "default" for the verdicts, "full" for more than they need. block: which seeds; no two
     blocks share any. revision: of the plan; a design that is changed after a look at its results takes seeds that
     nobody has looked at. studies: a folder that keeps every run as soon as it has ended; None keeps nothing.
+
+    Example:
+      >>> scale = dl.evidence.Scale("quick", block=2)
+      >>> scale.of({"quick": 4, "default": 32}), scale.seeds(3) - scale.first_seed
+      (4, array([0, 1, 2]))
     """
 
     name: Literal["quick", "default", "full"] = "default"
@@ -72,7 +77,15 @@ def piloted(date: str, *changes: str) -> tuple[Revision, ...]:
 
 
 class Picture(NamedTuple):
-    """A figure. name: of its file. caption: what it shows, of what, for a reader who sees nothing else."""
+    """A figure. name: of its file. caption: what it shows, of what, for a reader who sees nothing else.
+
+    Example:
+      >>> import matplotlib.pyplot as plt
+      >>> picture = dl.evidence.Picture("loss", "Loss of eight runs against steps.", plt.figure())
+      >>> picture.name
+      'loss'
+      >>> plt.close(picture.figure)
+    """
 
     name: str
     caption: str
@@ -90,6 +103,16 @@ class Experiment(NamedTuple):
     never raises. draw: its figures. answers: claim to outcome to what a student should remember of it, in words.
     history: all revisions of the plan, the first one first. pages: what to look at besides: file
     name to a function of the data that makes its HTML.
+
+    Example:
+      >>> def measure(scale):
+      ...     return {"ratios": scale.seeds(scale.of({"quick": 3, "default": 30})) * 0 + 2.0}
+      >>> experiment = dl.evidence.Experiment(
+      ...     question="Is it so?", claims=(), design={"runs": 30}, measure=measure, judge=lambda data: [],
+      ...     draw=lambda data: [], answers={}, history=dl.evidence.piloted("2026-11-26"))
+      >>> scale = dl.evidence.Scale("quick")
+      >>> experiment.plan(scale).design["scale"], len(experiment.measure(scale)["ratios"])
+      ('quick', 3)
     """
 
     question: str

@@ -29,6 +29,9 @@ def gradient_cost(model: Model, inputs: Any, *, blocks: int = 10, seconds: float
       operations, dims (side); seconds, dims (side, block); side is "forward", "gradient": the latter with the forward
       pass in it.
 
+    Raises:
+      DataError: inputs that do not fit the model.
+
     Example:
       >>> cost = dl.evidence.gradient_cost(dl.models.linear(4), jnp.ones((8, 4)), blocks=2, seconds=0.0)
       >>> cost.operations.values  # backward there are as many: none go to the inputs

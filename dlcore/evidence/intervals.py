@@ -67,6 +67,13 @@ class Interval:
     reason: why the bound is "none".
     tails: one-sided p-values at x: of "the truth is x or less", and of "the truth is x or more".
     logs: the logarithm of a positive quantity, where that is what the t interval is of.
+
+    Example:
+      >>> interval = dl.evidence.mean_interval([1.0, 2.0, 3.0])
+      >>> interval.estimate, interval.count, interval.bound, round(interval.p_below(0.0), 3)
+      (2.0, 3, 'two-sided', 0.037)
+      >>> print(interval)
+      2 [-0.484, 4.48] (n=3)
     """
 
     estimate: float

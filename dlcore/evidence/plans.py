@@ -14,7 +14,12 @@ from dlcore.evidence.claims import Claim, Judged, Outcome, SubClaim, Verdict
 
 
 class Revision(NamedTuple):
-    """A change of a plan. change: what was changed, and what had been seen before."""
+    """A change of a plan. change: what was changed, and what had been seen before.
+
+    Example:
+      >>> dl.evidence.Revision(2, "2026-11-27", "Twice as many seeds: the intervals were too wide.").number
+      2
+    """
 
     number: int
     date: str
@@ -26,6 +31,11 @@ class Plan(NamedTuple):
 
     claims: with the regions that decide them. design: sizes, targets, seeds, rules of tuning; numbers, text, sequences
     and mappings. history: all revisions, the first one first.
+
+    Example:
+      >>> plan = dl.evidence.Plan("Is it so?", (), {"sizes": [1, 8]}, dl.evidence.piloted("2026-11-26"))
+      >>> plan.digest == plan._replace(design={"sizes": [1, 9]}).digest
+      False
     """
 
     question: str
@@ -93,6 +103,9 @@ def verdict_json(
     Returns:
       "plan" and its "plan_digest"; "claims" and "theory", each with its sub-claims and their conditions. "judged" is a
       number of conditions, "supported" how many of them hold. Unknown numbers are None, infinite ones text.
+
+    Raises:
+      ArgumentError: `provenance` or the plan's design holds something other than numbers, text, sequences and mappings.
 
     Example:
       >>> plan = dl.evidence.Plan("Is it so?", (), {"sizes": [1, 8]}, ())

@@ -24,6 +24,11 @@ class Scaling(NamedTuple):
 
     fewest_steps: without noise. critical_batch_size: at which twice as many are needed, if the train set is much
     larger; it may be larger than the train set itself.
+
+    Example:
+      >>> scaling = dl.evidence.Scaling(fewest_steps=100.0, critical_batch_size=32.0)
+      >>> scaling([1, 32])
+      array([3300.,  200.])
     """
 
     fewest_steps: float

@@ -17,6 +17,14 @@ class Tuned(NamedTuple):
     history: the whole grid, dims (..., learning_rate, ...). best: learning rate of the lowest score, dims as the
     score's without learning_rate; NaN where no rate has a finite score. interior: whether the grid goes on beyond it on
     both sides; a best value at the edge is no result.
+
+    Example:
+      >>> import xarray as xr
+      >>> def run_rates(rates):
+      ...     return xr.Dataset({"loss": ("learning_rate", np.log(rates) ** 2)}, {"learning_rate": rates})
+      >>> tuned = dl.evidence.tune(run_rates, [0.5, 1.0, 2.0], lambda history: history.loss)
+      >>> float(tuned.best), bool(tuned.interior)
+      (1.0, True)
     """
 
     history: xr.Dataset

@@ -45,6 +45,15 @@ class Hypotheses(NamedTuple):
     ids: int32 [B, beam_width, max_length], without the start; after the end, padding (0).
     scores: [B, beam_width], falling: log probability, divided by the length penalty. Where there are fewer sequences
       than beam_width, -inf, and all ids are padding.
+
+    Example:
+      >>> logits = jnp.log(jnp.array([[0.0, 0.1, 0.6, 0.3], [0.0, 0.0, 0.3, 0.7]]))
+      >>> step = lambda count, token: (count + 1, logits[jnp.minimum(count, 1)])
+      >>> found = dl.generation.beam_search(step, jnp.zeros(1, int), max_length=3, beam_width=2)
+      >>> found.ids[0, 0]  # the best of row 0
+      Array([2, 3, 0], dtype=int32)
+      >>> jnp.allclose(jnp.exp(found.scores), jnp.array([[0.42, 0.3]])).item()  # how probable both are
+      True
     """
 
     ids: jax.Array

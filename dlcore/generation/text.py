@@ -83,6 +83,10 @@ def generate_greedily(model: Model, params: Params, state: ModelState, prompt: A
 
     Not the likeliest text: that would need a search over sequences.
 
+    Raises:
+      ArgumentError: a model without steps.
+      DataError: a prompt that is not ids [B, P] of the model's vocabulary, params or state of another model or NaN.
+
     Example:
       >>> model = dl.models.recurrent(2, 2, 5, num_tokens=5, output="all")
       >>> dl.generation.generate_greedily(model, *model.init(jax.random.key(0)), [[1, 2]], 3).shape

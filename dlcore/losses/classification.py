@@ -36,8 +36,13 @@ def softmax_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
     A logit of -inf rules a class out; the loss of such a label is infinite.
 
-    >>> dl.losses.softmax_cross_entropy(jnp.zeros((1, 4)), jnp.array([2]))
-    Array([1.3862944], dtype=float32)
+    Raises:
+      DataError: no example; labels that are not one integer for each row of logits; where they are known, labels
+        outside [0, num_classes).
+
+    Example:
+      >>> dl.losses.softmax_cross_entropy(jnp.zeros((1, 4)), jnp.array([2]))
+      Array([1.3862944], dtype=float32)
     """
     check_labels("softmax_cross_entropy", logits, labels)
     return surprisal_of(logits, labels)
@@ -96,12 +101,16 @@ def _check_class_weights(weights: jax.Array, logits: jax.Array) -> None:
 
 @arguments(logits=OUTPUTS, labels=FLAGS)
 def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Binary cross-entropy: logits [B], labels [B] in {0, 1} -> [B], in nats.
+    """Binary cross-entropy of each logit: [B, ...], labels of that shape in {0, 1} -> [B, ...], in nats.
 
     `optax.losses.sigmoid_binary_cross_entropy` allows labels in between and takes twice the exponentials.
 
-    >>> dl.losses.binary_cross_entropy(jnp.zeros(2), jnp.array([0, 1]))
-    Array([0.6931472, 0.6931472], dtype=float32)
+    Raises:
+      DataError: no example; labels of another shape; where they are known, labels other than 0 and 1.
+
+    Example:
+      >>> dl.losses.binary_cross_entropy(jnp.zeros(2), jnp.array([0, 1]))
+      Array([0.6931472, 0.6931472], dtype=float32)
     """
     check_flags("binary_cross_entropy", logits, labels)
     return softplus(jnp.where(labels > 0, -logits, logits))
@@ -111,8 +120,12 @@ def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 def multi_label_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Binary cross-entropy of each label, mean over labels: [B, num_labels], [B, num_labels] in {0, 1} -> [B].
 
-    >>> dl.losses.multi_label_cross_entropy(jnp.zeros((1, 3)), jnp.array([[0, 1, 1]]))
-    Array([0.6931472], dtype=float32)
+    Raises:
+      DataError: no example; labels of another shape; where they are known, labels other than 0 and 1.
+
+    Example:
+      >>> dl.losses.multi_label_cross_entropy(jnp.zeros((1, 3)), jnp.array([[0, 1, 1]]))
+      Array([0.6931472], dtype=float32)
     """
     check_flags("multi_label_cross_entropy", logits, labels)
     return binary_cross_entropy(logits, labels).mean(axis=-1)
@@ -177,8 +190,12 @@ def multiclass_focal(logits: jax.Array, labels: jax.Array, *, gamma: float | jax
 
 @arguments(scores=OUTPUTS, labels=FLAGS)
 def hinge(scores: jax.Array, labels: jax.Array) -> jax.Array:
-    """max(0, 1 - margin): scores [B], labels [B] in {0, 1} -> [B]; the margin is the score of class 1, else minus it.
+    """max(0, 1 - margin) of each score: [B, ...], labels of that shape in {0, 1} -> [B, ...].
 
+    The margin is the score where the label is 1, and minus the score where it is 0.
+
+    Raises:
+      DataError: no example; labels of another shape; where they are known, labels other than 0 and 1.
     Reference: Cortes and Vapnik, Support-vector networks, 1995.
 
     Example:
@@ -193,6 +210,9 @@ def hinge(scores: jax.Array, labels: jax.Array) -> jax.Array:
 def multiclass_hinge(scores: jax.Array, labels: jax.Array) -> jax.Array:
     """Max over the other classes of max(0, 1 + its score - that of the label): [B, num_classes], [B] -> [B].
 
+    Raises:
+      DataError: no example; labels that are not one integer for each row of scores; where they are known, labels
+        outside [0, num_classes).
     Reference: Crammer and Singer, On the algorithmic implementation of multiclass kernel-based vector machines, JMLR
       2001.
 
@@ -214,8 +234,13 @@ def kl_divergence(logits: jax.Array, targets: jax.Array) -> jax.Array:
 
     Infinite where a target has a share of a class that a logit of -inf rules out.
 
-    >>> dl.losses.kl_divergence(jnp.zeros((1, 2)), jnp.array([[1.0, 0.0]]))
-    Array([0.6931472], dtype=float32)
+    Raises:
+      DataError: no example; targets of another shape; where they are known, targets outside [0, 1], or that
+        do not sum to 1, within 0.01.
+
+    Example:
+      >>> dl.losses.kl_divergence(jnp.zeros((1, 2)), jnp.array([[1.0, 0.0]]))
+      Array([0.6931472], dtype=float32)
     """
     check_distributions("kl_divergence", logits, targets)
     log_targets = jnp.log(jnp.where(targets > 0, targets, 1))

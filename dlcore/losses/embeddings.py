@@ -81,6 +81,9 @@ def mutual_likelihood_scores(a: Gaussian, b: Gaussian) -> jax.Array:
     """Log likelihood, in nats, that rows of `a` [A, D] and of `b` [B, D] have the same embedding: [A, B].
 
     `-1/2 sum_d ((m - m')^2 / (v + v') + log(v + v')) - D/2 log(2 pi)` for means m and variances v.
+
+    Raises:
+      DataError: `a` and `b` of different numbers of features D.
     Reference: Shi and Jain, Probabilistic face embeddings, ICCV 2019, eq. 3.
 
     Example:
@@ -159,6 +162,8 @@ def cosface(
 ) -> jax.Array:
     """Cross-entropy of `scale * cosine`, with `margin` subtracted from the label's cosine; otherwise as `arcface`.
 
+    Raises:
+      DataError: as `arcface`.
     Reference: Wang et al., CosFace, CVPR 2018, eq. 4.
 
     Example:

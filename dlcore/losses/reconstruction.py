@@ -13,8 +13,12 @@ def bernoulli_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
 
     For pixels in between 0 and 1 the lowest value is not 0 but the pixels' own entropy.
 
-    >>> dl.losses.bernoulli_cross_entropy(jnp.zeros((1, 4)), jnp.ones((1, 4)))
-    Array([0.6931472], dtype=float32)
+    Raises:
+      DataError: no example; targets of another shape; where they are known, targets outside [0, 1].
+
+    Example:
+      >>> dl.losses.bernoulli_cross_entropy(jnp.zeros((1, 4)), jnp.ones((1, 4)))
+      Array([0.6931472], dtype=float32)
     """
     check_shares("bernoulli_cross_entropy", logits, targets)
     values = binary_surprisal(logits, targets)

@@ -12,8 +12,12 @@ from dlcore.losses.softmax import times
 def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     """Squared error.
 
-    >>> dl.losses.squared_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 4.0]))
-    Array([0., 4.], dtype=float32)
+    Raises:
+      DataError: predictions and targets of different shapes, or without a row.
+
+    Example:
+      >>> dl.losses.squared_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 4.0]))
+      Array([0., 4.], dtype=float32)
     """
     check_same_shape("squared_error", predictions, targets)
     return _row_means(difference(predictions, targets) ** 2)
@@ -23,8 +27,12 @@ def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
 def absolute_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     """Absolute error; its minimizer is the median.
 
-    >>> dl.losses.absolute_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 4.0]))
-    Array([0., 2.], dtype=float32)
+    Raises:
+      DataError: predictions and targets of different shapes, or without a row.
+
+    Example:
+      >>> dl.losses.absolute_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 4.0]))
+      Array([0., 2.], dtype=float32)
     """
     check_same_shape("absolute_error", predictions, targets)
     return _row_means(jnp.abs(difference(predictions, targets)))
@@ -37,6 +45,8 @@ def huber(predictions: jax.Array, targets: jax.Array, *, delta: float | jax.Arra
     Args:
       delta: above 0, in units of the targets.
 
+    Raises:
+      DataError: predictions and targets of different shapes, or without a row.
     Reference: Huber, Robust estimation of a location parameter, 1964.
 
     Example:
@@ -56,6 +66,8 @@ def pinball(predictions: jax.Array, targets: jax.Array, *, quantile: float | jax
     Args:
       quantile: in [0, 1]; 0.5 gives half the absolute error.
 
+    Raises:
+      DataError: predictions and targets of different shapes, or without a row.
     Reference: Koenker and Bassett, Regression quantiles, 1978.
 
     Example:

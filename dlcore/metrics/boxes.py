@@ -20,6 +20,13 @@ class Boxes(NamedTuple):
     """Boxes found or true, in all images together.
 
     boxes: [N, 4]. images, classes: integers [N], where each box is and of what. scores: [N], of found ones.
+
+    Example:
+      >>> boxes = np.array([[0.0, 0, 2, 2], [1.0, 1, 3, 3]])
+      >>> true = dl.metrics.Boxes(boxes, images=np.array([0, 1]), classes=np.array([0, 0]))
+      >>> found = true._replace(scores=np.array([0.9, 0.8]))
+      >>> float(dl.metrics.detection_average_precision(found, true))
+      1.0
     """
 
     boxes: Any

@@ -33,8 +33,13 @@ COUNTED = {
 def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Share of examples whose largest logit is the label: [N, num_classes], [N] -> [].
 
-    >>> dl.metrics.accuracy(jnp.array([[2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 0]))
-    Array(0.5, dtype=float32)
+    Raises:
+      DataError: no example; labels that are not one integer for each row of logits; where they are known, labels
+        outside [0, num_classes).
+
+    Example:
+      >>> dl.metrics.accuracy(jnp.array([[2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 0]))
+      Array(0.5, dtype=float32)
     """
     check_labels("accuracy", logits, labels)
     known = are_classes(labels, logits.shape[-1])
@@ -43,10 +48,14 @@ def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 @arguments(logits=OUTPUTS, labels=FLAGS)
 def binary_accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Share of examples on the right side of logit 0: [N], [N] in {0, 1} -> [].
+    """Share of examples on the right side of logit 0: [N, ...], labels of that shape in {0, 1} -> [].
 
-    >>> dl.metrics.binary_accuracy(jnp.array([1.0, -1.0]), jnp.array([1, 1]))
-    Array(0.5, dtype=float32)
+    Raises:
+      DataError: no example; labels of another shape; where they are known, labels other than 0 and 1.
+
+    Example:
+      >>> dl.metrics.binary_accuracy(jnp.array([1.0, -1.0]), jnp.array([1, 1]))
+      Array(0.5, dtype=float32)
     """
     check_flags("binary_accuracy", logits, labels)
     return nan_where_nan(logits, share((logits > 0) == (labels > 0)), defined=are_flags(labels))
@@ -58,8 +67,14 @@ def top_k_accuracy(logits: jax.Array, labels: jax.Array, *, k: int = 5) -> jax.A
 
     Of equal logits the first are the larger ones, as in `accuracy`; scikit-learn takes the last.
 
-    >>> dl.metrics.top_k_accuracy(jnp.array([[2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 0]), k=2)
-    Array(1., dtype=float32)
+    Raises:
+      ArgumentError: `k` is larger than the number of classes.
+      DataError: no example; labels that are not one integer for each row of logits; where they are known, labels
+        outside [0, num_classes).
+
+    Example:
+      >>> dl.metrics.top_k_accuracy(jnp.array([[2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 0]), k=2)
+      Array(1., dtype=float32)
     """
     check_labels("top_k_accuracy", logits, labels)
     if k > logits.shape[-1]:
@@ -79,8 +94,13 @@ def confusion_matrix(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Counts are integers, which cannot be NaN: logits of NaN are refused. Where they are traced, such examples are
     counted nowhere, nor are labels of no class, so that the sum is less than N.
 
-    >>> dl.metrics.confusion_matrix(jnp.array([[2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 0])).tolist()
-    [[1, 1], [0, 0]]
+    Raises:
+      DataError: no example; labels that are not one integer for each row of logits; where they are known, labels
+        outside [0, num_classes), or logits that are NaN.
+
+    Example:
+      >>> dl.metrics.confusion_matrix(jnp.array([[2.0, 1.0], [0.0, 1.0]]), jnp.array([0, 0])).tolist()
+      [[1, 1], [0, 0]]
     """
     check_labels("confusion_matrix", logits, labels)
     fix = "numbers. NaN is of no class: drop such examples, or see whether the model has diverged."
@@ -97,8 +117,13 @@ def confusion_matrix(logits: jax.Array, labels: jax.Array) -> jax.Array:
 def subset_accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Share of examples all of whose labels are on the right side of logit 0: [N, num_labels] twice -> [].
 
-    >>> dl.metrics.subset_accuracy(jnp.array([[2.0, -1.0]]), jnp.array([[1, 1]]))
-    Array(0., dtype=float32)
+    Raises:
+      DataError: no example; labels of another shape; where they are known, labels other than 0 and 1;
+        outputs [N], of one label.
+
+    Example:
+      >>> dl.metrics.subset_accuracy(jnp.array([[2.0, -1.0]]), jnp.array([[1, 1]]))
+      Array(0., dtype=float32)
     """
     check_flags("subset_accuracy", logits, labels)
     if logits.ndim < 2:
@@ -113,8 +138,12 @@ def subset_accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 def hamming_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Share of labels on the wrong side of logit 0: [N, num_labels] twice -> [].
 
-    >>> dl.metrics.hamming_loss(jnp.array([[2.0, -1.0]]), jnp.array([[1, 1]]))
-    Array(0.5, dtype=float32)
+    Raises:
+      DataError: no example; labels of another shape; where they are known, labels other than 0 and 1.
+
+    Example:
+      >>> dl.metrics.hamming_loss(jnp.array([[2.0, -1.0]]), jnp.array([[1, 1]]))
+      Array(0.5, dtype=float32)
     """
     check_flags("hamming_loss", logits, labels)
     return nan_where_nan(logits, share((logits > 0) != (labels > 0)), defined=are_flags(labels))

@@ -17,8 +17,12 @@ def r2(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     residual. Constant targets, or a single example, leave nothing to explain: then it is 1 for a perfect prediction
     and 0 for any other.
 
-    >>> dl.metrics.r2(jnp.array([0.0, 2.0]), jnp.array([0.0, 2.0]))
-    Array(1., dtype=float32)
+    Raises:
+      DataError: predictions and targets of different shapes, or without a row; known targets that are infinite.
+
+    Example:
+      >>> dl.metrics.r2(jnp.array([0.0, 2.0]), jnp.array([0.0, 2.0]))
+      Array(1., dtype=float32)
     """
     check_same_shape("r2", predictions, targets)
     refuse_infinite("r2", "targets hold", targets)
@@ -42,8 +46,12 @@ def r2(predictions: jax.Array, targets: jax.Array) -> jax.Array:
 def mean_absolute_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     """Mean of |prediction - target| over rows and columns.
 
-    >>> dl.metrics.mean_absolute_error(jnp.array([0.0, 2.0]), jnp.array([0.0, 1.0]))
-    Array(0.5, dtype=float32)
+    Raises:
+      DataError: predictions and targets of different shapes, or without a row; known targets that are infinite.
+
+    Example:
+      >>> dl.metrics.mean_absolute_error(jnp.array([0.0, 2.0]), jnp.array([0.0, 1.0]))
+      Array(0.5, dtype=float32)
     """
     check_same_shape("mean_absolute_error", predictions, targets)
     refuse_infinite("mean_absolute_error", "targets hold", targets)

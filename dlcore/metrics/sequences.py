@@ -66,8 +66,13 @@ def perplexity(logits: jax.Array, labels: jax.Array, mask: Any = None) -> jax.Ar
 def exact_match(logits: jax.Array, labels: jax.Array, mask: jax.Array) -> jax.Array:
     """Share of the rows that are right at every step that is there: [B, T, K], [B, T], [B, T] -> [].
 
-    >>> dl.metrics.exact_match(jnp.zeros((1, 2, 4)), jnp.zeros((1, 2), int), jnp.ones((1, 2), bool))
-    Array(1., dtype=float32)
+    Raises:
+      DataError: labels or mask that do not fit the logits, a row without a step; where they are known, labels outside
+        [0, K).
+
+    Example:
+      >>> dl.metrics.exact_match(jnp.zeros((1, 2, 4)), jnp.zeros((1, 2), int), jnp.ones((1, 2), bool))
+      Array(1., dtype=float32)
     """
     mask, known = _checked("exact_match", logits, labels, mask)
     right = ((logits.argmax(axis=-1) == labels) | ~mask).all(axis=1)

@@ -21,7 +21,13 @@ SCORES = numbers("scores [N]")
 
 
 class Threshold(NamedTuple):
-    """A threshold on scores, [], and the accuracy that it gives, []."""
+    """A threshold on scores, [], and the accuracy that it gives, [].
+
+    Example:
+      >>> best = dl.metrics.best_threshold(np.array([0.9, 0.1, 0.4]), np.array([1, 0, 0]))
+      >>> float(best.threshold), float(best.accuracy)
+      (0.9, 1.0)
+    """
 
     threshold: jax.Array
     accuracy: jax.Array
@@ -59,8 +65,13 @@ def equal_error_rate(scores: jax.Array, same: jax.Array) -> jax.Array:
 
     Between two points of the ROC curve it is interpolated linearly.
 
-    >>> dl.metrics.equal_error_rate(jnp.array([0.9, 0.1, 0.4]), jnp.array([1, 0, 0]))
-    Array(0., dtype=float32)
+    Raises:
+      DataError: scores that are not [N], labels that are not 0 or 1 [N] or all of one kind; where labels are traced,
+        NaN.
+
+    Example:
+      >>> dl.metrics.equal_error_rate(jnp.array([0.9, 0.1, 0.4]), jnp.array([1, 0, 0]))
+      Array(0., dtype=float32)
     """
     curve = _curve("equal_error_rate", scores, same)
     num_same, num_different = curve.true[-1], curve.false[-1]
@@ -78,8 +89,13 @@ def best_threshold(scores: jax.Array, same: jax.Array) -> Threshold:
 
     Choose it on other pairs than those whose accuracy is reported: on its own pairs it flatters.
 
-    >>> dl.metrics.best_threshold(jnp.array([0.9, 0.1, 0.4]), jnp.array([1, 0, 0]))
-    Threshold(threshold=Array(0.9, dtype=float32), accuracy=Array(1., dtype=float32))
+    Raises:
+      DataError: scores that are not [N], labels that are not 0 or 1 [N] or all of one kind; where labels are traced,
+        NaN.
+
+    Example:
+      >>> dl.metrics.best_threshold(jnp.array([0.9, 0.1, 0.4]), jnp.array([1, 0, 0]))
+      Threshold(threshold=Array(0.9, dtype=float32), accuracy=Array(1., dtype=float32))
     """
     curve = _curve("best_threshold", scores, same)
     xp = namespace(*curve)
@@ -95,8 +111,13 @@ def best_threshold(scores: jax.Array, same: jax.Array) -> Threshold:
 def accuracy_at_best_threshold(scores: jax.Array, same: jax.Array) -> jax.Array:
     """Accuracy of `best_threshold`, as a metric of a task.
 
-    >>> dl.metrics.accuracy_at_best_threshold(jnp.array([0.9, 0.1, 0.4]), jnp.array([1, 0, 0]))
-    Array(1., dtype=float32)
+    Raises:
+      DataError: scores that are not [N], labels that are not 0 or 1 [N] or all of one kind; where labels are traced,
+        NaN.
+
+    Example:
+      >>> dl.metrics.accuracy_at_best_threshold(jnp.array([0.9, 0.1, 0.4]), jnp.array([1, 0, 0]))
+      Array(1., dtype=float32)
     """
     return best_threshold(scores, same).accuracy
 
@@ -107,8 +128,12 @@ def average_precision(scores: jax.Array, relevant: jax.Array) -> jax.Array:
 
     That of detectors, with its envelope, is `detection_average_precision`.
 
-    >>> dl.metrics.average_precision(jnp.array([0.9, 0.1, 0.4]), jnp.array([1, 0, 0]))
-    Array(1., dtype=float32)
+    Raises:
+      DataError: scores that are not [N], labels that are not 0 or 1 [N] or all 0; where labels are traced, NaN.
+
+    Example:
+      >>> dl.metrics.average_precision(jnp.array([0.9, 0.1, 0.4]), jnp.array([1, 0, 0]))
+      Array(1., dtype=float32)
     """
     curve = _curve("average_precision", scores, relevant)
     accepted = (curve.true + curve.false)[1:]

@@ -197,6 +197,8 @@ def convolutional(
 def lenet(image_shape: Sequence[int] = (28, 28), num_classes: int = 10) -> Model:
     """LeNet-5 as it is used today: tanh, average pooling, all maps connected; 61 706 parameters for 28 x 28.
 
+    Raises:
+      ArgumentError: an image that is too small for the kernels and the pooling; the message names the block.
     Reference: LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998.
 
     Example:
@@ -220,6 +222,8 @@ def lenet(image_shape: Sequence[int] = (28, 28), num_classes: int = 10) -> Model
 def deepobs_2c2d(image_shape: Sequence[int] = (28, 28), num_classes: int = 10) -> Model:
     """DeepOBS' network for MNIST and Fashion-MNIST; 3 274 634 parameters for 28 x 28.
 
+    Raises:
+      ArgumentError: an image that is too small for the kernels and the pooling; the message names the block.
     Reference: Schneider et al., DeepOBS: a deep learning optimizer benchmark suite, ICLR 2019; its `_2c2d.py`.
 
     Example:
@@ -242,6 +246,8 @@ def deepobs_2c2d(image_shape: Sequence[int] = (28, 28), num_classes: int = 10) -
 def deepobs_3c3d(image_shape: Sequence[int] = (32, 32, 3), num_classes: int = 10) -> Model:
     """DeepOBS' network for CIFAR; 895 210 parameters for 32 x 32 x 3. Its weights have an L2 penalty of 0.002.
 
+    Raises:
+      ArgumentError: an image that is too small for the kernels and the pooling; the message names the block.
     Reference: Schneider et al., DeepOBS: a deep learning optimizer benchmark suite, ICLR 2019; its `_3c3d.py`.
 
     Example:

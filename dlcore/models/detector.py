@@ -32,6 +32,12 @@ class GridPredictions(NamedTuple):
     objectness: [B, rows, columns], the logit of the center of an object being in the cell.
     boxes: [B, rows, columns, 4]: top, left, bottom, right in pixels; the center lies in the cell.
     class_logits: [B, rows, columns, num_classes].
+
+    Example:
+      >>> model = dl.models.grid_detector((8, 8), 3, channels=[2])
+      >>> predictions, _ = model.apply(*model.init(jax.random.key(0)), jnp.zeros((5, 8, 8)))
+      >>> predictions.objectness.shape, predictions.boxes.shape, predictions.class_logits.shape
+      ((5, 4, 4), (5, 4, 4, 4), (5, 4, 4, 3))
     """
 
     objectness: jax.Array
@@ -43,6 +49,13 @@ class Detections(NamedTuple):
     """The best boxes of each image, best first; those that are not there have score 0.
 
     boxes: [B, max_boxes, 4]. classes: integers [B, max_boxes]. scores: [B, max_boxes], in [0, 1].
+
+    Example:
+      >>> model = dl.models.grid_detector((8, 8), 3, channels=[2])
+      >>> predictions, _ = model.apply(*model.init(jax.random.key(0)), jnp.zeros((5, 8, 8)))
+      >>> found = dl.models.detect(predictions, max_boxes=2)
+      >>> found.boxes.shape, found.classes.shape, found.scores.shape
+      ((5, 2, 4), (5, 2), (5, 2))
     """
 
     boxes: jax.Array

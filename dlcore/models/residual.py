@@ -83,7 +83,7 @@ class ResidualNetwork(nnx.Module):
 @arguments(
     image_shape=IMAGE_SHAPE,
     num_classes=WIDTH,
-    depth=integer(1, 2000),
+    depth=integer(1, 2000, meaning="6 n + 2: 8, 14, 20, ..."),
     width=integer(1, 2**16),
     activation=ACTIVATION,
     normalization=NORMALIZATION,
@@ -109,7 +109,8 @@ def resnet(
         None, and the convolutions have biases.
 
     Raises:
-      ArgumentError: another depth, sizes that are not positive integers, an unknown name.
+      ArgumentError: a depth that is not 6 n + 2, such as 10; the message names the nearest. An activation that makes
+        one channel of several; a normalization whose groups do not divide the channels.
     Reference: He et al., Deep residual learning for image recognition, CVPR 2016, sec. 4.2, shortcuts of type A.
 
     Example:

@@ -63,6 +63,11 @@ class Layer(NamedTuple):
     inputs, output: dtypes and shapes, as shape-dtype structs. num_params: its own, without those of layers inside it.
     flops: its own multiplications and additions in matrix products and convolutions; an expression of the
       symbolic sizes where shapes are symbolic.
+
+    Example:
+      >>> layer, *_ = dl.models.layer_table(dl.models.mlp([4, 3]), jnp.zeros((2, 4)))
+      >>> layer.path, layer.kind, layer.output.shape, layer.num_params, layer.flops
+      ('layers.0', 'Linear', (2, 3), 15, 48)
     """
 
     path: str
@@ -152,6 +157,9 @@ def layer_table(model: Model, x: Any) -> tuple[Layer, ...]:
 @arguments(model=MODEL, x=INPUTS)
 def summary(model: Model, x: Any) -> None:
     """Print the layers of a model: shapes, parameters, floating-point operations for inputs `x`; see `layer_table`.
+
+    Raises:
+      DataError: a layer that does not fit its inputs, by name.
 
     Example:
       >>> dl.models.summary(dl.models.mlp([64, 128, 10]), dl.models.symbolic("batch, 64"))

@@ -220,7 +220,14 @@ class Maxout(NamedTuple):
 
     Range (-inf, inf), not zero-centered; derivative 1 for the largest, 0 for the others. Values i, n + i, 2n + i, ...
     form a group.
+
+    Raises:
+      ArgumentError: when called, a last axis that is no multiple of `num_pieces`.
     Reference: Goodfellow et al., Maxout networks, ICML 2013.
+
+    Example:
+      >>> dl.activations.Maxout(2)(jnp.array([1.0, 2.0, 3.0, 0.0]))
+      Array([3., 2.], dtype=float32)
     """
 
     num_pieces: int = 2
@@ -320,13 +327,25 @@ class Chosen:
 
 
 class Activate(nnx.Module):
-    """An activation as a layer: `layer(x)`."""
+    """An activation as a layer, which `layer` makes: arrays [..., n] -> [..., n], or fewer values for `Maxout`.
+
+    Args:
+      function: any activation. Of `prelu` the layer has a parameter, its slope, 0.25 at first; other functions have
+        none, and `slope` is None.
+
+    Example:
+      >>> dl.activations.Activate(jnp.tanh)(jnp.array([0.0, 100.0]))
+      Array([0., 1.], dtype=float32)
+      >>> dl.activations.Activate(dl.activations.prelu).slope.shape
+      ()
+    """
 
     def __init__(self, function: Activation):
         self.function = function
         self.slope = nnx.Param(jnp.full((), 0.25, jnp.float32)) if function is prelu else None
 
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """The function of `x`, which may have any shape that it takes."""
         return self.function(x) if self.slope is None else _leaky(x, self.slope[...])
 
 

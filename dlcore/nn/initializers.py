@@ -30,8 +30,40 @@ __all__ = [
     "uniform",
 ]
 
-constant = nnx.initializers.constant
-normal = nnx.initializers.normal
+
+@arguments(value=number())
+def constant(value: float | jax.Array) -> Initializer:
+    """The same value everywhere.
+
+    Args:
+      value: a number; may be traced.
+
+    Returns:
+      A function of (key, shape, dtype) that does not look at the key; without a dtype in JAX's default float.
+
+    Example:
+      >>> dl.initializers.constant(0.5)(jax.random.key(0), (2,))
+      Array([0.5, 0.5], dtype=float32)
+    """
+    return nnx.initializers.constant(value)
+
+
+@arguments(stddev=number(0))
+def normal(stddev: float | jax.Array = 0.01) -> Initializer:
+    """Normal numbers of mean 0, of the same size whatever the shape; "lecun_normal" and others scale by the fan-in.
+
+    Args:
+      stddev: their standard deviation; may be traced.
+
+    Returns:
+      A function of (key, shape, dtype); without a dtype in JAX's default float.
+
+    Example:
+      >>> weights = dl.initializers.normal(0.1)(jax.random.key(0), (100, 100))
+      >>> weights.shape, bool(jnp.abs(weights.std() - 0.1) < 0.01)
+      ((100, 100), True)
+    """
+    return nnx.initializers.normal(stddev)
 
 
 # nnx.initializers.orthogonal and jax.random.orthogonal call LAPACK. In a study on two CPU devices it waits for ever

@@ -15,6 +15,13 @@ class Masked(NamedTuple):
     """values [B, T, ...] and mask [B, T], True where there is a step; padding never changes a result.
 
     What the mask hides may be anything, NaN too: models see zeros there.
+
+    Example:
+      >>> values = jnp.array([[[1.0], [2.0], [0.0]]])
+      >>> masked = dl.Masked(values, jnp.array([[True, True, False]]))  # two steps, and one of padding
+      >>> model = dl.models.recurrent(1, 2, 3)
+      >>> model.apply(*model.init(jax.random.key(0)), masked)[0].shape
+      (1, 3)
     """
 
     values: Any

@@ -30,6 +30,8 @@ def average_parameters(decay: Scalar | None = None, *, start: Scalar = 0) -> opt
         count `decay ** k`. None: all count the same, as in stochastic weight averaging.
       start: updates before the first that counts; until then the average is the parameters themselves.
 
+    Raises:
+      ArgumentError: from its `update`, no params.
     Reference: Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992; Izmailov et al.,
     Averaging weights leads to wider optima and better generalization, UAI 2018.
 
@@ -123,6 +125,10 @@ def lookahead(
       reset_state: whether `fast_optimizer` then starts anew.
 
     Read the slow parameters by `optax.tree.get(state.opt_state, "slow")`.
+
+    Raises:
+      ArgumentError: from its `init` and `update`, a `fast_optimizer` that fails, that does not fit the parameters, or
+        that has `optax.lookahead` in it; one that asks for the loss, such as `optax.lbfgs`, does not get it and fails.
     Reference: Zhang et al., Lookahead optimizer: k steps forward, 1 step back, NeurIPS 2019.
 
     Example:

@@ -59,6 +59,8 @@ def step_decay(learning_rate: Scalar, *, every: int, factor: Scalar = 0.1) -> Sc
 def warm_up(schedule: Schedule, *, num_steps: int) -> Schedule:
     """Raise the rate linearly from zero to `schedule(0)` in `num_steps` steps, then follow the schedule from its start.
 
+    Raises:
+      ArgumentError: a schedule that fails, or gives something other than a finite number, at step 0.
     Reference: Goyal et al., Accurate, large minibatch SGD: training ImageNet in 1 hour, 2017, sec. 2.2.
 
     Example:

@@ -131,8 +131,12 @@ def variational(
 def pixel_cross_entropy(logits: jax.Array, images: jax.Array) -> jax.Array:
     """Binary cross-entropy of values in [0, 1], mean over those of an image: [B, ...], [B, ...] -> [B], in nats.
 
-    >>> dl.tasks.pixel_cross_entropy(jnp.zeros((1, 4)), jnp.ones((1, 4)))
-    Array([0.6931472], dtype=float32)
+    Raises:
+      DataError: no example; images of another shape; where they are known, images outside [0, 1].
+
+    Example:
+      >>> dl.tasks.pixel_cross_entropy(jnp.zeros((1, 4)), jnp.ones((1, 4)))
+      Array([0.6931472], dtype=float32)
     """
     check_shares("pixel_cross_entropy", logits, images)
     values = binary_surprisal(logits, images)
@@ -143,8 +147,12 @@ def pixel_cross_entropy(logits: jax.Array, images: jax.Array) -> jax.Array:
 def masking_noise(share: float | jax.Array) -> Corruption:
     """Sets that share of the numbers, in [0, 1), to 0; may be traced.
 
-    >>> dl.tasks.masking_noise(0.0)(jax.random.key(0), jnp.ones(2))
-    Array([1., 1.], dtype=float32)
+    Raises:
+      DataError: from the function, inputs that are no numbers.
+
+    Example:
+      >>> dl.tasks.masking_noise(0.0)(jax.random.key(0), jnp.ones(2))
+      Array([1., 1.], dtype=float32)
     """
 
     def corrupt(key, x):
@@ -158,8 +166,12 @@ def masking_noise(share: float | jax.Array) -> Corruption:
 def gaussian_noise(deviation: float | jax.Array) -> Corruption:
     """Adds normal noise of that standard deviation, in the inputs' units; may be traced.
 
-    >>> dl.tasks.gaussian_noise(0.0)(jax.random.key(0), jnp.ones(2))
-    Array([1., 1.], dtype=float32)
+    Raises:
+      DataError: from the function, inputs that are no floats.
+
+    Example:
+      >>> dl.tasks.gaussian_noise(0.0)(jax.random.key(0), jnp.ones(2))
+      Array([1., 1.], dtype=float32)
     """
 
     def corrupt(key, x):
@@ -173,8 +185,12 @@ def gaussian_noise(deviation: float | jax.Array) -> Corruption:
 def l1_activity(strength: float | jax.Array) -> Sparsity:
     """`strength` times the mean over examples of the code's absolute sum; may be traced.
 
-    >>> dl.tasks.l1_activity(0.5)(jnp.array([[1.0, -1.0]]))
-    Array(1., dtype=float32)
+    Raises:
+      DataError: from the function, a code that holds no numbers.
+
+    Example:
+      >>> dl.tasks.l1_activity(0.5)(jnp.array([[1.0, -1.0]]))
+      Array(1., dtype=float32)
     """
 
     def penalty(code):
@@ -189,6 +205,9 @@ def target_activity(target: float | jax.Array, strength: float | jax.Array) -> S
     """`strength` times sum_j KL(target || mean activity of unit j over the batch); for codes in (0, 1), e.g. sigmoid.
 
     A mean activity outside [0, 1] makes it NaN: such a code has no divergence.
+
+    Raises:
+      DataError: from the function, a code that holds no numbers.
     Reference: Ng, Sparse autoencoder, CS294A lecture notes 2011.
 
     Example:

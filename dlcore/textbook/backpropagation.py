@@ -34,6 +34,12 @@ class ThroughLayers(NamedTuple):
     preactivations: z_l, [B, n_l] each. activations: a_0 = inputs, a_1, ..., a_{L-1}; what layer l + 1 sees.
     errors: delta_l = dL/dz_l, [B, n_l] each; with the 1 / B of the mean.
     gradients: dL/dparams, like the params.
+
+    Example:
+      >>> params, _ = dl.models.mlp([2, 3, 2]).init(jax.random.key(0))
+      >>> passes = dl.textbook.through_layers(params, jnp.ones((4, 2)), jnp.array([0, 1, 1, 0]))
+      >>> [errors.shape for errors in passes.errors], passes.gradients["layers"][0]["kernel"].shape
+      ([(4, 3), (4, 2)], (2, 3))
     """
 
     loss: jax.Array
@@ -49,6 +55,11 @@ class Elman(NamedTuple):
     input_kernel: [num_inputs, num_units]. recurrent_kernel: [num_units, num_units]. bias: [num_units].
     Of a Flax `SimpleCell`: `dense_i.kernel`, `dense_h.kernel`, `dense_i.bias`.
     Reference: Elman, Finding structure in time, 1990.
+
+    Example:
+      >>> params = dl.textbook.Elman(jnp.ones((1, 1)), jnp.full((1, 1), 0.5), jnp.zeros(1))
+      >>> dl.textbook.elman_states(params, jnp.array([[[1.0], [0.0]]]), activation="identity")[0, :, 0]
+      Array([1. , 0.5], dtype=float32)
     """
 
     input_kernel: Any
@@ -57,7 +68,17 @@ class Elman(NamedTuple):
 
 
 class ThroughTime(NamedTuple):
-    """errors: delta_t = dL/dz_t, [B, T, num_units]; gradients: dL/dparams."""
+    """Backward pass of `through_time`.
+
+    errors: delta_t = dL/dz_t, [B, T, num_units]. gradients: dL/dparams.
+
+    Example:
+      >>> params = dl.textbook.Elman(jnp.ones((1, 1)), jnp.full((1, 1), 0.5), jnp.zeros(1))
+      >>> last = jnp.array([[[0.0], [0.0], [1.0]]])
+      >>> passed = dl.textbook.through_time(params, jnp.ones((1, 3, 1)), last, activation="identity")
+      >>> passed.errors[0, :, 0], passed.gradients.bias
+      (Array([0.25, 0.5 , 1.  ], dtype=float32), Array([1.75], dtype=float32))
+    """
 
     errors: jax.Array
     gradients: Elman

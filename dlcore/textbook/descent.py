@@ -28,6 +28,9 @@ def descent_path(
       optimizer: any optax transformation, e.g. `optax.sgd(0.1)`.
       num_steps: how many steps.
 
+    Raises:
+      ArgumentError: an optimizer that fails, or that has `optax.lookahead` in it.
+
     Example:
       >>> dl.textbook.descent_path(lambda x: 0.5 * x**2, 1.0, optax.sgd(0.5), num_steps=3).tolist()
       [1.0, 0.5, 0.25, 0.125]

@@ -16,7 +16,15 @@ BIASES = 0.1  # standard deviation; at 0 a layer of dead units leaves the next o
 
 
 class Problem(NamedTuple):
-    """params: as those of `dl.models.mlp`. inputs: [B, n_0]. targets: as the loss takes them."""
+    """Params and data of a network, or of several stacked, of `random_problems`.
+
+    params: as those of `dl.models.mlp`. inputs: [B, n_0]. targets: as the loss takes them.
+
+    Example:
+      >>> problem = dl.textbook.random_problems([0, 1], [4, 3])
+      >>> problem.inputs.shape, problem.targets.shape, problem.params["layers"][0]["bias"].shape
+      ((2, 32, 4), (2, 32), (2, 3))
+    """
 
     params: Any
     inputs: np.ndarray

@@ -14,7 +14,17 @@ from dlcore.textbook.backpropagation import ELMAN, SEQUENCES, Elman, elman_state
 
 
 class Unrolled(NamedTuple):
-    """weights: dL/dparams of each step's copy, [T, ...] each; states: dL/dh_t, [B, T, num_units]."""
+    """Gradients of `unrolled_gradients`.
+
+    weights: dL/dparams of each step's copy, [T, ...] each. states: dL/dh_t, [B, T, num_units].
+
+    Example:
+      >>> params = dl.textbook.Elman(jnp.ones((1, 1)), jnp.full((1, 1), 0.5), jnp.zeros(1))
+      >>> last = jnp.array([[[0.0], [0.0], [1.0]]])
+      >>> unrolled = dl.textbook.unrolled_gradients(params, jnp.ones((1, 3, 1)), last, activation="identity")
+      >>> unrolled.states[0, :, 0], unrolled.weights.bias[:, 0]  # a bias for each step's copy
+      (Array([0.25, 0.5 , 1.  ], dtype=float32), Array([0.25, 0.5 , 1.  ], dtype=float32))
+    """
 
     weights: Elman
     states: jax.Array

@@ -111,13 +111,16 @@ def test_first_rows_of_each_class(seed):
         (lambda: made(8, num_classes=8, test=0.5), r"unnamed.train has no row of class '.'.*\. Pass stratify=True"),
         (lambda: made(9, num_classes=6, test=0.5, stratify=True), "smaller fractions: 3 rows can be held out"),
         (lambda: made(8, num_classes=8, test=0.2, groups=range(8)), "another seed=, or drop"),
-        (lambda: dl.data.folds(made(9), 10), "cannot be split into 10 folds: .* Use fewer folds"),
+        (
+            lambda: dl.data.folds(made(9), 10),
+            "cannot be split into 10 folds: it has 9 rows; .* Use fewer folds, at most 9",
+        ),
         (lambda: dl.data.folds(made(9), 1), "folds: num_folds is 1; expects an integer, 2 or more"),
         (
             lambda: dl.data.folds(made(9), 5, stratify=True),
-            "cannot be split into 5 folds: .*fewer folds: a class has 4",
+            "cannot be split into 5 folds: a class has 4 rows; .*fewer folds, at most 4",
         ),
-        (lambda: dl.data.folds(made(8, num_classes=8), 2, stratify=True), "one row: pass stratify=False"),
+        (lambda: dl.data.folds(made(8, num_classes=8), 2, stratify=True), "a class has 1 row; .* Pass stratify=False"),
         (
             lambda: dl.data.folds(dl.data.from_arrays(np.eye(6), np.arange(6) / 4), 2, stratify=True),
             r"its targets are float32\[N\]; expects one label a row, integers \[N\]. Pass stratify=False",

@@ -7,6 +7,8 @@ import sys
 import pytest
 from examples import public_functions
 
+import dlcore as dl
+
 pytestmark = pytest.mark.job
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
@@ -50,3 +52,35 @@ def test_every_function_gets_a_page(tmp_path, module):
     for path in public_functions():
         assert (tmp_path / f"{reference.page_name(path)}.rst").exists(), path
     assert len([*module("check").uncovered(tmp_path)]) == len(reference.public_names())  # nothing is built
+
+
+def test_values_lead_to_their_code(module):
+    """Catches a value whose page names no file, or one that only passes it on."""
+    page = module("reference").object_page
+    assert "Defined in `nn/activations.py`." in page("activations.ACTIVATIONS", dl.activations.ACTIVATIONS)
+    assert "Defined in `data/sets/sequences.py`." in page("data.PLACES", dl.data.PLACES)
+
+
+def test_layers_show_their_parameters(module):
+    """Catches `(*args, **kwargs)`, which is all that Flax' metaclass lets Python see."""
+    page = module("reference").object_page("activations.Activate", dl.activations.Activate)
+    assert ".. autoclass:: dlcore.activations.Activate(function)\n" in page
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        (dl.data.iris, "Other values raise `ArgumentError`, before anything is computed."),
+        (dl.metrics.accuracy, "Other values raise `DataError`, before anything is computed."),
+        (
+            dl.losses.huber,
+            "Other values raise `ArgumentError`, those of `predictions` and `targets` `DataError`, before anything is "
+            "computed. A traced number passes; `dl.sweep` checks the values of its axes.",
+        ),
+    ],
+)
+def test_the_table_says_what_other_values_raise(module, function, sentence):
+    """Catches an error that is not that of the constraint, and a table without the sentence."""
+    lines = []
+    module("reference").after_napoleon(None, "function", "", function, None, lines)
+    assert sentence in lines

@@ -50,6 +50,16 @@ def public_functions() -> dict[str, Callable[..., Any]]:
     return found
 
 
+def public_classes() -> dict[str, type]:
+    """Path below `dl`, such as "metrics.Boxes", to the class; errors are among them."""
+    return {
+        f"{package}.{name}".lstrip("."): value
+        for package, module in MODULES.items()
+        for name in module.__all__
+        if inspect.isclass(value := getattr(module, name))
+    }
+
+
 def examples() -> dict[str, Callable[[], dict[str, Any]]]:
     """Path below `dl` to what makes valid arguments."""
     found = {}

@@ -35,6 +35,21 @@ def test_activations_equal_pytorch(case):
     np.testing.assert_allclose(gradient, golden["gradient"], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [None, jnp.float32, jnp.bfloat16])
+def test_constant_and_normal_are_those_of_jax(dtype):
+    """Catches other bits than those of the initializers that models were started with before."""
+    key, given = jax.random.key(3), () if dtype is None else (dtype,)
+    for own, theirs, value in (
+        (initializers.constant, nnx.initializers.constant, -0.3),
+        (initializers.normal, nnx.initializers.normal, 0.3),
+        (initializers.normal, nnx.initializers.normal, np.float32(0.3)),
+    ):
+        found, expected = own(value)(key, (3, 5), *given), theirs(value)(key, (3, 5), *given)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(initializers.normal()(key, (3, 5)), nnx.initializers.normal()(key, (3, 5)))
+
+
 def test_every_activation_has_golden_values():
     """Catches an activation added without an oracle."""
     tested = {case.removeprefix("activations/").rstrip("23") for case in GOLDEN if case.startswith("activations/")}

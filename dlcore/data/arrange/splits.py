@@ -1,7 +1,6 @@
 """Splits: train, validation and test rows, by class or by group; folds; fewer rows for a learning curve."""
 
 import dataclasses
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -127,7 +126,8 @@ def folds(
       groups: [rows of train, then of validation]; rows of one group stay in one fold.
 
     Raises:
-      DataError: more folds than rows, groups or rows of a class.
+      DataError: more folds than rows, groups or rows of a class; streamed inputs, groups that are not one for each row,
+        stratification of targets that are no classes, weights in only one of train and validation.
 
     Example:
       >>> [len(fold.validation.inputs) for fold in dl.data.folds(dl.data.iris(), 4)]
@@ -143,17 +143,12 @@ def folds(
     if groups is not None:
         groups = checked_groups(groups, whole.num_rows, False, dataset.name)
     classes = classes_of(whole.targets, dataset.name) if stratify else None
+    _check_folds(dataset.name, num_folds, whole.num_rows, classes, groups)
     kind = ("Stratified" if stratify else "") + ("Group" if groups is not None else "") + "KFold"
     # GroupKFold learnt to shuffle in scikit-learn 1.6; before, its folds do not depend on the seed.
     options = {} if kind == "GroupKFold" else {"shuffle": True, "random_state": seed}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # a class with fewer rows than folds is only warned of
-            splitter = getattr(model_selection, kind)(num_folds, **options)
-            parts = list(splitter.split(np.arange(whole.num_rows), classes, groups))
-    except (ValueError, UserWarning) as error:
-        fix = _fewer_folds(classes)
-        raise DataError(f"{dataset.name} cannot be split into {num_folds} folds: {error} {fix}") from error
+    splitter = getattr(model_selection, kind)(num_folds, **options)
+    parts = list(splitter.split(np.arange(whole.num_rows), classes, groups))
     return [
         dataclasses.replace(
             dataset,
@@ -165,12 +160,21 @@ def folds(
     ]
 
 
-def _fewer_folds(classes: Any) -> str:
-    """What helps where there are more folds than rows of a class."""
-    fewest = 2 if classes is None else int(np.unique(classes, return_counts=True)[1].min())
-    if fewest < 2:
-        return "A class has one row: pass stratify=False, or drop it."
-    return "Use fewer folds" + (f": a class has {fewest} rows." if classes is not None else ".")
+def _check_folds(name: str, num_folds: int, num_rows: int, classes: Any, groups: Any) -> None:
+    """Raise `DataError` unless each fold can have a row, of each class and of a group of its own."""
+    counts = [(num_rows, "it has {} row{}", "Give it more rows.")]
+    if groups is not None:
+        counts.append((len(np.unique(groups)), "it has {} group{}", "Pass other groups, or None."))
+    if classes is not None:
+        fewest = int(np.unique(classes, return_counts=True)[1].min())
+        counts.append((fewest, "a class has {} row{}", "Pass stratify=False, or drop that class."))
+    most, text, fix = min(counts, key=lambda each: each[0])
+    if num_folds > most:
+        found = text.format(most, "" if most == 1 else "s")
+        raise DataError(
+            f"{name} cannot be split into {num_folds} folds: {found}; expects one or more for each fold. "
+            f"{fix if most < 2 else f'Use fewer folds, at most {most}.'}"
+        )
 
 
 @arguments(dataset=DATASET, num_rows=integer(), seed=SEED | NONE, stratify=boolean)

@@ -34,8 +34,12 @@ def flip(key: jax.Array, images: jax.Array) -> jax.Array:
 def crop(key: jax.Array, images: jax.Array, *, padding: int = 4) -> jax.Array:
     """Each image framed by `padding` mirrored pixels and cropped to its size at a random place.
 
-    >>> dl.data.crop(jax.random.key(0), jnp.ones((2, 8, 8, 3)), padding=2).shape
-    (2, 8, 8, 3)
+    Raises:
+      ArgumentError: more than 2**28 values in all, with the frame.
+
+    Example:
+      >>> dl.data.crop(jax.random.key(0), jnp.ones((2, 8, 8, 3)), padding=2).shape
+      (2, 8, 8, 3)
     """
     return _moved("crop", key, images, padding, "reflect")
 
@@ -44,8 +48,12 @@ def crop(key: jax.Array, images: jax.Array, *, padding: int = 4) -> jax.Array:
 def shift(key: jax.Array, images: jax.Array, *, distance: int = 2) -> jax.Array:
     """Each image moved by up to `distance` whole pixels in both directions; zeros move in.
 
-    >>> dl.data.shift(jax.random.key(0), jnp.ones((2, 8, 8)), distance=1).shape
-    (2, 8, 8)
+    Raises:
+      ArgumentError: more than 2**28 values in all, with the frame.
+
+    Example:
+      >>> dl.data.shift(jax.random.key(0), jnp.ones((2, 8, 8)), distance=1).shape
+      (2, 8, 8)
     """
     return _moved("shift", key, images, distance, "constant")
 

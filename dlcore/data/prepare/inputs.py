@@ -49,6 +49,9 @@ def prepared(model: Model, *steps: Step | InTraining) -> Model:
       steps: functions [B, ...] -> [B, ...]; those wrapped by `in_training` get a key of their own each training step
         and are left out in evaluation.
 
+    Raises:
+      ArgumentError: from the model, training without a key where a step is random.
+
     Example:
       >>> steps = [dl.data.in_training(dl.data.flip), dl.data.unit_range, dl.data.flatten]
       >>> model = dl.data.prepared(dl.models.mlp([64, 32, 10]), *steps)
@@ -147,9 +150,13 @@ def _minus(images: jax.Array, center: np.ndarray, dtype: Any) -> jax.Array:
 def one_hot(num_tokens: int) -> Step:
     """The step from ids [B, length] to [B, length, num_tokens]; an id out of range is refused, NaN where it is traced.
 
-    >>> dl.data.one_hot(3)(jnp.array([[0, 2]]))
-    Array([[[1., 0., 0.],
-            [0., 0., 1.]]], dtype=float32)
+    Raises:
+      DataError: from the step, ids that are no integers; where they are known, ids outside [0, num_tokens).
+
+    Example:
+      >>> dl.data.one_hot(3)(jnp.array([[0, 2]]))
+      Array([[[1., 0., 0.],
+              [0., 0., 1.]]], dtype=float32)
     """
 
     def encoded(ids: jax.Array) -> jax.Array:
@@ -165,8 +172,12 @@ def bag_of_words(num_tokens: int) -> Step:
 
     An id out of range is refused; where ids are traced it makes its row NaN.
 
-    >>> dl.data.bag_of_words(3)(jnp.array([[1, 2, 2, 2, 0]]))
-    Array([[0.  , 0.25, 0.75]], dtype=float32)
+    Raises:
+      DataError: from the step, ids that are no integers [B, length]; where they are known, ids outside [0, num_tokens).
+
+    Example:
+      >>> dl.data.bag_of_words(3)(jnp.array([[1, 2, 2, 2, 0]]))
+      Array([[0.  , 0.25, 0.75]], dtype=float32)
     """
 
     def shares(ids: jax.Array) -> jax.Array:

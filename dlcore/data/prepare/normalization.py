@@ -30,6 +30,11 @@ class Scaling:
 
     center, scale, offset: arrays that fit the values [N, ...], of size 1 along the first axis, or along all.
     dtype: of the values it was fitted to; `invert` returns it. row: the shape of their rows, None for one scale of all.
+
+    Example:
+      >>> scaling = dl.data.z_score().fit(np.array([[1.0], [3.0]]))
+      >>> scaling.center.tolist(), scaling.scale.tolist()
+      ([[2.0]], [[1.0]])
     """
 
     center: Any
@@ -49,6 +54,13 @@ class Normalizer(NamedTuple):
     description: of what it does, for `Dataset.normalization`.
 
     All three raise `DataError` for what are no numbers, for masked values and for rows of another shape.
+
+    Example:
+      >>> normalizer = dl.data.z_score()
+      >>> values = np.array([[1.0], [3.0]])
+      >>> scaling = normalizer.fit(values)
+      >>> normalizer.apply(scaling, np.array([[5.0]])).tolist(), normalizer.description
+      ([[3.0]], 'standardized per column')
     """
 
     fit: Callable[[Any], Scaling]
@@ -156,6 +168,9 @@ def standardize(dataset: Dataset, *, targets: bool = False) -> Dataset:
 
     Args:
       targets: do the same to the targets (regression).
+
+    Raises:
+      DataError: streamed inputs, several inputs or targets, no targets to standardize.
 
     Example:
       >>> data = dl.data.standardize(dl.data.from_arrays([[1.0], [3.0]], [0, 1]))

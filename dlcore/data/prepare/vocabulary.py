@@ -64,6 +64,16 @@ class Vocabulary:
       tokens: all of them, the four special ones first.
       unit: "character": code points of the composed form (NFC); or "word": lower-case words by Unicode's rules, and
         single punctuation marks and symbols (docs/data.md).
+
+    Raises:
+      ArgumentError: other tokens first, a token twice, or one that no text has in that unit.
+
+    Example:
+      >>> vocabulary = dl.data.words(["the cat sat"])
+      >>> len(vocabulary), vocabulary.tokens[4:], vocabulary.ids["cat"]
+      (7, ('cat', 'sat', 'the'), 4)
+      >>> vocabulary.decode(vocabulary.encode("the cat"))
+      'the cat'
     """
 
     tokens: tuple[str, ...]
@@ -190,6 +200,9 @@ def pad(rows: Sequence[Any], *, length: int | None = None, value: int = PAD) -> 
       rows: sequences of integers.
       length: by default that of the longest row.
       value: what fills up.
+
+    Raises:
+      ArgumentError: more than 2**30 ids in all.
 
     Example:
       >>> dl.data.pad([[4, 5, 6], [7]])

@@ -119,6 +119,10 @@ def stream_image_folder(
       max_bytes: most that a zip file may say it holds when unpacked.
       options: validation, test, seed, stratify and fields of `Dataset`, as there.
 
+    Raises:
+      ArgumentError: `validation` and `test` sum to 1 or more.
+      DataError: as `from_image_folder`; of a file after the first one when it is read.
+
     Example:
       >>> import pathlib, PIL.Image
       >>> for name in ("pets/cat", "pets/dog"):

@@ -38,7 +38,16 @@ class Streamed:
       rows: numbers of the rows in the source; all by default.
 
     Raises:
+      ArgumentError: a source whose rows are not found by number.
       DataError: no rows, no numbers; rows, 4096 of them or 4 MiB, that float32 does not tell apart.
+
+    Example:
+      >>> rows = np.arange(12.0).reshape(4, 3)  # or anything else with len(rows) and rows[0], such as a memory map
+      >>> inputs = dl.data.Streamed(rows, rows=np.array([3, 0]))
+      >>> inputs.shape, inputs[:1].tolist()
+      ((2, 3), [[9.0, 10.0, 11.0]])
+      >>> dl.data.Dataset((inputs, np.array([0, 1]))).train.num_rows
+      2
     """
 
     def __init__(self, source: Source, rows: np.ndarray | None = None):

@@ -18,8 +18,13 @@ SHARES = {"validation": FRACTION, "test": FRACTION, "seed": SEED}
 def digits(*, validation: float = 0.1, test: float = 0.2, seed: int = 0) -> Dataset:
     """1 797 hand-written digits, 8x8 pixels flattened to [N, 64] in [0, 1]; 10 classes; stratified split.
 
-    >>> dl.data.digits(validation=0.0, test=0.5).train.inputs.shape
-    (899, 64)
+    Raises:
+      ArgumentError: `validation` and `test` sum to 1 or more.
+      DataError: a fraction that leaves a split without rows, or train without a row of a class.
+
+    Example:
+      >>> dl.data.digits(validation=0.0, test=0.5).train.inputs.shape
+      (899, 64)
     """
     pixels, labels = digits_table()
     return from_arrays(
@@ -41,8 +46,13 @@ def digits(*, validation: float = 0.1, test: float = 0.2, seed: int = 0) -> Data
 def iris(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) -> Dataset:
     """150 iris flowers, 4 standardized measurements, 3 classes; stratified split.
 
-    >>> dl.data.iris(test=0.2).train.inputs.shape
-    (120, 4)
+    Raises:
+      ArgumentError: `validation` and `test` sum to 1 or more.
+      DataError: a fraction that leaves a split without rows, or train without a row of a class.
+
+    Example:
+      >>> dl.data.iris(test=0.2).train.inputs.shape
+      (120, 4)
     """
     return _tabular("iris", "scikit-learn load_iris (Fisher 1936)", validation, test, seed)
 
@@ -51,8 +61,13 @@ def iris(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) -> Datase
 def wine(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) -> Dataset:
     """178 wines, 13 standardized chemical measurements, 3 classes; stratified split.
 
-    >>> dl.data.wine().train.inputs.shape
-    (142, 13)
+    Raises:
+      ArgumentError: `validation` and `test` sum to 1 or more.
+      DataError: a fraction that leaves a split without rows, or train without a row of a class.
+
+    Example:
+      >>> dl.data.wine().train.inputs.shape
+      (142, 13)
     """
     return _tabular("wine", "scikit-learn load_wine (UCI, Aeberhard and Forina 1991)", validation, test, seed)
 
@@ -61,8 +76,13 @@ def wine(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) -> Datase
 def breast_cancer(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) -> Dataset:
     """569 tumors, 30 standardized measurements, 2 classes (0 malignant, 1 benign); stratified split.
 
-    >>> dl.data.breast_cancer().target_names
-    ('malignant', 'benign')
+    Raises:
+      ArgumentError: `validation` and `test` sum to 1 or more.
+      DataError: a fraction that leaves a split without rows, or train without a row of a class.
+
+    Example:
+      >>> dl.data.breast_cancer().target_names
+      ('malignant', 'benign')
     """
     source = "scikit-learn load_breast_cancer (UCI, Wolberg et al. 1995)"
     return _tabular("breast_cancer", source, validation, test, seed)
@@ -72,8 +92,13 @@ def breast_cancer(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) 
 def diabetes(*, validation: float = 0.0, test: float = 0.2, seed: int = 0) -> Dataset:
     """442 patients, 10 measurements, disease progression a year later as target [N]; all standardized.
 
-    >>> dl.data.diabetes().train.targets.shape
-    (354,)
+    Raises:
+      ArgumentError: `validation` and `test` sum to 1 or more.
+      DataError: a fraction that leaves a split without rows.
+
+    Example:
+      >>> dl.data.diabetes().train.targets.shape
+      (354,)
     """
     bunch = _load("diabetes")
     source = "scikit-learn load_diabetes (Efron et al. 2004)"

@@ -23,6 +23,11 @@ def english(*, length: int = 32, validation: float = 0.1, test: float = 0.1, **o
     Args:
       length, validation, test, options: as in `next_token`.
 
+    Raises:
+      ArgumentError: `validation` and `test` sum to 1 or more; more windows than fit in memory; `max_vocabulary` of
+        characters.
+      DataError: a part with fewer than `length + 1` tokens.
+
     Example:
       >>> dl.data.english(length=64).train.inputs.shape[1:]
       (64,)

@@ -102,8 +102,13 @@ def fashion_mnist(
 ) -> Dataset:
     """70 000 pictures of clothes, uint8 [N, 28, 28]; 60 000 to train, 10 000 to test; 10 classes. As `mnist`.
 
-    >>> dl.data.fashion_mnist().target_names[:3]  # doctest: +SKIP
-    ('T-shirt/top', 'Trouser', 'Pullover')
+    Raises:
+      DataError: not found and not downloaded; a file with another checksum; a fraction that leaves a split without
+        rows.
+
+    Example:
+      >>> dl.data.fashion_mnist().target_names[:3]  # doctest: +SKIP
+      ('T-shirt/top', 'Trouser', 'Pullover')
     """
     return _idx(FASHION_MNIST, validation, seed, base_url, max_bytes)
 
@@ -114,8 +119,13 @@ def cifar10(
 ) -> Dataset:
     """60 000 photographs, uint8 [N, 32, 32, 3]; 50 000 to train, 10 000 to test; 10 classes. As `mnist`.
 
-    >>> dl.data.cifar10().train.inputs.shape  # doctest: +SKIP
-    (50000, 32, 32, 3)
+    Raises:
+      DataError: not found and not downloaded; a file with another checksum; a fraction that leaves a split without
+        rows.
+
+    Example:
+      >>> dl.data.cifar10().train.inputs.shape  # doctest: +SKIP
+      (50000, 32, 32, 3)
     """
     (path,) = locate(CIFAR10, base_url, max_bytes).values()
     return from_cifar(

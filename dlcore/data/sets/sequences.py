@@ -66,6 +66,9 @@ def adding_problem(key: jax.Array, num_examples: int, *, length: int) -> Split:
     Returns:
       inputs float [N, length, 2]: numbers uniform in [0, 1], and marks in {0, 1}; targets float [N], their sum.
       Always answering 1 has mean squared error 1/6.
+
+    Raises:
+      ArgumentError: more than 2**28 values in all.
     Reference: Hochreiter and Schmidhuber, Long short-term memory, Neural Computation 1997, sec. 5.4.
 
     Example:
@@ -92,6 +95,9 @@ def copy_memory(key: jax.Array, num_examples: int, *, delay: int, num_symbols: i
 
     Returns:
       inputs, targets int32 [N, delay + 2 * num_copied]. Guessing has cross-entropy num_copied * log(num_symbols) a row.
+
+    Raises:
+      ArgumentError: more than 2**28 values in all.
     Reference: Arjovsky, Shah, Bengio, Unitary evolution recurrent neural networks, ICML 2016, sec. 4.1.
 
     Example:
@@ -121,6 +127,9 @@ def dates(key: jax.Array, num_examples: int, *, formats: Sequence[str] = DATE_FO
 
     Returns:
       inputs int32 [N, length], padded; targets int32 [N, 10]; characters of `date_vocabulary()`.
+
+    Raises:
+      ArgumentError: more than 2**28 values in all.
 
     Example:
       >>> inputs, *_ = dl.data.dates(jax.random.key(0), 1, formats=["the {ordinal}"])
@@ -185,6 +194,9 @@ def stories(key: jax.Array, num_examples: int, *, num_sentences: int = 5) -> Spl
     Returns:
       inputs int32 [N, 6 * num_sentences + 4]: "mary went to the kitchen . john ... where is mary ?", words of
       `story_vocabulary()`; targets int32 [N], numbers of `PLACES`. The person asked for occurs in the story.
+
+    Raises:
+      ArgumentError: more than 2**28 values in all.
     Reference: Weston et al., Toward AI-complete question answering, arXiv:1502.05698, task 1.
 
     Example:

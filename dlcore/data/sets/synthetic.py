@@ -83,6 +83,9 @@ def blobs(
     Returns:
       inputs float [N, num_features], targets int32 [N].
 
+    Raises:
+      ArgumentError: more than 2**28 values in all.
+
     Example:
       >>> inputs, targets = dl.data.blobs(jax.random.key(0), 6, num_classes=2, num_features=3)
       >>> inputs.shape, targets.shape
@@ -162,6 +165,9 @@ def parity(key: jax.Array, num_examples: int, *, num_bits: int, num_relevant: in
     Returns:
       inputs float [N, num_bits], targets int32 [N]: 1 where the number of +1 is odd.
 
+    Raises:
+      ArgumentError: `num_relevant` is larger than `num_bits`; more than 2**28 values in all.
+
     Example:
       >>> inputs, targets = dl.data.parity(jax.random.key(0), 20, num_bits=5)
       >>> bool(jnp.all((inputs > 0).sum(axis=1) % 2 == targets))
@@ -201,6 +207,9 @@ def polynomial(
     Returns:
       inputs float [N, 1], targets float [N].
 
+    Raises:
+      ArgumentError: no coefficients.
+
     Example:
       >>> x, y = dl.data.polynomial(jax.random.key(0), 5, coefficients=[1.0, 2.0], noise=0.0)
       >>> bool(jnp.allclose(y, 1 + 2 * x[:, 0]))
@@ -223,6 +232,9 @@ def sparse_linear(
     Returns:
       inputs float [N, num_features], N(0, 1); targets float [N].
 
+    Raises:
+      ArgumentError: `num_relevant` is larger than `num_features`; more than 2**28 values in all.
+
     Example:
       >>> dl.data.sparse_linear(jax.random.key(0), 5, num_features=100, num_relevant=3).inputs.shape
       (5, 100)
@@ -241,8 +253,12 @@ def sparse_linear(
 def noisy_labels(key: jax.Array, labels: jax.Array, *, num_classes: int, rate: float | jax.Array) -> jax.Array:
     """Labels [N] of which each is, with probability `rate`, replaced by one of the other classes, evenly.
 
-    >>> dl.data.noisy_labels(jax.random.key(0), jnp.zeros(4, int), num_classes=2, rate=1.0)
-    Array([1, 1, 1, 1], dtype=int32)
+    Raises:
+      DataError: where they are known, labels outside [0, num_classes).
+
+    Example:
+      >>> dl.data.noisy_labels(jax.random.key(0), jnp.zeros(4, int), num_classes=2, rate=1.0)
+      Array([1, 1, 1, 1], dtype=int32)
     """
     if not isinstance(labels, Tracer):
         values = np.asarray(labels)

@@ -223,7 +223,10 @@ def multiclass_hinge(scores: jax.Array, labels: jax.Array) -> jax.Array:
     check_labels("multiclass_hinge", scores, labels)
     own, num_classes = of_label(scores, labels), scores.shape[-1]
     # The difference first: next to a score of 1e8 the margin of 1 would be lost.
-    ahead = jnp.where(is_label(labels, num_classes), -jnp.inf, scores - own[..., None]).max(axis=-1)
+    others = jnp.where(is_label(labels, num_classes), -jnp.inf, scores - own[..., None])
+    # The gradient of `jnp.max` is 0 / 0 where XLA rounds the largest otherwise than when it looks for it.
+    is_largest = is_label(others.argmax(axis=-1), num_classes)
+    ahead = jnp.where(is_largest, others, 0).sum(axis=-1)
     ahead = jnp.where(own == -jnp.inf, jnp.inf, jnp.where(jnp.isnan(own), own, ahead))
     return known(jnp.maximum(1 + ahead, 0), labels, num_classes)
 

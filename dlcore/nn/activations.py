@@ -4,6 +4,7 @@ Each acts on every element by itself, except `softmax` (over the last axis) and 
 `ACTIVATIONS` lists the names that models take; `layer` makes a layer of one.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -239,7 +240,18 @@ class Maxout(NamedTuple):
                 f"maxout: inputs are {list(x.shape)}; expects a last axis that is a multiple of num_pieces="
                 f"{self.num_pieces}."
             )
-        return x.reshape(*x.shape[:-1], self.num_pieces, -1).max(axis=-2)
+        pieces = x.reshape(*x.shape[:-1], self.num_pieces, -1)
+        return functools.reduce(_larger, (pieces[..., piece, :] for piece in range(self.num_pieces)))
+
+
+def _larger(a: jax.Array, b: jax.Array) -> jax.Array:
+    """The larger one, NaN where either is; a gradient goes to it, and is shared where they are equal.
+
+    That of `jnp.max` divides by the number of values that equal the largest. XLA may compute them once more, rounded
+    otherwise: then there is none, and the gradient is 0 / 0, as it was after a batch norm on a CPU without `dl.setup`'s
+    flag and without fusion.
+    """
+    return jnp.where(a == b, 0.5 * a + 0.5 * b, jnp.where((a > b) | jnp.isnan(a), a, b))
 
 
 maxout = Maxout()

@@ -12,7 +12,7 @@ from dlcore.core.errors import DataError, described
 FLOATS = array("f", ndim=1, text="floats [n], e.g. jax.flatten_util.ravel_pytree(params)[0]")
 
 
-@arguments(loss=function, point=FLOATS, step=array("f", ndim=0, text="a number above 0"))
+@arguments(loss=function, point=FLOATS, step=array("f", ndim=0, text="a floating-point number, not 0"))
 def central_differences(loss: Callable[[jax.Array], jax.Array], point: jax.Array, step: float | jax.Array) -> jax.Array:
     """(loss(point + h e_i) - loss(point - h e_i)) / 2h of each coordinate i, [n]: 2n evaluations, all at once.
 

@@ -92,7 +92,7 @@ def test_killed_twice_and_called_again(folder, measured, tmp_path):
     done = subprocess.run(command_of(output), cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"not computed again: {there} blocks of runs." in done.stdout
-    assert num_parts(studies) == num_parts(studies_of(folder / "out")) > there
+    assert num_parts(studies) > there
     for part, found in measured.items():
         for name, data in found.items():
             again = dl.load(output / "history.zarr")[f"{part}/{name}"].to_dataset().load()

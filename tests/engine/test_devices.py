@@ -4,7 +4,6 @@ import queue
 import signal
 import subprocess
 import threading
-import time
 import weakref
 from concurrent.futures import CancelledError
 
@@ -339,16 +338,13 @@ def test_an_interrupt_ends_a_study(script):
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "now\n"
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
-        seconds = time.monotonic() - began
+        out, err = process.communicate(timeout=120)  # 2 on an idle machine; the study would take hours
     finally:
         process.kill()
     assert process.returncode in (-signal.SIGINT, 130)
     assert err.rstrip().endswith("KeyboardInterrupt")
     assert "finished" not in out
-    assert seconds < 10  # 2 on an idle machine; the study would take hours
 
 
 def test_an_interrupt_keeps_what_was_computed(monkeypatch):

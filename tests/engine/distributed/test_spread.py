@@ -40,17 +40,18 @@ class Recorded(Executor):
         return self.flying[-1][0]
 
 
-def answering(executor: Recorded, answers) -> threading.Thread:
+@contextlib.contextmanager
+def answering(executor: Recorded, answers):
     """Complete one future after another: answers(task) is a result, or an exception to set, or "cancel"."""
+    over = threading.Event()
 
     def work():
-        idle = time.monotonic()
-        while time.monotonic() - idle < 0.3:
+        while not over.is_set():
             if not executor.flying:
                 time.sleep(0.001)
                 continue
             future, task = executor.flying.pop(0)
-            idle, answer = time.monotonic(), answers(task)
+            answer = answers(task)
             if answer == "cancel":
                 future.cancel()
                 future.set_running_or_notify_cancel()
@@ -61,7 +62,11 @@ def answering(executor: Recorded, answers) -> threading.Thread:
 
     thread = threading.Thread(target=work)
     thread.start()
-    return thread
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_a_block_that_kills_its_worker_is_found_and_the_others_are_kept(tmp_path):
@@ -165,12 +170,11 @@ def test_few_blocks_are_in_flight():
             yield number
 
     executor = Recorded(workers=4)
-    thread = answering(executor, lambda task: task)
-    results = spread(executor, worker_tasks.twice, tasks())
-    first, _ = next(results)
-    assert len(made) <= 5
-    assert sorted([first, *(task for task, _ in results)]) == list(range(200))
-    thread.join()
+    with answering(executor, lambda task: task):
+        results = spread(executor, worker_tasks.twice, tasks())
+        first, _ = next(results)
+        assert len(made) <= 5
+        assert sorted([first, *(task for task, _ in results)]) == list(range(200))
     assert executor.most <= 5
 
 
@@ -183,9 +187,8 @@ def test_what_the_executor_cancels_is_tried_again():
         return "cancel" if task == "b" or (task == "a" and count[task] == 1) else task.upper()
 
     executor = Recorded()
-    thread = answering(executor, answers)
-    found = dict(spread(executor, worker_tasks.twice, "abc"))
-    thread.join()
+    with answering(executor, answers):
+        found = dict(spread(executor, worker_tasks.twice, "abc"))
     assert (found["a"], found["c"]) == ("A", "C")
     assert isinstance(found["b"], WorkerDiedError)
     assert isinstance(found["b"].__cause__, CancelledError)
@@ -201,9 +204,8 @@ def test_a_job_that_died_is_submitted_once_more():
         return JobDiedError("node lost") if task == "b" or (task == "a" and count[task] == 1) else task.upper()
 
     executor = Recorded()
-    thread = answering(executor, answers)
-    found = dict(spread(executor, worker_tasks.twice, "abc"))
-    thread.join()
+    with answering(executor, answers):
+        found = dict(spread(executor, worker_tasks.twice, "abc"))
     assert (found["a"], found["c"]) == ("A", "C")
     assert "node lost" in str(found["b"])
     assert count == {"a": 2, "b": 2, "c": 1}

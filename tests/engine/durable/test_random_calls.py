@@ -102,7 +102,8 @@ def play(store, random, kinds, calls, monkeypatch):
         if random.random() < 0.5:
             disturb(store, random)
             dl.sweep(fit, **axes, store=store, lane_width=4)
-    for file in parts.listing(store / "states"):  # damaged ones are noticed where a run goes on
+    # Damaged ones are noticed where a run goes on, and where their cells are in no other part.
+    for file in [*parts.listing(store / "states"), *parts.listing(store / "parts")]:
         try:
             dict(parts.read(file).arrays)
         except dl.DataError:

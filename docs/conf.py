@@ -53,6 +53,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "dlcore"
 html_static_path = ["_static"]
 html_css_files = ["dlcore.css"]
+html_search_scorer = str(DOCS / "scorer.js")
 html_show_sourcelink = False
 html_copy_source = False
 html_sidebars = {"index": [], "atlas": []}

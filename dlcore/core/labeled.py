@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from dlcore.core.arguments import Constraint, RefusedError, arguments, sequence, when
 from dlcore.core.errors import ArgumentError, DataError, described, shown
@@ -40,11 +41,15 @@ def _accept_dimension(value: Any) -> tuple[str, tuple[Any, ...] | None]:
     if isinstance(value, str):
         return value, None
     pair = when(lambda v: isinstance(v, tuple) and len(v) == 2 and isinstance(v[0], str))(value)
-    return pair[0], sequence(Constraint("a label", lambda label: label)).accept(pair[1])
+    return pair[0], sequence(LABEL).accept(pair[1])
 
 
+LABEL = Constraint("a label", when(lambda label: not isinstance(label, Tracer)))
 VALUES = Constraint("an array, or a tree of arrays of one shape", _accept_values, error=DataError)
-DIMENSIONS = sequence(Constraint("a name or (name, labels)", _accept_dimension), text="names, or (name, labels)")
+DIMENSIONS = sequence(
+    Constraint("a name or (name, labels)", _accept_dimension),
+    text="an argument for each dimension: a name, or (name, labels) with labels known before the run",
+)
 
 
 @arguments(values=VALUES, dims=DIMENSIONS)
@@ -54,7 +59,7 @@ def labeled(values: Any, *dims: Any) -> Labeled:
     Args:
       values: an array, one name for each of its dimensions; or a tree of arrays of one shape, e.g. {"first": x, "last":
         y}, whose paths become the labels of the first name.
-      dims: names, or pairs (name, labels).
+      dims: names, or pairs (name, labels); labels are a list, tuple or NumPy array of different numbers or texts.
 
     Raises:
       DataError: another number of names than dimensions, or of labels than values.

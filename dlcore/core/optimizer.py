@@ -105,7 +105,7 @@ def _words(function: Callable[..., Any], call: str, params: Any) -> Iterator[Non
         if "pytree" in reason:
             tree = str(jax.tree.structure(params)).removeprefix("PyTreeDef(").removesuffix(")")
             tree = tree if len(tree) <= MOST_OF_A_TREE else f"{tree[:MOST_OF_A_TREE]}..."
-            hint = f" A mask or tree of its does not fit the parameters, which are {tree}; give a tree of these keys."
+            hint = f" A mask, or labels, do not fit the parameters, which are {tree}; give a tree with these keys."
         raise ArgumentError(
             f"optimizer fails in {name}, called as {call}: {reason.rstrip('.')}.{hint} dlcore's page on optimizers "
             "(docs/optimizers.md) says what an optimizer gets."

@@ -85,7 +85,7 @@ class Training(NamedTuple):
 def _accept_best(value: Any) -> Any:
     if isinstance(value, str):
         if (mode := mode_of(value)) is None:
-            raise RefusedError(f"Whether less or more is better is not in the name: say keep_best=({value!r}, 'max').")
+            raise RefusedError(f"Say which is better: keep_best=({value!r}, 'min' or 'max').")
         return value, mode
     record, mode = when(lambda pair: isinstance(pair, tuple | list) and len(pair) == 2)(value)
     return text.accept(record), one_of("min", "max").accept(mode)

@@ -57,7 +57,8 @@ def final_state(results: xr.Dataset, training: Training, /, **cell: Any) -> Any:
 
     Args:
       results: of `dl.run` or `dl.sweep` with `final_state=True`, or read back from Zarr.
-      training: that was run; gives the structure.
+      training: that is to go on; gives the structure. The one that was run, or the same without `stop` and `keep_best`,
+        which cannot be added.
       cell: axis to its label, for a study; as in `final_params`.
 
     Returns:

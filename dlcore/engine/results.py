@@ -203,6 +203,9 @@ class Table:
             steps = np.where(there, self._records[BEST][:, : there.shape[1]], -np.inf)  # of the best so far: they grow
             text = f"{along} of the best record"
             best = self._first(results, (steps == steps.max(axis=1, keepdims=True)) & there)
+            if along == "step":  # of a run that goes on it may be before its first record
+                last = xr.DataArray(steps.max(axis=1).reshape(self._study.shape), dims=self._study.dims)
+                best = best.where(~(last < results[along][0]), last)
             found["best_at"] = best.assign_attrs(description=text)
         return found
 

@@ -37,6 +37,10 @@ NUM_THREADS = 8
 def setup(*, num_devices: int | None = None, cache: pathlib.Path | str | Literal[False] | None = None) -> None:
     """Use every core of a CPU, and keep compiled programs on disk. Call it first, before JAX computes anything.
 
+    It also sets the number of XLA's threads (PJRT_NPROC), and flags for kernels that give the same bits each time and
+    against faults of this jaxlib (XLA_FLAGS); what is set already stays. Bits depend on them, so a script that uses a
+    store, or calls `dlcore.verify`, calls this as the study did.
+
     Args:
       num_devices: devices that a CPU shows as; one per available core by default. A study shares its runs among them.
         No effect on other platforms.

@@ -136,6 +136,7 @@ def sweep(
     """Execute a study, compiled into one program for each combination of static values.
 
     A cell's numbers depend on its own values, not on the other cells, their order or number, or the number of devices.
+    Those of `dlcore.run` may differ in the last bits.
 
     Args:
       fn: a `dlcore.study`; or a function, of which `sweep(fn, *points, **axes)` makes `study(fn, *points, **axes)`.

@@ -19,7 +19,7 @@ from dlcore.core.arguments import (
     result_of,
     sequence,
 )
-from dlcore.core.errors import ArgumentError, shown
+from dlcore.core.errors import ArgumentError, DlcoreError, shown
 from dlcore.engine.axes import points
 from dlcore.engine.sweep import sweep
 from dlcore.evidence.tuning import tune
@@ -89,7 +89,12 @@ def at_own_rates(
     def tried(learning_rates):
         where = store and store / "tuning"
         axes = {"variant": variants, "learning_rate": learning_rates, "seed": np.asarray(tuning_seeds)}
-        return sweep(fit, store=where, progress=False, lane_width=lane_width, **axes)
+        try:
+            return sweep(fit, store=where, progress=False, lane_width=lane_width, **axes)
+        except DlcoreError:
+            raise
+        except Exception as error:
+            raise ArgumentError(f"at_own_rates: fit fails: {type(error).__name__}: {error}") from error
 
     def over_seeds(history):
         scores = result_of("at_own_rates: score", score, history)

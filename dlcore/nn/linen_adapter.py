@@ -93,7 +93,7 @@ def from_linen(module: linen.Module, example_inputs: Any, *, switch: str | Mappi
             raise ArgumentError(NEEDS_KEY) from error
         return output, like({**state, **changed}, state)
 
-    _check_dropout(module, example_inputs, mode(train=True))
+    _check_training(module, example_inputs, mode(train=True), switch is None)
     return Model(init, apply)
 
 
@@ -134,9 +134,13 @@ def _zeros(inputs: Any) -> Any:
     return jax.tree.map(lambda values: jnp.zeros(values.shape, values.dtype), inputs)
 
 
-def _check_dropout(module: linen.Module, example_inputs: Any, mode: dict[str, Any]) -> None:
-    """Refuse a dropout that is off in training: trace the module there and look."""
+def _check_training(module: linen.Module, example_inputs: Any, mode: dict[str, Any], is_guessed: bool) -> None:
+    """Refuse a dropout that is off in training, and averages that nothing changes: trace the module there and look.
+
+    is_guessed: whether nobody said which argument is the switch; who did may want averages to stay.
+    """
     off: list[str] = []
+    still: list[str] = []
 
     def look(call, inputs, options, context):
         layer = context.module
@@ -145,6 +149,10 @@ def _check_dropout(module: linen.Module, example_inputs: Any, mode: dict[str, An
             drops = not isinstance(layer.rate, int | float) or layer.rate > 0
             if drops and (layer.deterministic if given is None else given):
                 off.append(".".join(map(str, layer.path)) or "itself")
+        if isinstance(layer, linen.BatchNorm) and context.method_name == "__call__":
+            given = inputs[1] if len(inputs) > 1 else options.get("use_running_average")
+            if layer.use_running_average if given is None else given:
+                still.append(".".join(map(str, layer.path)) or "itself")
         return call(*inputs, **options)
 
     def trace():
@@ -161,4 +169,10 @@ def _check_dropout(module: linen.Module, example_inputs: Any, mode: dict[str, An
             f"from_linen: in training the Dropout {off[0]} is deterministic, so that it never drops; expects one that "
             "the module's switch to training turns on. Give its __call__ an argument `train`, and the layer "
             "deterministic=not train; or leave the layer out."
+        )
+    if still and is_guessed:
+        raise ArgumentError(
+            f"from_linen: in training the BatchNorm {still[0]} uses its running averages, which then never change; "
+            "expects one that the module's switch to training turns off. Give its __call__ an argument `train`, and "
+            "the layer use_running_average=not train; pass switch={} if the averages are to stay as they are."
         )

@@ -120,7 +120,7 @@ def test_step_0_is_nobodys_turn_to_improve():
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"keep_best": "grade"}, "keep_best is 'grade'; .*Whether less or more is better is not in the name"),
+        ({"keep_best": "grade"}, "keep_best is 'grade'; .*Say which is better: keep_best=.'grade', 'min' or 'max'"),
         ({"keep_best": ("grade", "most")}, "keep_best is .'grade', 'most'."),
         (
             {"keep_best": "valid_loss"},

@@ -118,3 +118,15 @@ def test_a_run_that_was_stopped_is_over():
         dl.run(fit(**options), start=dl.final_state(first, fit(**options)))
     with pytest.raises(dl.ArgumentError, match=r"start is a Dataset of results; .*dl.final_state"):
         dl.run(fit(), start=first)
+
+
+def test_the_best_record_may_be_of_the_first_part():
+    """Catches a step of the second part for parameters that are of the first."""
+    options = {"keep_best": "test_loss"}
+    first = dl.run(fit(**options), final_state=True)
+    worse = fit(optimizer=optax.adam(5.0), **options)
+    second = dl.run(worse, start=dl.final_state(first, worse), final_params=True)
+    assert second.test_loss.min() > first.test_loss.min()
+    assert second.best_at == first.best_at
+    better = dl.run(fit(**options), start=dl.final_state(first, fit(**options)))
+    assert better.best_at == better.step[int(better.test_loss.argmin("step"))]

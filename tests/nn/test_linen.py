@@ -108,3 +108,19 @@ def test_what_fails_in_a_model_of_the_user_says_how_it_was_called():
     with pytest.raises(TypeError) as found:
         dl.run(dl.training(jax.random.key(0), task, optax.sgd(0.1), batch_size=2, num_steps=1))
     assert "key=key, train=True), x being float32[N, 3]" in "".join(found.value.__notes__)
+
+
+class Averaging(linen.Module):
+    training: bool = False  # a field, which nobody switches
+
+    @linen.compact
+    def __call__(self, x):
+        return linen.BatchNorm(use_running_average=not self.training)(x)
+
+
+def test_averages_that_never_change_are_refused():
+    """Catches a batch normalization that normalizes by nothing, in all of a training."""
+    with pytest.raises(dl.ArgumentError, match=r"BatchNorm BatchNorm_0 uses its running averages.*switch=\{\}"):
+        dl.from_linen(Averaging(), jnp.ones((4, 3)))
+    assert dl.from_linen(Averaging(), jnp.ones((4, 3)), switch={})
+    assert dl.from_linen(Averaging(training=True), jnp.ones((4, 3)))

@@ -249,7 +249,7 @@ BROKEN = {
     "an assertion": (changed(init=too_small), r"fails in too_small, called as init\(params\): too small"),
     "a wrong mask": (
         lambda rate: optax.chain(optax.sgd(rate), optax.freeze({"missing": True})),
-        r"fails in optax\.masked, called as init.* which are .*'kernel'.*; give a tree of these",
+        r"fails in optax\.masked, called as init.* which are .*'kernel'.*; give a tree with these",
     ),
     "sam inside a chain": (
         lambda rate: optax.chain(optax.clip(1.0), contrib.sam(optax.sgd(rate), ADVERSARY, opaque_mode=True)),

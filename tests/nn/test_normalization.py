@@ -41,7 +41,7 @@ ONE_VALUE = {
 MORE_VALUES = {
     "convolutional": (lambda: dl.models.convolutional((2, 2), [4], 2, **OPTIONS), IMAGE),
     "frozen_nnx": (lambda: dl.from_nnx(FrozenNNX), ROW),
-    "frozen_linen": (lambda: dl.from_linen(Linen(average=True), ROW), ROW),
+    "frozen_linen": (lambda: dl.from_linen(Linen(average=True), ROW, switch={}), ROW),
     "two_rows": (lambda: dl.from_linen(Linen(), ROW), jax.ShapeDtypeStruct((2, 4), jnp.float32)),
 }
 

@@ -205,7 +205,7 @@ class Table:
             best = self._first(results, (steps == steps.max(axis=1, keepdims=True)) & there)
             if along == "step":  # of a run that goes on it may be before its first record
                 last = xr.DataArray(steps.max(axis=1).reshape(self._study.shape), dims=self._study.dims)
-                best = best.where(~(last < results[along][0]), last)
+                best = best.where((last < 0) | (last >= results[along][0]), last)
             found["best_at"] = best.assign_attrs(description=text)
         return found
 

@@ -130,3 +130,16 @@ def test_the_best_record_may_be_of_the_first_part():
     assert second.best_at == first.best_at
     better = dl.run(fit(**options), start=dl.final_state(first, fit(**options)))
     assert better.best_at == better.step[int(better.test_loss.argmin("step"))]
+
+
+def test_no_best_record_of_a_cell_that_failed(tmp_path):
+    """Catches a number for a run that is not there."""
+
+    def some(seed, width):
+        if width == 5:
+            raise ValueError("no such width")
+        return fit(seed, keep_best="test_loss")
+
+    with pytest.raises(dl.FailedCellsError) as failed:
+        dl.sweep(some, seed=np.arange(2), width=[4, 5], store=tmp_path / "s")
+    assert failed.value.results.best_at.isnull().values.tolist() == [[False, True], [False, True]]

@@ -55,5 +55,6 @@ def test_gains_of_linear_units_are_those_of_the_product(monkeypatch):
     np.testing.assert_allclose(experiment.kept_gains(key)[:, 0], expected, rtol=1e-4)
 
 
+@pytest.mark.heavy
 class TestContract(ExperimentContract):
     name = "initialization_gains"

@@ -63,5 +63,6 @@ def test_what_the_network_sees():
     assert states[1] == 0  # without a memory the step before the answer is forgotten
 
 
+@pytest.mark.heavy
 class TestContract(ExperimentContract):
     name = "recurrent_backpropagation"

@@ -45,5 +45,6 @@ def test_squared_deviations_have_the_variance_as_their_mean():
     assert experiment.squared_deviations(logs).mean() == pytest.approx(expected)
 
 
+@pytest.mark.heavy
 class TestContract(ExperimentContract):
     name = "relu_variance"

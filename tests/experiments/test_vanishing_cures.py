@@ -38,5 +38,6 @@ def test_verdicts(measured, expected):
     assert [verdict.outcome for verdict in experiment.judge(measured)] == expected
 
 
+@pytest.mark.heavy
 class TestContract(ExperimentContract):
     name = "vanishing_cures"

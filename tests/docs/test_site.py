@@ -39,6 +39,17 @@ def test_problems_are_found(tmp_path, module, text, problem):
     assert problem in found
 
 
+def test_filters_of_the_atlas_are_known(tmp_path, module):
+    """Catches an address with a filter that the atlas has not, and one that is taken for an anchor."""
+    (tmp_path / "atlas").mkdir()
+    (tmp_path / "atlas" / "index.html").write_text("")
+    (tmp_path / "a.html").write_text('<a href="atlas/index.html#verdict=refuted&amp;text=tanh">')
+    assert not [*module("check").problems(tmp_path)]
+    (tmp_path / "b.html").write_text('<a href="atlas/index.html#verdict=refuted&amp;words=tanh">')
+    (found,) = module("check").problems(tmp_path)
+    assert "the atlas does not filter by words" in found
+
+
 def test_sound_pages_pass(tmp_path, module):
     """Catches a check that refuses links outside, or anchors that are there."""
     (tmp_path / "a.html").write_text('<a id="b" href="#b"></a><a href="https://example.org">x</a>')

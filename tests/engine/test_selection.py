@@ -46,6 +46,8 @@ def test_what_cannot_be_chosen():
     runs = dl.run(curve(3))
     with pytest.raises(dl.ArgumentError, match="by is 'los', which is no record; did you mean 'loss'"):
         dl.best_record(runs, "los")
+    with pytest.raises(dl.ArgumentError, match=r"Say dl.best_record\(results, 'loss', mode='max'\)"):
+        dl.best_record(runs, ("loss", "max"))  # pyright: ignore
     with pytest.raises(dl.ArgumentError, match=r"results have the dimensions .*; expects one of time"):
         dl.last_record(dl.last_record(runs))
     with pytest.raises(dl.ArgumentError, match="the name 'x' does not say what is better"):

@@ -235,6 +235,8 @@ def test_labels_that_numpy_would_take_apart():
     assert runs.col.values.tolist() == [None, 1]
     with pytest.raises(dl.DataError, match=r"labels .* are not all different"):
         dl.labeled(jnp.ones(2), ("row", ["x", "x"]))
+    with pytest.raises(dl.ArgumentError, match="labels known before the run"):
+        jax.eval_shape(lambda x: dl.labeled(x, ("row", jnp.arange(2.0) + x)).values, jnp.ones(2))
 
 
 def test_a_state_may_end_with_nan():

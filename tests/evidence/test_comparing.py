@@ -63,3 +63,13 @@ def test_a_score_is_one_number_of_each_run():
         dl.ArgumentError, match=r"at_own_rates: score gives .*'variant'.*expects one number of each run"
     ):
         dl.evidence.at_own_rates(fit, np.arange(2), RATES, lambda history: last(history).mean("seed"), **SEEDS)
+
+
+def test_what_fails_in_fit_is_said_of_fit():
+    """Catches an error about functions that the caller has not written."""
+
+    def fails(variant, learning_rate, seed):
+        raise KeyError("no such optimizer")
+
+    with pytest.raises(dl.ArgumentError, match=r"at_own_rates: fit fails: KeyError: .*no such optimizer"):
+        dl.evidence.at_own_rates(fails, np.arange(2), RATES, last, **SEEDS)

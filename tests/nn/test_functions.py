@@ -56,6 +56,15 @@ def test_every_activation_has_golden_values():
     assert tested == set(activations.ACTIVATIONS)
 
 
+def test_the_gradient_of_maxout():
+    """Catches a gradient that is divided by a count, which XLA may make 0, and one that leaves out equal values."""
+    x = jnp.array([1.0, 2.0, 5.0, 2.0])  # groups (1, 5) and (2, 2)
+    gradient = jax.grad(lambda x: activations.maxout(x).sum())
+    np.testing.assert_array_equal(gradient(x), [0, 0.5, 1, 0.5])
+    assert " div " not in str(jax.make_jaxpr(gradient)(x))
+    assert np.isnan(activations.maxout(jnp.array([jnp.nan, 1.0, 2.0, jnp.nan]))).all()
+
+
 def test_prelu_learns_its_slope():
     """Catches a slope without a gradient, a first value other than 0.25, and a slope shared by two layers."""
     golden = GOLDEN["activations/prelu"]

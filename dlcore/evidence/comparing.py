@@ -96,17 +96,7 @@ def at_own_rates(
         except Exception as error:
             raise ArgumentError(f"at_own_rates: fit fails: {type(error).__name__}: {error}") from error
 
-    def over_seeds(history):
-        scores = result_of("at_own_rates: score", score, history)
-        axes = set(scores.dims) if isinstance(scores, xr.DataArray) else shown(scores)
-        if axes != {"variant", "learning_rate", "seed"}:
-            raise ArgumentError(
-                f"at_own_rates: score gives {axes}; expects one number of each run, a DataArray with the dimensions "
-                "variant, learning_rate and seed, e.g. dl.last_record(history).validation_loss."
-            )
-        return scores.median("seed", skipna=False)
-
-    tuned = tune(tried, rates, over_seeds, max_rounds=max_rounds)
+    tuned = tune(tried, rates, lambda history: _over_seeds(score, history), max_rounds=max_rounds)
     found = tuned.best.notnull()
     best = tuned.best.fillna(float(rates[0])).values
     judged = sweep(
@@ -122,3 +112,15 @@ def at_own_rates(
     return judged.assign(learning_rate=("variant", best), interior=interior).assign_coords(
         variant=tuned.best.variant.values
     )
+
+
+def _over_seeds(score: Callable[[xr.Dataset], xr.DataArray], history: xr.Dataset) -> xr.DataArray:
+    """The median over the seeds of the score, which is a number of each run, or an `ArgumentError`."""
+    scores = result_of("at_own_rates: score", score, history)
+    axes = set(scores.dims) if isinstance(scores, xr.DataArray) else shown(scores)
+    if axes != {"variant", "learning_rate", "seed"}:
+        raise ArgumentError(
+            f"at_own_rates: score gives {axes}; expects one number of each run, a DataArray with the dimensions variant, "
+            "learning_rate and seed, e.g. dl.last_record(history).validation_loss."
+        )
+    return scores.median("seed", skipna=False)

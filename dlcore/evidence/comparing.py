@@ -120,7 +120,7 @@ def _over_seeds(score: Callable[[xr.Dataset], xr.DataArray], history: xr.Dataset
     axes = set(scores.dims) if isinstance(scores, xr.DataArray) else shown(scores)
     if axes != {"variant", "learning_rate", "seed"}:
         raise ArgumentError(
-            f"at_own_rates: score gives {axes}; expects one number of each run, a DataArray with the dimensions variant, "
-            "learning_rate and seed, e.g. dl.last_record(history).validation_loss."
+            f"at_own_rates: score gives {axes}; expects one number of each run, a DataArray with the dimensions "
+            "variant, learning_rate and seed, e.g. dl.last_record(history).validation_loss."
         )
     return scores.median("seed", skipna=False)
